@@ -1,0 +1,104 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+
+namespace emo {
+namespace {
+
+std::string reason() { return std::strerror(errno); }
+
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path, ErrorKind kind) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(kind, path.string(), ": cannot be opened: ", reason(), ". Check the path and its permissions");
+  struct stat st {};
+  std::string problem;
+  if (::fstat(fd, &st) != 0) {
+    problem = reason();
+  } else if (!S_ISREG(st.st_mode)) {
+    problem = "is not a regular file; a file is needed";
+  } else if (st.st_size == 0) {
+    problem = "is empty (0 bytes); copy or download it again";
+  } else {
+    data_ = ::mmap(nullptr, std::size_t(st.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data_ == MAP_FAILED) {
+      problem = "cannot be mapped: " + reason();
+      data_ = nullptr;
+    } else {
+      size_ = std::size_t(st.st_size);
+    }
+  }
+  ::close(fd);
+  if (!problem.empty()) fail(kind, path.string(), ": ", problem);
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(data_, size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
+  std::error_code ignored;
+  if (std::filesystem::is_symlink(path_, ignored)) path_ = std::filesystem::weakly_canonical(path_);
+  if (path_.empty() || !path_.has_filename() || std::filesystem::is_directory(path_, ignored)) {
+    fail(ErrorKind::kInput, "output: '", path_.string(), "' is a folder; name a file in it");
+  }
+  // A rename over /dev/null or a pipe would replace it by a plain file.
+  if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_regular_file(path_, ignored)) {
+    fail(ErrorKind::kInput, "output: ", path_.string(), " is a device or a pipe; a regular file is needed");
+  }
+  // The process id keeps two runs with the same output apart; the extension stays last because image writers go by it.
+  temporary_ = path_;
+  temporary_.replace_filename("." + path_.stem().string() + "." + std::to_string(::getpid()) + ".part" +
+                              path_.extension().string());
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd_ < 0) fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());
+    bytes = bytes.subspan(std::size_t(n));
+  }
+}
+
+void OutputFile::write(const std::string& text) { write(std::as_bytes(std::span(text))); }
+
+void OutputFile::commit() {
+  // fsync before rename: after a crash the name must not stand on a file without its contents.
+  if (::fsync(fd_) != 0 && errno != EINVAL) {
+    fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());
+  }
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be renamed into place: ", reason());
+  }
+  ::close(std::exchange(fd_, -1));
+}
+
+}  // namespace emo

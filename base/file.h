@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "base/error.h"
+
+namespace emo {
+
+/// A file mapped read-only. Moves, never copies.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  /// Throws Error(kind) "PATH: ..." when it is missing, a directory, unreadable or empty.
+  MappedFile(const std::filesystem::path& path, ErrorKind kind);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+
+  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// An output that exists only when it is whole: written beside its place under a temporary name, renamed by commit().
+/// Without commit() the destructor removes what was written and an older file of that name stays as it was.
+class OutputFile {
+ public:
+  /// Throws Error(kInput) when the folder is missing or not writable, or when `path` is a directory.
+  explicit OutputFile(std::filesystem::path path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  /// Where to write until commit(): same folder, same extension as the final name (some writers go by it).
+  const std::filesystem::path& temporary() const { return temporary_; }
+  /// Throws Error(kInput) with the reason of the system (disk full ...).
+  void write(std::span<const std::byte> bytes);
+  void write(const std::string& text);
+  /// Flushes and renames. Throws Error(kInput) when either fails.
+  void commit();
+
+ private:
+  std::filesystem::path path_, temporary_;
+  int fd_ = -1;
+};
+
+}  // namespace emo

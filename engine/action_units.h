@@ -1,0 +1,62 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace emo {
+
+/// Intensities of facial action units (FACS), each in [0,1], under the names and in the order of a model.
+class ActionUnits {
+ public:
+  /// All zero: the neutral face.
+  explicit ActionUnits(std::vector<std::string> names);
+  /// Values are clamped to [0,1]. Throws Error(kInternal) when the counts differ or a value is NaN.
+  ActionUnits(std::vector<std::string> names, std::span<const float> values);
+
+  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<float>& values() const { return values_; }
+  /// Accepts "12", "AU12", "au12". Throws Error(kUsage), listing the model's AUs, for one that it has not, and for a
+  /// value outside [0,1].
+  void set(std::string_view name, float value);
+  /// 0 for an AU that the model has not.
+  float get(std::string_view name) const;
+  /// Every value times `factor`, clamped to [0,1].
+  ActionUnits scaled(double factor) const;
+  /// The same AUs in the order of other names; those missing are 0.
+  ActionUnits reordered(const std::vector<std::string>& names) const;
+  double norm() const;
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<float> values_;
+};
+
+/// Reads "12=1,6=0.8"; those not named are 0. Throws Error(kUsage) quoting the part that cannot be read.
+ActionUnits parse_action_units(std::string_view text, const std::vector<std::string>& names);
+
+/// A basic emotion and the AUs that show it at intensity 1.
+struct Emotion {
+  std::string_view name;
+  std::vector<int> aus;
+};
+
+/// Happiness, sadness, surprise, fear, anger, disgust: Table 1 of the published system. AU16 of disgust is not among the
+/// 17 that OpenFace estimates, so it is left out.
+const std::vector<Emotion>& emotions();
+
+/// Reads "happiness=0.7,surprise=0.3" (a name alone means 1) and adds the prototypes, clamped to [0,1]. "neutral" is the
+/// zero vector. Throws Error(kUsage) naming the emotion that is not known.
+ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>& names);
+
+struct EmotionReading {
+  std::string_view name;  ///< "neutral" or one of emotions()
+  double strength;        ///< length of the projection on the prototype at intensity 1, as a share of the prototype's
+};
+
+/// The emotion that a set of AUs shows: neutral if |au| < 0.5, else the prototype with the smallest residual after
+/// projection onto it.
+EmotionReading read_emotion(const ActionUnits& au);
+
+}  // namespace emo

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/action_units.h"
+#include "engine/backend.h"
+#include "weights/model_file.h"
+
+namespace emo {
+
+struct EngineOptions {
+  std::filesystem::path generator;  ///< weight file of Model A; empty: not needed
+  std::filesystem::path speech;     ///< weight file of Model B; empty: not needed
+  BackendOptions backend;
+  std::size_t max_tensors = limits::kMaxTensors;
+};
+
+/// AUs over time: row i belongs to times_s[i].
+struct AuCurve {
+  std::vector<double> times_s;
+  std::vector<ActionUnits> rows;
+};
+
+/// A generated face with what it was made from, planar (1,3,S,S) in the model's range.
+struct Face {
+  int side = 0;
+  HostBuffer<float> before, after, colour;
+  HostBuffer<float> mask;  ///< (1,1,S,S)
+};
+
+/// The public API: weights, a backend and options. Thread-safe: use one Engine from as many threads as you like.
+class Engine {
+ public:
+  /// Throws Error(kModel) for a weight file that cannot be used, Error(kDevice) for a backend that is not there.
+  explicit Engine(const EngineOptions& options);
+
+  const GeneratorConfig& generator_config() const;
+  const SpeechConfig& speech_config() const;
+  const Backend& backend() const { return *backend_; }
+
+  /// (T, features) of a mono clip at the model's rate; see Backend::mfcc.
+  Matrix mfcc(std::span<const float> pcm) const { return backend_->mfcc(pcm); }
+  /// The clip's own answer.
+  ActionUnits aus(std::span<const float> pcm) const;
+  /// One row a video frame, at i/fps, for the clip's length. Throws Error(kUsage) unless 0 < fps <= 1000.
+  AuCurve aus_per_frame(std::span<const float> pcm, double fps) const;
+
+  /// Crops a face by its detector box and redraws it with these AUs (any order of names).
+  Face generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink = nullptr) const;
+  /// The same for a picture that is the crop: exactly image_size pixels square. Throws Error(kInput) otherwise.
+  Face generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink = nullptr) const;
+  /// The generated face as a picture of the network's own size.
+  Image to_image(TensorView<const float> face) const;
+  /// The photo with the face put back where generate() found it.
+  void paste(Image& photo, const Box& detected, const Face& face) const;
+
+ private:
+  std::optional<ModelFile> generator_, speech_;
+  std::unique_ptr<Backend> backend_;
+};
+
+}  // namespace emo

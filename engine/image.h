@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace emo {
+
+/// An 8-bit RGB picture, row-major, interleaved, upright (EXIF orientation already applied).
+struct Image {
+  int width = 0, height = 0;
+  std::vector<std::uint8_t> rgb;    ///< height * width * 3
+  std::vector<std::uint8_t> alpha;  ///< height * width, or empty: opaque. Carried along untouched
+
+  Image() = default;
+  Image(int width, int height) : width(width), height(height), rgb(std::size_t(width) * height * 3) {}
+  std::uint8_t* pixel(int x, int y) { return rgb.data() + (std::size_t(y) * width + x) * 3; }
+  const std::uint8_t* pixel(int x, int y) const { return rgb.data() + (std::size_t(y) * width + x) * 3; }
+};
+
+/// A square of a picture in pixels: the left edge of its first column is x, its side may reach outside the picture.
+struct Box {
+  float x = 0, y = 0, side = 0;
+};
+
+/// The crop that a model wants round a detector's box: the same centre, the side multiplied.
+inline Box scaled(const Box& box, double scale) {
+  const auto side = float(box.side * scale);
+  return {box.x + (box.side - side) / 2, box.y + (box.side - side) / 2, side};
+}
+
+}  // namespace emo

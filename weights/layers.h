@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/shape.h"
+#include "weights/config.h"
+
+namespace emo {
+
+enum class Op { kConv, kDeconv };
+enum class Norm { kNone, kInstance };
+enum class Act { kNone, kRelu, kTanh, kSigmoid };
+
+/// One row of the network: convolution or transposed convolution, then normalisation, activation, residual addition.
+struct LayerSpec {
+  std::string key;        ///< of the convolution in the weight file: "main.9.main.0"; also the layer's --dump-layers name
+  Op op;
+  int C_in, C_out, K, S, P;
+  Norm norm;
+  Act act;
+  bool adds_block_input;  ///< second half of a residual block: its output is input of the block + this
+  Shape in, out;          ///< N = 1
+
+  std::string weight() const { return key + ".weight"; }
+  std::string norm_key;   ///< "main.9.main.1"; empty without normalisation
+  std::vector<std::int64_t> weight_shape() const;  ///< (C_out,C_in,K,K); a deconvolution's is (C_in,C_out,K,K)
+  std::int64_t macs() const;                       ///< multiplications for one image, none by the deconvolution's zeros
+};
+
+/// A tensor that a weight file must hold.
+struct TensorSpec {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+
+/// The GANimation generator (Pumarola et al. 2018) as one table; everything that needs sizes, names or costs reads this.
+/// `side` is the picture's height and width, by default config.image_size. The last two rows, colour (tanh) and mask
+/// (sigmoid), both read the row before them.
+/// Throws Error(kModel) for a side that the network cannot take: not a multiple of 4, under 8 or over 1024.
+std::vector<LayerSpec> generator_layers(const GeneratorConfig& config, int side = 0);
+
+/// The tensors of a generator's weight file: for each row its weight and, with norm_affine, scale and shift.
+std::vector<TensorSpec> generator_tensors(const GeneratorConfig& config);
+
+/// The tensors of a speech model's weight file: lstm.weight_ih_l0 (4*hidden,input) ... as torch.nn.LSTM names them, with
+/// gates i,f,g,o, and fc.weight (AUs, hidden*directions), fc.bias.
+std::vector<TensorSpec> speech_tensors(const SpeechConfig& config);
+
+/// Sum over the table, multiply and add counted as two.
+double generator_flops(const GeneratorConfig& config, int side = 0);
+
+}  // namespace emo
