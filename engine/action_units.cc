@@ -1,0 +1,170 @@
+#include "engine/action_units.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <optional>
+
+#include "base/error.h"
+
+namespace emo {
+namespace {
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+std::optional<double> number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+/// "AU07": the form of the models' names.
+std::string au_name(int number) {
+  char name[16];
+  std::snprintf(name, sizeof name, "AU%02d", number);
+  return name;
+}
+
+/// Index of "7", "AU7", "au07" ... among names; -1 when it is none of them.
+int find_au(std::string_view name, const std::vector<std::string>& names) {
+  const bool prefixed = name.size() > 2 && (name[0] == 'A' || name[0] == 'a') && (name[1] == 'U' || name[1] == 'u');
+  const auto value = number(prefixed ? name.substr(2) : name);
+  const auto wanted = value && *value >= 0 && *value <= 999 ? au_name(int(*value)) : std::string(name);
+  const auto it = std::find(names.begin(), names.end(), wanted);
+  return it == names.end() ? -1 : int(it - names.begin());
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// Calls take(name, value) for each "name=value" of a comma-separated list; a name alone has value `alone`.
+template <typename Take>
+void each_setting(std::string_view option, std::string_view text, std::optional<double> alone, Take take) {
+  if (trim(text).empty()) fail(ErrorKind::kUsage, option, ": nothing given; write for example ", option, " \"",
+                               alone ? "happiness=0.7" : "12=1,6=0.8", "\"");
+  while (true) {
+    const auto comma = text.find(',');
+    const auto part = trim(text.substr(0, comma));
+    const auto equals = part.find('=');
+    const auto value = equals == std::string_view::npos ? alone : number(trim(part.substr(equals + 1)));
+    if (part.empty() || !value) {
+      fail(ErrorKind::kUsage, option, ": '", part, "' cannot be read; write name=value with a number between 0 and 1");
+    }
+    take(trim(part.substr(0, equals)), *value);
+    if (comma == std::string_view::npos) return;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
+ActionUnits::ActionUnits(std::vector<std::string> names) : names_(std::move(names)), values_(names_.size(), 0.f) {}
+
+ActionUnits::ActionUnits(std::vector<std::string> names, std::span<const float> values) : ActionUnits(std::move(names)) {
+  EMO_CHECK(values.size() == names_.size(), "action units: ", values.size(), " values for ", names_.size(), " names");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EMO_CHECK(!std::isnan(values[i]), "action units: ", names_[i], " is NaN");
+    values_[i] = std::clamp(values[i], 0.f, 1.f);
+  }
+}
+
+void ActionUnits::set(std::string_view name, float value) {
+  const int i = find_au(name, names_);
+  if (i < 0) fail(ErrorKind::kUsage, "action units: '", name, "' is not one of this model's: ", joined(names_));
+  if (!(value >= 0 && value <= 1)) {
+    fail(ErrorKind::kUsage, "action units: ", names_[std::size_t(i)], "=", value, " is outside 0..1; 1 is the strongest");
+  }
+  values_[std::size_t(i)] = value;
+}
+
+float ActionUnits::get(std::string_view name) const {
+  const int i = find_au(name, names_);
+  return i < 0 ? 0.f : values_[std::size_t(i)];
+}
+
+ActionUnits ActionUnits::scaled(double factor) const {
+  auto values = values_;
+  for (float& v : values) v = float(v * factor);
+  return {names_, values};
+}
+
+ActionUnits ActionUnits::reordered(const std::vector<std::string>& names) const {
+  ActionUnits result(names);
+  for (std::size_t i = 0; i < names.size(); ++i) result.values_[i] = get(names[i]);
+  return result;
+}
+
+double ActionUnits::norm() const {
+  double sq = 0;
+  for (const float v : values_) sq += double(v) * v;
+  return std::sqrt(sq);
+}
+
+ActionUnits parse_action_units(std::string_view text, const std::vector<std::string>& names) {
+  ActionUnits au(names);
+  each_setting("--au", text, std::nullopt, [&](std::string_view name, double value) { au.set(name, float(value)); });
+  return au;
+}
+
+const std::vector<Emotion>& emotions() {
+  static const std::vector<Emotion> table = {
+      {"happiness", {6, 12}},
+      {"sadness", {1, 4, 15}},
+      {"surprise", {1, 2, 5, 26}},
+      {"fear", {1, 2, 4, 5, 7, 20, 26}},
+      {"anger", {4, 5, 7, 23}},
+      {"disgust", {9, 15}},
+  };
+  return table;
+}
+
+ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>& names) {
+  std::vector<float> sum(names.size(), 0.f);
+  each_setting("--emotion", text, 1.0, [&](std::string_view name, double value) {
+    if (value < 0 || value > 1) {
+      fail(ErrorKind::kUsage, "--emotion: ", name, "=", value, " is outside 0..1; 1 is the strongest");
+    }
+    if (name == "neutral") return;
+    const auto& table = emotions();
+    const auto it = std::find_if(table.begin(), table.end(), [&](const Emotion& e) { return e.name == name; });
+    if (it == table.end()) {
+      std::string known = "neutral";
+      for (const auto& e : table) known += ", " + std::string(e.name);
+      fail(ErrorKind::kUsage, "--emotion: '", name, "' is not known; choose from ", known);
+    }
+    for (const int number : it->aus) {
+      if (const int i = find_au(au_name(number), names); i >= 0) sum[std::size_t(i)] += float(value);
+    }
+  });
+  return {names, sum};
+}
+
+EmotionReading read_emotion(const ActionUnits& au) {
+  const double norm = au.norm();
+  if (norm < 0.5) return {"neutral", 0.0};
+  EmotionReading best{"neutral", 0.0};
+  double best_projection = -1;
+  // The residual after projection on a unit prototype p is |au|^2 - max(0, au.p)^2: least where the projection is largest.
+  for (const auto& emotion : emotions()) {
+    double dot = 0;
+    for (const int number : emotion.aus) dot += au.get(au_name(number));
+    const double length = std::sqrt(double(emotion.aus.size()));
+    const double projection = dot / length;
+    if (projection > best_projection) {
+      best_projection = projection;
+      best = {emotion.name, projection / length};
+    }
+  }
+  return best;
+}
+
+}  // namespace emo

@@ -1,0 +1,103 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace emo {
+namespace {
+
+std::optional<ModelFile> open_model(const std::filesystem::path& path, std::size_t max_tensors) {
+  if (path.empty()) return std::nullopt;
+  return ModelFile(path, max_tensors);
+}
+
+}  // namespace
+
+Engine::Engine(const EngineOptions& options)
+    : generator_(open_model(options.generator, options.max_tensors)), speech_(open_model(options.speech, options.max_tensors)) {
+  if (generator_) generator_->generator();  // a model of the other kind is refused here, by name
+  if (speech_) speech_->speech();
+  backend_ = open_backend(generator_ ? &*generator_ : nullptr, speech_ ? &*speech_ : nullptr, options.backend);
+}
+
+const GeneratorConfig& Engine::generator_config() const {
+  EMO_CHECK(generator_, "engine: opened without a generator");
+  return generator_->generator();
+}
+
+const SpeechConfig& Engine::speech_config() const {
+  EMO_CHECK(speech_, "engine: opened without a speech model");
+  return speech_->speech();
+}
+
+ActionUnits Engine::aus(std::span<const float> pcm) const {
+  const Matrix answer = backend_->speech(pcm, {});
+  return {speech_config().au_names, answer.values};
+}
+
+AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
+  if (!(fps > 0 && fps <= 1000)) fail(ErrorKind::kUsage, "--fps: ", fps, " came; more than 0 and at most 1000 is needed");
+  const auto& config = speech_config();
+  // A clip of any length has a first frame; a frame belongs to the clip when its time lies before the clip's end.
+  const auto rows = std::max<std::size_t>(1, std::size_t(std::ceil(double(pcm.size()) / config.sample_rate_hz * fps - 1e-9)));
+  AuCurve curve;
+  for (std::size_t i = 0; i < rows; ++i) curve.times_s.push_back(double(i) / fps);
+  const Matrix values = backend_->speech(pcm, curve.times_s);
+  for (int r = 0; r < values.rows; ++r) {
+    curve.rows.emplace_back(config.au_names, std::span(values.row(r), std::size_t(values.cols)));
+  }
+  return curve;
+}
+
+Face Engine::generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink) const {
+  const auto& config = generator_config();
+  const int side = config.image_size;
+  const std::size_t plane = std::size_t(side) * side;
+  Face face{side, HostBuffer<float>(3 * plane), HostBuffer<float>(3 * plane), HostBuffer<float>(3 * plane),
+            HostBuffer<float>(plane)};
+  const Shape shape{1, 3, side, side};
+  backend_->crop(photo, scaled(detected, config.crop_scale), {face.before.data(), shape});
+  const auto values = au.reordered(config.au_names);
+  backend_->generate({.faces = {face.before.data(), shape},
+                      .aus = {values.values().data(), {1, int(config.au_names.size()), 1, 1}},
+                      .out = {face.after.data(), shape},
+                      .mask = {face.mask.data(), {1, 1, side, side}},
+                      .colour = {face.colour.data(), shape},
+                      .sink = sink});
+  return face;
+}
+
+Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink) const {
+  const int side = generator_config().image_size;
+  if (crop.width != side || crop.height != side) {
+    fail(ErrorKind::kInput, "--crop none: the picture is ", crop.width, "x", crop.height, "; this model takes ", side, "x",
+         side, ". Resize it, or let --crop face find the face");
+  }
+  // The box that crop() enlarges to the whole picture.
+  const double scale = generator_config().crop_scale;
+  return generate(crop, scaled(Box{0, 0, float(side)}, 1 / scale), au, sink);
+}
+
+Image Engine::to_image(TensorView<const float> face) const {
+  const auto& config = generator_config();
+  const bool bgr = config.channel_order == "bgr";
+  Image image(face.shape.W, face.shape.H);
+  const std::size_t plane = face.shape.plane();
+  for (std::size_t i = 0; i < plane; ++i) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      const double v = (face.data[(bgr ? 2 - c : c) * plane + i] - config.pixel_min) / (config.pixel_max - config.pixel_min);
+      image.rgb[3 * i + c] = std::uint8_t(std::lround(std::clamp(v, 0.0, 1.0) * 255));
+    }
+  }
+  return image;
+}
+
+void Engine::paste(Image& photo, const Box& detected, const Face& face) const {
+  const Shape shape{1, 3, face.side, face.side};
+  backend_->paste(photo, scaled(detected, generator_config().crop_scale), {face.before.data(), shape},
+                  {face.after.data(), shape});
+}
+
+}  // namespace emo
