@@ -15,9 +15,12 @@ enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kU8 };
 /// Bytes of one element.
 constexpr std::size_t size_of(DType t) {
   switch (t) {
-    case DType::kF64: case DType::kI64: return 8;
-    case DType::kF32: case DType::kI32: return 4;
-    case DType::kF16: case DType::kBF16: return 2;
+    case DType::kF64:
+    case DType::kI64: return 8;
+    case DType::kF32:
+    case DType::kI32: return 4;
+    case DType::kF16:
+    case DType::kBF16: return 2;
     case DType::kU8: return 1;
   }
   return 0;

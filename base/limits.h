@@ -6,19 +6,19 @@
 /// Every cap in one place. Those with a flag are only the flag's default.
 namespace emo::limits {
 
-inline constexpr double kMaxMegapixels = 50;            ///< --max-megapixels
-inline constexpr int kMaxImageSide = 16'384;            ///< --max-image-side; libvips once let a 65494x5 PNG past a pixel cap
-inline constexpr double kMaxAudioSeconds = 600;         ///< --max-audio-s
+inline constexpr double kMaxMegapixels = 50;     ///< --max-megapixels
+inline constexpr int kMaxImageSide = 16'384;     ///< --max-image-side; libvips once let a 65494x5 PNG past a pixel cap
+inline constexpr double kMaxAudioSeconds = 600;  ///< --max-audio-s
 inline constexpr int kMinSampleRateHz = 1'000;
 inline constexpr int kMaxSampleRateHz = 768'000;
 inline constexpr int kMaxAudioChannels = 64;
-inline constexpr std::size_t kMaxTensors = 4'096;       ///< --max-tensors; per weight file or checkpoint
-inline constexpr std::uint64_t kMaxHeaderBytes = 1u << 20;       ///< of a weight file; the format itself allows 100 MB
+inline constexpr std::size_t kMaxTensors = 4'096;                 ///< --max-tensors; per weight file or checkpoint
+inline constexpr std::uint64_t kMaxHeaderBytes = 1u << 20;        ///< of a weight file; the format itself allows 100 MB
 inline constexpr std::uint64_t kMaxCheckpointBytes = 4ull << 30;  ///< of a PyTorch checkpoint
-inline constexpr int kMaxRank = 8;                      ///< dimensions of a tensor
+inline constexpr int kMaxRank = 8;                                ///< dimensions of a tensor
 inline constexpr int kMaxJsonDepth = 32;
 
-inline constexpr int kMinGeneratorSide = 8;             ///< two halvings leave 2x2, the least that has a variance
+inline constexpr int kMinGeneratorSide = 8;  ///< two halvings leave 2x2, the least that has a variance
 inline constexpr int kMaxGeneratorSide = 1'024;
 inline constexpr int kMaxConvDim = 512;
 inline constexpr int kMaxResBlocks = 64;

@@ -1,28 +1,15 @@
 #include "engine/action_units.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <optional>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace emo {
 namespace {
-
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-std::optional<double> number(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
 
 /// "AU07": the form of the models' names.
 std::string au_name(int number) {
@@ -34,7 +21,7 @@ std::string au_name(int number) {
 /// Index of "7", "AU7", "au07" ... among names; -1 when it is none of them.
 int find_au(std::string_view name, const std::vector<std::string>& names) {
   const bool prefixed = name.size() > 2 && (name[0] == 'A' || name[0] == 'a') && (name[1] == 'U' || name[1] == 'u');
-  const auto value = number(prefixed ? name.substr(2) : name);
+  const auto value = parse_number(prefixed ? name.substr(2) : name);
   const auto wanted = value && *value >= 0 && *value <= 999 ? au_name(int(*value)) : std::string(name);
   const auto it = std::find(names.begin(), names.end(), wanted);
   return it == names.end() ? -1 : int(it - names.begin());
@@ -49,19 +36,16 @@ std::string joined(const std::vector<std::string>& names) {
 /// Calls take(name, value) for each "name=value" of a comma-separated list; a name alone has value `alone`.
 template <typename Take>
 void each_setting(std::string_view option, std::string_view text, std::optional<double> alone, Take take) {
-  if (trim(text).empty()) fail(ErrorKind::kUsage, option, ": nothing given; write for example ", option, " \"",
-                               alone ? "happiness=0.7" : "12=1,6=0.8", "\"");
-  while (true) {
-    const auto comma = text.find(',');
-    const auto part = trim(text.substr(0, comma));
+  if (trim(text).empty())
+    fail(ErrorKind::kUsage, option, ": nothing given; write for example ", option, " \"",
+         alone ? "happiness=0.7" : "12=1,6=0.8", "\"");
+  for (const auto part : split(text, ',')) {
     const auto equals = part.find('=');
-    const auto value = equals == std::string_view::npos ? alone : number(trim(part.substr(equals + 1)));
+    const auto value = equals == std::string_view::npos ? alone : parse_number(trim(part.substr(equals + 1)));
     if (part.empty() || !value) {
       fail(ErrorKind::kUsage, option, ": '", part, "' cannot be read; write name=value with a number between 0 and 1");
     }
     take(trim(part.substr(0, equals)), *value);
-    if (comma == std::string_view::npos) return;
-    text.remove_prefix(comma + 1);
   }
 }
 
@@ -117,12 +101,8 @@ ActionUnits parse_action_units(std::string_view text, const std::vector<std::str
 
 const std::vector<Emotion>& emotions() {
   static const std::vector<Emotion> table = {
-      {"happiness", {6, 12}},
-      {"sadness", {1, 4, 15}},
-      {"surprise", {1, 2, 5, 26}},
-      {"fear", {1, 2, 4, 5, 7, 20, 26}},
-      {"anger", {4, 5, 7, 23}},
-      {"disgust", {9, 15}},
+      {"happiness", {6, 12}},   {"sadness", {1, 4, 15}}, {"surprise", {1, 2, 5, 26}}, {"fear", {1, 2, 4, 5, 7, 20, 26}},
+      {"anger", {4, 5, 7, 23}}, {"disgust", {9, 15}},
   };
   return table;
 }

@@ -35,12 +35,12 @@ using LayerSink = std::function<void(const std::string& name, TensorView<const f
 
 /// One call of the generator. `out` is needed; `mask` and `colour` may have null data and are then not written.
 struct GenerateCall {
-  TensorView<const float> faces;   ///< (N,3,S,S) planar in the model's pixel range and channel order
-  TensorView<const float> aus;     ///< (N,AUs,1,1) intensities, before au_scale
-  TensorView<float> out;           ///< (N,3,S,S); may be faces' memory
-  TensorView<float> mask;          ///< (N,1,S,S) in [0,1]
-  TensorView<float> colour;        ///< (N,3,S,S)
-  const LayerSink* sink = nullptr; ///< with N = 1 only
+  TensorView<const float> faces;    ///< (N,3,S,S) planar in the model's pixel range and channel order
+  TensorView<const float> aus;      ///< (N,AUs,1,1) intensities, before au_scale
+  TensorView<float> out;            ///< (N,3,S,S); may be faces' memory
+  TensorView<float> mask;           ///< (N,1,S,S) in [0,1]
+  TensorView<float> colour;         ///< (N,3,S,S)
+  const LayerSink* sink = nullptr;  ///< with N = 1 only
 };
 
 struct BackendOptions {
@@ -88,7 +88,8 @@ class Backend {
 std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options);
 
 #ifdef EMO_HAVE_CPU
-std::unique_ptr<Backend> open_cpu_backend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options);
+std::unique_ptr<Backend> open_cpu_backend(const ModelFile* generator, const ModelFile* speech,
+                                          const BackendOptions& options);
 #endif
 
 }  // namespace emo

@@ -16,7 +16,8 @@ std::optional<ModelFile> open_model(const std::filesystem::path& path, std::size
 }  // namespace
 
 Engine::Engine(const EngineOptions& options)
-    : generator_(open_model(options.generator, options.max_tensors)), speech_(open_model(options.speech, options.max_tensors)) {
+    : generator_(open_model(options.generator, options.max_tensors)),
+      speech_(open_model(options.speech, options.max_tensors)) {
   if (generator_) generator_->generator();  // a model of the other kind is refused here, by name
   if (speech_) speech_->speech();
   backend_ = open_backend(generator_ ? &*generator_ : nullptr, speech_ ? &*speech_ : nullptr, options.backend);
@@ -41,7 +42,8 @@ AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
   if (!(fps > 0 && fps <= 1000)) fail(ErrorKind::kUsage, "--fps: ", fps, " came; more than 0 and at most 1000 is needed");
   const auto& config = speech_config();
   // A clip of any length has a first frame; a frame belongs to the clip when its time lies before the clip's end.
-  const auto rows = std::max<std::size_t>(1, std::size_t(std::ceil(double(pcm.size()) / config.sample_rate_hz * fps - 1e-9)));
+  const auto rows =
+      std::max<std::size_t>(1, std::size_t(std::ceil(double(pcm.size()) / config.sample_rate_hz * fps - 1e-9)));
   AuCurve curve;
   for (std::size_t i = 0; i < rows; ++i) curve.times_s.push_back(double(i) / fps);
   const Matrix values = backend_->speech(pcm, curve.times_s);
@@ -52,21 +54,7 @@ AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
 }
 
 Face Engine::generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink) const {
-  const auto& config = generator_config();
-  const int side = config.image_size;
-  const std::size_t plane = std::size_t(side) * side;
-  Face face{side, HostBuffer<float>(3 * plane), HostBuffer<float>(3 * plane), HostBuffer<float>(3 * plane),
-            HostBuffer<float>(plane)};
-  const Shape shape{1, 3, side, side};
-  backend_->crop(photo, scaled(detected, config.crop_scale), {face.before.data(), shape});
-  const auto values = au.reordered(config.au_names);
-  backend_->generate({.faces = {face.before.data(), shape},
-                      .aus = {values.values().data(), {1, int(config.au_names.size()), 1, 1}},
-                      .out = {face.after.data(), shape},
-                      .mask = {face.mask.data(), {1, 1, side, side}},
-                      .colour = {face.colour.data(), shape},
-                      .sink = sink});
-  return face;
+  return redraw(photo, scaled(detected, generator_config().crop_scale), au, sink);
 }
 
 Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink) const {
@@ -75,9 +63,24 @@ Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const Layer
     fail(ErrorKind::kInput, "--crop none: the picture is ", crop.width, "x", crop.height, "; this model takes ", side, "x",
          side, ". Resize it, or let --crop face find the face");
   }
-  // The box that crop() enlarges to the whole picture.
-  const double scale = generator_config().crop_scale;
-  return generate(crop, scaled(Box{0, 0, float(side)}, 1 / scale), au, sink);
+  return redraw(crop, {0, 0, float(side)}, au, sink);
+}
+
+Face Engine::redraw(const Image& photo, const Box& crop, const ActionUnits& au, const LayerSink* sink) const {
+  const auto& config = generator_config();
+  const int side = config.image_size;
+  const Shape shape{1, 3, side, side}, mask_shape{1, 1, side, side};
+  Face face{side, HostBuffer<float>(shape.count()), HostBuffer<float>(shape.count()), HostBuffer<float>(shape.count()),
+            HostBuffer<float>(mask_shape.count())};
+  backend_->crop(photo, crop, {face.before.data(), shape});
+  const auto values = au.reordered(config.au_names);
+  backend_->generate({.faces = {face.before.data(), shape},
+                      .aus = {values.values().data(), {1, int(config.au_names.size()), 1, 1}},
+                      .out = {face.after.data(), shape},
+                      .mask = {face.mask.data(), mask_shape},
+                      .colour = {face.colour.data(), shape},
+                      .sink = sink});
+  return face;
 }
 
 Image Engine::to_image(TensorView<const float> face) const {

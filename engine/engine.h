@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/action_units.h"
+#include "engine/au_file.h"
 #include "engine/backend.h"
 #include "weights/model_file.h"
 
@@ -18,12 +19,6 @@ struct EngineOptions {
   std::filesystem::path speech;     ///< weight file of Model B; empty: not needed
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
-};
-
-/// AUs over time: row i belongs to times_s[i].
-struct AuCurve {
-  std::vector<double> times_s;
-  std::vector<ActionUnits> rows;
 };
 
 /// A generated face with what it was made from, planar (1,3,S,S) in the model's range.
@@ -60,6 +55,8 @@ class Engine {
   void paste(Image& photo, const Box& detected, const Face& face) const;
 
  private:
+  Face redraw(const Image& photo, const Box& crop, const ActionUnits& au, const LayerSink* sink) const;
+
   std::optional<ModelFile> generator_, speech_;
   std::unique_ptr<Backend> backend_;
 };

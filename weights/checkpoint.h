@@ -31,7 +31,8 @@ struct CheckpointTensor {
 /// `tensors` is flat: the keys of nested dictionaries are joined by '/', so a state dict under "state_dict" gives
 /// "state_dict/main.0.weight". Entries that are no tensors (epochs, optimiser state, options) are passed over.
 /// Throws Error(kModel), one sentence with the file's name: not a checkpoint, truncated, a global that is not on the list
-/// (named), an opcode that is not, a tensor that reaches outside its storage, over max_tensors tensors, a TorchScript archive.
+/// (named), an opcode that is not, a tensor that reaches outside its storage, over max_tensors tensors, a TorchScript
+/// archive.
 class Checkpoint {
  public:
   explicit Checkpoint(const std::filesystem::path& path, std::size_t max_tensors = limits::kMaxTensors);

@@ -11,18 +11,18 @@ const std::vector<std::string>& default_au_names();
 
 /// Everything about a GANimation generator that its weight file says. Defaults are those of the published networks.
 struct GeneratorConfig {
-  int conv_dim = 64;                                        ///< filters of the first convolution
+  int conv_dim = 64;  ///< filters of the first convolution
   int res_blocks = 6;
-  int image_size = 128;                                     ///< side that it was trained at, px; a multiple of 4
+  int image_size = 128;  ///< side that it was trained at, px; a multiple of 4
   double norm_eps = 1e-5;
   bool norm_affine = true;
-  std::vector<std::string> au_names = default_au_names();   ///< order of the AU planes
-  double au_scale = 1.0;                                    ///< intensity 1.0 reaches the network as 1.0 * au_scale
-  bool mask_keeps_image = true;                             ///< mask*image + (1-mask)*colour; false: the other way round
-  double pixel_min = -1.0, pixel_max = 1.0;                 ///< range that 0..255 is mapped to
-  std::string channel_order = "rgb";                        ///< rgb | bgr
-  double crop_scale = 1.0;                                  ///< side of the crop / side of the detector's box
-  std::string resize_filter = "area";                       ///< area | bilinear | bicubic; antialiased when shrinking
+  std::vector<std::string> au_names = default_au_names();  ///< order of the AU planes
+  double au_scale = 1.0;                                   ///< intensity 1.0 reaches the network as 1.0 * au_scale
+  bool mask_keeps_image = true;                            ///< mask*image + (1-mask)*colour; false: the other way round
+  double pixel_min = -1.0, pixel_max = 1.0;                ///< range that 0..255 is mapped to
+  std::string channel_order = "rgb";                       ///< rgb | bgr
+  double crop_scale = 1.0;                                 ///< side of the crop / side of the detector's box
+  std::string resize_filter = "area";                      ///< area | bilinear | bicubic; antialiased when shrinking
 
   bool operator==(const GeneratorConfig&) const = default;
 };
@@ -30,23 +30,23 @@ struct GeneratorConfig {
 /// Everything about a speech model (MFCC, LSTM, fully connected layer) that its weight file says.
 struct SpeechConfig {
   int sample_rate_hz = 16'000;
-  int n_fft = 512, win_length = 400, hop_length = 160;      ///< samples; periodic Hann window, centred, reflect padding
+  int n_fft = 512, win_length = 400, hop_length = 160;  ///< samples; periodic Hann window, centred, reflect padding
   int n_mels = 64;
   double f_min_hz = 0, f_max_hz = 8'000;
-  std::string mel_scale = "htk";                            ///< htk | slaney; triangles of height 1 in either
-  std::string log_mode = "db_power";                        ///< db_power: 10 log10 max(1e-10, power); ln: log(power + 1e-6)
-  double top_db = 80;                                       ///< db_power only: floor under the clip's maximum; < 0: none
+  std::string mel_scale = "htk";      ///< htk | slaney; triangles of height 1 in either
+  std::string log_mode = "db_power";  ///< db_power: 10 log10 max(1e-10, power); ln: log(power + 1e-6)
+  double top_db = 80;                 ///< db_power only: floor under the clip's maximum; < 0: none
   int n_mfcc = 39;
-  bool deltas = false;                                      ///< append first and second differences: 3 * n_mfcc features
-  double trim_db = 30;                                      ///< frames this far under the loudest at both ends go; < 0: none
-  int trim_pad_frames = 5;                                  ///< frames kept before the first and after the last loud one
+  bool deltas = false;      ///< append first and second differences: 3 * n_mfcc features
+  double trim_db = 30;      ///< frames this far under the loudest at both ends go; < 0: none
+  int trim_pad_frames = 5;  ///< frames kept before the first and after the last loud one
   bool utterance_mean_subtracted = true;
-  int frame_stride = 2;                                     ///< every n-th frame reaches the LSTM
-  std::vector<double> feature_mean, feature_std;            ///< (features); x = (x - mean) / std after the above
+  int frame_stride = 2;                           ///< every n-th frame reaches the LSTM
+  std::vector<double> feature_mean, feature_std;  ///< (features); x = (x - mean) / std after the above
   int lstm_hidden = 96, lstm_layers = 2;
   bool bidirectional = false;
-  std::string readout = "mean";                             ///< last | mean: which LSTM state the FC layer reads
-  double readout_window_s = 1.0;                            ///< window of a per-frame value, seconds
+  std::string readout = "mean";   ///< last | mean: which LSTM state the FC layer reads
+  double readout_window_s = 1.0;  ///< window of a per-frame value, seconds
   std::vector<std::string> au_names = default_au_names();
 
   int features() const { return deltas ? 3 * n_mfcc : n_mfcc; }

@@ -16,8 +16,8 @@ enum class Layout { kAuto, kAlbertpumarola, kDonydchen, kVipermu, kSpeech };
 
 struct ConvertOptions {
   Layout layout = Layout::kAuto;
-  std::filesystem::path config;         ///< JSON with the keys of GeneratorConfig or SpeechConfig; empty: none
-  std::optional<DType> dtype;           ///< of the tensors written; empty: as in the source (fp64 becomes fp32)
+  std::filesystem::path config;  ///< JSON with the keys of GeneratorConfig or SpeechConfig; empty: none
+  std::optional<DType> dtype;    ///< of the tensors written; empty: as in the source (fp64 becomes fp32)
   std::size_t max_tensors = limits::kMaxTensors;
 };
 
@@ -26,7 +26,7 @@ struct ConvertReport {
   Layout layout;
   ModelConfig config;
   std::size_t tensors = 0;
-  std::vector<std::string> notes;       ///< "running statistics of 16 layers ignored: ..."
+  std::vector<std::string> notes;  ///< "running statistics of 16 layers ignored: ..."
 };
 
 /// Reads a PyTorch checkpoint (or a safetensors state dict) and writes a weight file of this project.

@@ -15,7 +15,7 @@ enum class Act { kNone, kRelu, kTanh, kSigmoid };
 
 /// One row of the network: convolution or transposed convolution, then normalisation, activation, residual addition.
 struct LayerSpec {
-  std::string key;        ///< of the convolution in the weight file: "main.9.main.0"; also the layer's --dump-layers name
+  std::string key;  ///< of the convolution in the weight file: "main.9.main.0"; also the layer's --dump-layers name
   Op op;
   int C_in, C_out, K, S, P;
   Norm norm;
@@ -24,7 +24,7 @@ struct LayerSpec {
   Shape in, out;          ///< N = 1
 
   std::string weight() const { return key + ".weight"; }
-  std::string norm_key;   ///< "main.9.main.1"; empty without normalisation
+  std::string norm_key;                            ///< "main.9.main.1"; empty without normalisation
   std::vector<std::int64_t> weight_shape() const;  ///< (C_out,C_in,K,K); a deconvolution's is (C_in,C_out,K,K)
   std::int64_t macs() const;                       ///< multiplications for one image, none by the deconvolution's zeros
 };
