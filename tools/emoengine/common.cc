@@ -1,0 +1,125 @@
+#include "tools/emoengine/common.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace emo::cli {
+
+void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
+  if (needs != Needs::kSpeech) {
+    command.add_option("--generator", options.generator, "weight file of the face generator [default: the one shipped]");
+  }
+  if (needs != Needs::kGenerator) {
+    command.add_option("--speech", options.speech, "weight file of the speech model [default: the one shipped]");
+  }
+  const std::map<std::string, BackendKind> kinds = {
+      {"auto", BackendKind::kAuto}, {"cpu", BackendKind::kCpu}, {"cuda", BackendKind::kCuda}};
+  command.add_option("--backend", options.backend.kind, "auto, cpu or cuda [default: auto]")
+      ->transform(CLI::CheckedTransformer(kinds).description(""));
+  const std::map<std::string, Precision> precisions = {{"auto", Precision::kAuto},
+                                                       {"fp32", Precision::kFp32},
+                                                       {"tf32", Precision::kTf32},
+                                                       {"bf16", Precision::kBf16},
+                                                       {"fp16", Precision::kFp16}};
+  command.add_option("--precision", options.backend.precision, "auto, fp32, tf32, bf16 or fp16 [default: auto]")
+      ->transform(CLI::CheckedTransformer(precisions).description(""));
+  command.add_option("--threads", options.backend.threads, "processor threads; 0: all that this process may use")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  command.add_option("--max-tensors", options.max_tensors, "most tensors in a weight file")->capture_default_str();
+  command.add_flag("--quiet,-q", options.quiet, "print nothing but errors");
+}
+
+Engine open_engine(const ModelOptions& options, Needs needs) {
+  const auto path = [](const std::string& given, const char* name) {
+    return given.empty() ? default_weights(name) : std::filesystem::path(given);
+  };
+  EngineOptions engine{.backend = options.backend, .max_tensors = options.max_tensors};
+  if (needs != Needs::kSpeech) engine.generator = path(options.generator, "generator.safetensors");
+  if (needs != Needs::kGenerator) engine.speech = path(options.speech, "speech.safetensors");
+  return Engine(engine);
+}
+
+std::filesystem::path default_weights(const std::string& name) {
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  const auto installed = program.parent_path().parent_path() / "share/emoengine/weights" / name;
+  const auto source = std::filesystem::path(EMO_SOURCE_DIR) / "weights" / name;
+  if (std::filesystem::exists(installed, ignored)) return installed;
+  if (std::filesystem::exists(source, ignored)) return source;
+  fail(ErrorKind::kModel, "weights: ", name, " is neither at ", installed.string(), " nor at ", source.string(),
+       "; name one with --generator or --speech");
+}
+
+void add_image_options(CLI::App& command, std::string& image, ImageLimits& limits) {
+  command.add_option("--image,-i", image, "photo: JPEG, PNG, WebP, TIFF, BMP")->required();
+  command.add_option("--max-megapixels", limits.max_megapixels, "largest picture taken")->capture_default_str();
+  command.add_option("--max-image-side", limits.max_side, "longest side taken, px")->capture_default_str();
+}
+
+void add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits) {
+  command.add_option("--audio,-a", audio, "voice: WAV, FLAC, Ogg, MP3; any rate and channel count")->required();
+  command.add_option("--max-audio-s", limits.max_seconds, "longest clip taken, seconds")->capture_default_str();
+}
+
+void add_face_option(CLI::App& command, FaceChoice& choice) {
+  command.add_option("--face", choice.which, "which face: largest, all, or a number (1 is the largest)")
+      ->capture_default_str()
+      ->check([](const std::string& text) -> std::string {
+        const auto value = parse_number(text);
+        const bool counts = value && *value >= 1 && *value <= 1000 && *value == int(*value);
+        return text == "largest" || text == "all" || counts ? "" : "'" + text + "' is not largest, all or a number from 1";
+      });
+}
+
+std::vector<Box> choose_faces(const Image& image, const std::string& file, const FaceChoice& choice) {
+  std::string tried;
+  auto faces = media().find_faces(image, &tried);
+  if (faces.empty()) {
+    fail(ErrorKind::kInput, file, ": no face was found in ", image.width, "x", image.height, " px, tried ", tried,
+         "; use a photo with an upright face seen from the front, or --crop none with generate");
+  }
+  if (choice.which == "all") return faces;
+  const std::size_t n = choice.which == "largest" ? 1 : std::size_t(*parse_number(choice.which));
+  if (n > faces.size()) {
+    fail(ErrorKind::kInput, file, ": face ", n, " was asked for, but ", faces.size(), faces.size() == 1 ? " was" : " were",
+         " found; use --face largest, all or a smaller number");
+  }
+  return {faces[n - 1]};
+}
+
+void StageClock::add(const std::string& name, double ms) { stages_.emplace_back(name, ms); }
+
+nlohmann::ordered_json StageClock::to_json() const {
+  nlohmann::ordered_json json;
+  for (const auto& [name, ms] : stages_) json[name] = json.contains(name) ? json[name].get<double>() + ms : ms;
+  return json;
+}
+
+nlohmann::ordered_json to_json(const ActionUnits& au) {
+  nlohmann::ordered_json json;
+  for (std::size_t i = 0; i < au.names().size(); ++i) json[au.names()[i]] = au.values()[i];
+  return json;
+}
+
+nlohmann::ordered_json to_json(const EmotionReading& reading) {
+  return {{"name", reading.name}, {"strength", reading.strength}};
+}
+
+std::string summary(const ActionUnits& au) {
+  const auto reading = read_emotion(au);
+  char text[32];
+  std::snprintf(text, sizeof text, " %.2f:", reading.strength);
+  std::string line = std::string(reading.name) + (reading.name == "neutral" ? ":" : text);
+  for (std::size_t i = 0; i < au.names().size(); ++i) {
+    if (au.values()[i] < 0.05f) continue;
+    std::snprintf(text, sizeof text, "=%.2f", double(au.values()[i]));
+    line += " " + au.names()[i] + text;
+  }
+  return line;
+}
+
+}  // namespace emo::cli

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/media/media.h"
+
+/// What several commands share: their options, how they find weights and faces, how they report.
+namespace emo::cli {
+
+/// Options of every command that opens a model.
+struct ModelOptions {
+  std::string generator, speech;  ///< empty: the default weights
+  BackendOptions backend;
+  std::size_t max_tensors = limits::kMaxTensors;
+  bool quiet = false;
+};
+
+enum class Needs { kGenerator, kSpeech, kBoth };
+void add_model_options(CLI::App& command, ModelOptions& options, Needs needs);
+/// Opens the models that `needs` says, by default those found by default_weights().
+Engine open_engine(const ModelOptions& options, Needs needs);
+
+/// weights/NAME of the installation (../share/emoengine beside the program), else of the source tree.
+/// Throws Error(kModel) when it is in neither.
+std::filesystem::path default_weights(const std::string& name);
+
+void add_image_options(CLI::App& command, std::string& image, ImageLimits& limits);
+void add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits);
+
+/// --face largest|all|N
+struct FaceChoice {
+  std::string which = "largest";
+};
+void add_face_option(CLI::App& command, FaceChoice& choice);
+/// The boxes of the chosen faces. Throws Error(kInput) naming the file and what was tried when there is none, or fewer
+/// than the number asked for.
+std::vector<Box> choose_faces(const Image& image, const std::string& file, const FaceChoice& choice);
+
+/// Wall-clock times of the stages, in the order in which they ran.
+class StageClock {
+ public:
+  /// Runs a stage and keeps its time, ms; returns what it returns.
+  template <typename Stage>
+  auto time(const std::string& name, Stage&& stage) {
+    struct Keep {
+      StageClock& clock;
+      const std::string& name;
+      std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+      ~Keep() {
+        clock.add(name, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+      }
+    } keep{*this, name};
+    return stage();
+  }
+  void add(const std::string& name, double ms);
+  /// {"image": 3.1, ...}
+  nlohmann::ordered_json to_json() const;
+
+ private:
+  std::vector<std::pair<std::string, double>> stages_;
+};
+
+nlohmann::ordered_json to_json(const ActionUnits& au);
+nlohmann::ordered_json to_json(const EmotionReading& reading);
+/// "anger 0.84: AU04=0.81 AU05=0.80": the emotion, its strength and the AUs of at least 0.05.
+std::string summary(const ActionUnits& au);
+
+}  // namespace emo::cli

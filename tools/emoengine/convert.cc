@@ -1,0 +1,57 @@
+#include "weights/convert.h"
+
+#include <cstdio>
+#include <memory>
+
+#include "tools/emoengine/commands.h"
+
+namespace emo::cli {
+namespace {
+
+struct Options {
+  std::string in, out, config;
+  Layout layout = Layout::kAuto;
+  std::string dtype = "source";
+  std::size_t max_tensors = limits::kMaxTensors;
+  bool quiet = false;
+};
+
+const std::map<std::string, Layout> kLayouts = {{"auto", Layout::kAuto},
+                                                {"albertpumarola", Layout::kAlbertpumarola},
+                                                {"donydchen", Layout::kDonydchen},
+                                                {"vipermu", Layout::kVipermu},
+                                                {"speech", Layout::kSpeech}};
+const std::map<std::string, DType> kDTypes = {{"fp32", DType::kF32}, {"fp16", DType::kF16}, {"bf16", DType::kBF16}};
+
+void convert(const Options& options) {
+  ConvertOptions how{.layout = options.layout, .config = options.config, .max_tensors = options.max_tensors};
+  if (options.dtype != "source") how.dtype = kDTypes.at(options.dtype);
+  const auto report = emo::convert(options.in, options.out, how);
+  if (options.quiet) return;
+  for (const auto& note : report.notes) std::printf("note: %s\n", note.c_str());
+  for (const auto& [name, layout] : kLayouts) {
+    if (layout == report.layout) {
+      std::printf("%s: %zu tensors from a checkpoint in the %s layout\n", options.out.c_str(), report.tensors, name.c_str());
+    }
+  }
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app) {
+  auto* command = app.add_subcommand("convert", "make a weight file from a PyTorch checkpoint; needs no Python");
+  auto options = std::make_shared<Options>();
+  command->add_option("checkpoint", options->in, "torch.save file (zip or legacy) or safetensors state dict")->required();
+  command->add_option("--out,-o", options->out, "weight file to write: OUT.safetensors")->required();
+  command->add_option("--layout", options->layout, "auto, albertpumarola, donydchen, vipermu or speech [default: auto]")
+      ->transform(CLI::CheckedTransformer(kLayouts).description(""));
+  command->add_option("--config", options->config, "JSON with what shapes cannot tell; the keys that inspect --json prints");
+  command->add_option("--dtype", options->dtype, "type of the weights written")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"source", "fp32", "fp16", "bf16"}));
+  command->add_option("--max-tensors", options->max_tensors, "most tensors in the checkpoint")->capture_default_str();
+  command->add_flag("--quiet,-q", options->quiet, "print nothing but errors");
+  command->callback([options] { convert(*options); });
+}
+
+}  // namespace emo::cli

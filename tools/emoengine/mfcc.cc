@@ -1,0 +1,36 @@
+#include <cstdio>
+#include <memory>
+
+#include "base/npy.h"
+#include "tools/emoengine/commands.h"
+#include "tools/emoengine/common.h"
+
+namespace emo::cli {
+namespace {
+
+struct MfccOptions {
+  std::string audio, out;
+  AudioLimits audio_limits;
+  ModelOptions model;
+};
+
+void mfcc(const MfccOptions& options) {
+  const Engine engine = open_engine(options.model, Needs::kSpeech);
+  const Clip clip = media().load_audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
+  const Matrix features = engine.mfcc(clip.pcm);
+  write_npy(options.out, std::vector<std::int64_t>{features.rows, features.cols}, features.values);
+  if (!options.model.quiet) std::printf("%s: %d frames, %d features\n", options.out.c_str(), features.rows, features.cols);
+}
+
+}  // namespace
+
+void add_mfcc(CLI::App& app) {
+  auto* command = app.add_subcommand("mfcc", "the features that the speech model reads, before trimming and scaling");
+  auto options = std::make_shared<MfccOptions>();
+  add_audio_options(*command, options->audio, options->audio_limits);
+  command->add_option("--out,-o", options->out, ".npy to write: float32 (frames, features)")->required();
+  add_model_options(*command, options->model, Needs::kSpeech);
+  command->callback([options] { mfcc(*options); });
+}
+
+}  // namespace emo::cli
