@@ -1,0 +1,119 @@
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "tests/tools/program.h"
+
+namespace emo {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kPhoto = "'" EMO_SOURCE_DIR "/samples/astronaut.png'";
+const std::string kVoice = "'" EMO_SOURCE_DIR "/samples/angry.flac'";
+
+/// Every refusal is one line with the right exit code, and leaves nothing behind.
+class Errors : public ProgramTest {
+ protected:
+  void refused(const std::string& arguments, int code, const std::string& text) {
+    const auto outcome = run(arguments);
+    EXPECT_EQ(outcome.code, code) << arguments << "\n" << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(text)) << arguments;
+    EXPECT_THAT(outcome.err, testing::StartsWith("emoengine: ")) << arguments;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << arguments << "\n" << outcome.err;
+    EXPECT_EQ(outcome.out, "") << arguments;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      const auto name = entry.path().filename().string();
+      const bool ours = std::find(made_.begin(), made_.end(), name) != made_.end() || name == ".out" || name == ".err";
+      EXPECT_TRUE(ours) << arguments << " left " << name;
+    }
+  }
+  std::string make(const std::string& name, const std::string& bytes) {
+    std::ofstream(dir_ / name, std::ios::binary) << bytes;
+    made_.push_back(name);
+    return name;
+  }
+
+ private:
+  std::vector<std::string> made_;
+};
+
+TEST_F(Errors, WrongOptionsAreUsageErrors) {
+  refused("", 2, "subcommand is required");
+  refused("dance", 2, "dance");
+  refused("run", 2, "--image is required");
+  refused("run -i a.png -a b.wav -o c.png --backend tpu", 2, "--backend");
+  refused("run -i a.png -a b.wav -o c.png --face 0", 2, "--face: '0' is not largest, all or a number from 1");
+  refused("run -i a.png -a b.wav -o c.png --output face --face all", 2, "--output face writes one face");
+  refused("generate -i " + kPhoto + " -o c.png", 2, "no expression was given; give one of --au, --au-file and --emotion");
+  refused("generate -i " + kPhoto + " -o c.png --au 12=1 --emotion anger", 2, "more than one expression was given");
+  refused("generate -i " + kPhoto + " -o c.png --au 13=1", 2, "'13' is not one of this model's");
+  refused("generate -i " + kPhoto + " -o c.png --emotion joy", 2, "'joy' is not known");
+  refused("generate -i " + kPhoto + " -o c.npy --face all --emotion anger", 2, "--face all goes with --output photo alone");
+  refused("aus -a " + kVoice + " --per-frame --fps 0", 2, "--fps: 0 came; more than 0");
+  refused("aus -a " + kVoice + " -o a.txt", 2, "ends in '.txt'; .csv, .json or .npy is needed");
+}
+
+TEST_F(Errors, InputsThatCannotBeUsedSayWhy) {
+  make("text.png", "this is no picture");
+  make("empty.png", "");
+  make("text.wav", "this is no sound");
+  refused("run -i missing.png -a " + kVoice + " -o c.png", 3, "missing.png: ");
+  refused("run -i text.png -a " + kVoice + " -o c.png", 3, "text.png: ");
+  refused("run -i empty.png -a " + kVoice + " -o c.png", 3, "empty.png: ");
+  refused("run -i . -a " + kVoice + " -o c.png", 3, ": is not a regular file");
+  refused("run -i " + kPhoto + " -a text.wav -o c.png", 3, "text.wav: ");
+  refused("run -i " + kPhoto + " -a missing.wav -o c.png", 3, "missing.wav: ");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --max-megapixels 0.1", 3, "--max-megapixels");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --max-image-side 100", 3, "--max-image-side");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --max-audio-s 1", 3, "--max-audio-s");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --face 9", 3, "face 9 was asked for, but 1 was found");
+}
+
+TEST_F(Errors, PhotoWithoutAFaceNamesWhatWasTried) {
+  // A 64x64 grey picture as PPM would not be read; a BMP is a header and pixels.
+  std::string bmp("BM", 2);
+  const auto u32 = [&](std::uint32_t v) { bmp.append(reinterpret_cast<const char*>(&v), 4); };
+  u32(54 + 64 * 64 * 3), u32(0), u32(54), u32(40), u32(64), u32(64), u32(1 | 24u << 16);
+  for (int i = 0; i < 6; ++i) u32(0);
+  bmp.append(64 * 64 * 3, char(128));
+  make("grey.bmp", bmp);
+  refused("run -i grey.bmp -a " + kVoice + " -o c.png", 3, "grey.bmp: no face was found in 64x64 px, tried ");
+}
+
+TEST_F(Errors, OutputsThatCannotBeWrittenSayWhy) {
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o nowhere/c.png", 3, "cannot be written: No such file or directory");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o .", 3, "output: ");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.xyz", 3, ".xyz");
+  refused("aus -a " + kVoice + " -o /dev/full.csv/x.csv", 3, "cannot be written");
+}
+
+TEST_F(Errors, ModelFilesThatCannotBeUsedSayWhy) {
+  make("text.safetensors", "this is no weight file at all");
+  refused("inspect missing.safetensors", 4, "missing.safetensors: cannot be opened: No such file or directory");
+  refused("inspect text.safetensors", 4, "text.safetensors: ");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --generator text.safetensors", 4, "text.safetensors: ");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --generator " + source("weights/speech.safetensors"), 4,
+          "is a speech model; a generator is needed");
+  refused("aus -a " + kVoice + " --speech " + source("weights/generator.safetensors"), 4,
+          "is a generator; a speech model is needed");
+  refused("convert text.safetensors -o c.safetensors", 4, "text.safetensors: ");
+  const auto bytes = slurp(EMO_SOURCE_DIR "/weights/speech.safetensors");
+  make("cut.safetensors", bytes.substr(0, bytes.size() / 2));
+  refused("aus -a " + kVoice + " --speech cut.safetensors", 4, "cut.safetensors: ");
+}
+
+TEST_F(Errors, MissingDevicesSayWhatCanBeHad) {
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --backend cuda", 5, "this build has no CUDA backend");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --precision fp16", 5, "fp16");
+}
+
+TEST_F(Errors, AFailedRunLeavesAnOlderOutputAlone) {
+  make("c.png", "older");
+  make("text.wav", "this is no sound");
+  refused("run -i " + kPhoto + " -a text.wav -o c.png", 3, "text.wav: ");
+  EXPECT_EQ(slurp(dir_ / "c.png"), "older");
+}
+
+}  // namespace
+}  // namespace emo
