@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "tests/error_text.h"
+#include "tests/throws.h"
 #include "tests/temp_dir.h"
 
 namespace emo {
@@ -53,7 +53,7 @@ TEST(Npy, WrongFilesSayWhy) {
   const TempDir dir;
   const auto refused = [&](const std::string& bytes) {
     std::ofstream(dir / "a.npy", std::ios::binary) << bytes;
-    return error_text(ErrorKind::kInput, [&] { read_npy(dir / "a.npy"); });
+    return text_of(ErrorKind::kInput, [&] { read_npy(dir / "a.npy"); });
   };
   const std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n";
   EXPECT_THAT(refused("not an array at all"), HasSubstr("a.npy: is no .npy file"));

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "tests/error_text.h"
+#include "tests/throws.h"
 #include "weights/config.h"
 
 namespace emo {
@@ -15,7 +15,7 @@ const std::vector<std::string>& kNames = default_au_names();
 
 template <typename Call>
 std::string error_of(Call call) {
-  return error_text(ErrorKind::kUsage, call);
+  return text_of(ErrorKind::kUsage, call);
 }
 
 TEST(ActionUnits, NamesWithAndWithoutPrefixMeanTheSame) {
@@ -56,7 +56,7 @@ TEST(ActionUnits, UnreadablePartIsQuoted) {
 TEST(ActionUnits, VectorIsClampedAndNanIsRefused) {
   const ActionUnits au({"AU01", "AU02"}, std::vector<float>{-0.25f, 7.f});
   EXPECT_THAT(au.values(), testing::ElementsAre(0.f, 1.f));
-  EXPECT_THAT(error_text(ErrorKind::kInternal, [] { ActionUnits({"AU01"}, std::vector<float>{NAN}); }),
+  EXPECT_THAT(text_of(ErrorKind::kInternal, [] { ActionUnits({"AU01"}, std::vector<float>{NAN}); }),
               testing::HasSubstr("AU01 is NaN"));
 }
 

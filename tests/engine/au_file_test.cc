@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "base/npy.h"
-#include "tests/error_text.h"
+#include "tests/throws.h"
 #include "tests/temp_dir.h"
 
 namespace emo {
@@ -34,7 +34,7 @@ class AuFile : public testing::Test {
   }
   std::string refused(const std::string& name, const std::string& text) {
     const auto path = write(name, text);
-    return error_text(ErrorKind::kInput, [&] { read_au_file(path, kNames); });
+    return text_of(ErrorKind::kInput, [&] { read_au_file(path, kNames); });
   }
   const TempDir temp_;
   std::filesystem::path dir_ = temp_.path();
@@ -93,14 +93,14 @@ TEST_F(AuFile, WrongTablesSayWhereAndWhat) {
 
 TEST_F(AuFile, ArrayOfAnotherWidthIsRefused) {
   write_npy(dir_ / "a.npy", std::vector<std::int64_t>{1, 2}, std::vector<float>{0, 0});
-  EXPECT_THAT(error_text(ErrorKind::kInput, [&] { read_au_file(dir_ / "a.npy", kNames); }),
+  EXPECT_THAT(text_of(ErrorKind::kInput, [&] { read_au_file(dir_ / "a.npy", kNames); }),
               HasSubstr("is not of shape (rows, 3)"));
 }
 
 TEST_F(AuFile, OtherExtensionsAreRefused) {
-  EXPECT_THAT(error_text(ErrorKind::kUsage, [&] { write_au_file(dir_ / "a.txt", curve()); }),
+  EXPECT_THAT(text_of(ErrorKind::kUsage, [&] { write_au_file(dir_ / "a.txt", curve()); }),
               HasSubstr("ends in '.txt'; .csv, .json or .npy is needed"));
-  EXPECT_THAT(error_text(ErrorKind::kUsage, [&] { read_au_file("a.txt", kNames); }), HasSubstr("ends in '.txt'"));
+  EXPECT_THAT(text_of(ErrorKind::kUsage, [&] { read_au_file("a.txt", kNames); }), HasSubstr("ends in '.txt'"));
 }
 
 }  // namespace

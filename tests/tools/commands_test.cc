@@ -77,7 +77,7 @@ TEST_F(Commands, IntensityZeroIsTheNeutralFace) {
 TEST_F(Commands, SameBytesAtAnyThreadCountAndRun) {
   for (const char* threads : {"1", "2", "3"}) {
     ASSERT_EQ(run("generate -i " + kPhoto + " --emotion surprise -o t" + threads + ".npy --threads " + threads).code, 0);
-    EXPECT_EQ(slurp(dir_ / ("t" + std::string(threads) + ".npy")), slurp(dir_ / "t1.npy")) << threads << " threads";
+    EXPECT_EQ(read_file(dir_ / ("t" + std::string(threads) + ".npy")), read_file(dir_ / "t1.npy")) << threads << " threads";
   }
 }
 

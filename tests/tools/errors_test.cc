@@ -29,7 +29,7 @@ class Errors : public ProgramTest {
     }
   }
   std::string make(const std::string& name, const std::string& bytes) {
-    std::ofstream(dir_ / name, std::ios::binary) << bytes;
+    write_file(dir_ / name, bytes);
     made_.push_back(name);
     return name;
   }
@@ -98,7 +98,7 @@ TEST_F(Errors, ModelFilesThatCannotBeUsedSayWhy) {
   refused("aus -a " + kVoice + " --speech " + source("weights/generator.safetensors"), 4,
           "is a generator; a speech model is needed");
   refused("convert text.safetensors -o c.safetensors", 4, "text.safetensors: ");
-  const auto bytes = slurp(EMO_SOURCE_DIR "/weights/speech.safetensors");
+  const auto bytes = read_file(EMO_SOURCE_DIR "/weights/speech.safetensors");
   make("cut.safetensors", bytes.substr(0, bytes.size() / 2));
   refused("aus -a " + kVoice + " --speech cut.safetensors", 4, "cut.safetensors: ");
 }
@@ -112,7 +112,7 @@ TEST_F(Errors, AFailedRunLeavesAnOlderOutputAlone) {
   make("c.png", "older");
   make("text.wav", "this is no sound");
   refused("run -i " + kPhoto + " -a text.wav -o c.png", 3, "text.wav: ");
-  EXPECT_EQ(slurp(dir_ / "c.png"), "older");
+  EXPECT_EQ(read_file(dir_ / "c.png"), "older");
 }
 
 }  // namespace

@@ -4,8 +4,6 @@
 #include <sys/wait.h>
 
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 #include <string>
 
 #include "tests/temp_dir.h"
@@ -18,19 +16,13 @@ struct Outcome {
   std::string out, err;
 };
 
-inline std::string slurp(const std::filesystem::path& path) {
-  std::stringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
 /// Runs the emoengine program through the shell, in a folder of the test's own.
 class ProgramTest : public testing::Test {
  protected:
   Outcome run(const std::string& arguments) const {
     const auto command = "cd '" + dir_.path().string() + "' && " EMO_BINARY " " + arguments + " >.out 2>.err </dev/null";
     const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(dir_ / ".out"), slurp(dir_ / ".err")};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(dir_ / ".out"), read_file(dir_ / ".err")};
   }
   /// A path of the source tree, quoted.
   static std::string source(const std::string& name) { return "'" EMO_SOURCE_DIR "/" + name + "'"; }
