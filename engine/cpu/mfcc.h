@@ -1,0 +1,47 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/backend.h"
+#include "weights/config.h"
+
+namespace emo {
+
+/// Mel-frequency cepstral coefficients of a mono clip, as torchaudio.transforms.MFCC computes them.
+///
+///   frame t     pcm[t*hop - n_fft/2 ...] under a periodic Hann window of win_length, centred in n_fft samples
+///   mel[t,m]    |FFT|^2 under n_mels triangles of height 1 (htk or slaney scale, no area normalisation)
+///   log_mode    db_power: 10 log10 max(1e-10, mel), raised to the clip's maximum - top_db;  ln: log(mel + 1e-6)
+///   mfcc[t,k]   orthonormal DCT-II over m, the first n_mfcc; with `deltas` the differences over 5 frames (edges
+///               repeated), and the differences of those, follow in the same row
+///
+/// Both ends of the clip are padded by reflection. A clip of n_fft/2 samples or fewer has too few to reflect: zeros are
+/// appended up to n_fft/2 + 1 samples first.
+/// Source: Davis and Mermelstein 1980; torchaudio 2.
+class Mfcc {
+ public:
+  /// A config that check() lets pass; n_fft is even there because KissFFT's real transform takes no other.
+  explicit Mfcc(const SpeechConfig& config);
+
+  /// pcm at the model's rate, full scale 1. Gives (T, features), T = 1 + samples / hop.
+  /// Throws Error(kInput) for a clip without samples and for a sample that is NaN, infinite or beyond 1e12.
+  Matrix operator()(std::span<const float> pcm) const;
+
+ private:
+  /// A triangle on the frequency axis: weights[i] is that of FFT bin first_bin + i.
+  struct MelBand {
+    int first_bin = 0;
+    std::vector<float> weights;
+  };
+  static std::vector<MelBand> mel_bands(const SpeechConfig& config);
+
+  Matrix log_mel(std::span<const float> pcm) const;
+
+  SpeechConfig config_;
+  std::vector<float> window_;   // (win_length)
+  std::vector<MelBand> bands_;  // (n_mels)
+  std::vector<float> dct_;      // (n_mels, n_mfcc)
+};
+
+}  // namespace emo
