@@ -1,0 +1,50 @@
+#include "engine/media/media.h"
+
+#include <dlib/revision.h>
+#include <sndfile.h>
+#include <soxr.h>
+
+#include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "engine/media/audio_file.h"
+#include "engine/media/faces.h"
+#include "engine/media/image_file.h"
+
+namespace emo {
+namespace {
+
+class MediaLibrary final : public Media {
+ public:
+  MediaLibrary() {
+    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);  // errors are ours to tell, in one line
+    cv::setNumThreads(1);  // nothing here is large enough for OpenCV's own threads
+  }
+  Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const override {
+    return emo::load_image(path, limits);
+  }
+  void save_image(const std::filesystem::path& path, const Image& image) const override { emo::save_image(path, image); }
+  std::vector<Box> find_faces(const Image& image, std::string* tried) const override {
+    return emo::find_faces(image, tried);
+  }
+  Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const override {
+    return emo::load_audio(path, sample_rate_hz, limits);
+  }
+  std::string describe() const override {
+    // The two sound libraries say "libsndfile-1.2.0" and "libsoxr-0.1.3".
+    const auto number = [](std::string text) { return text.substr(text.find('-') + 1); };
+    return concat("OpenCV ", cv::getVersionString(), ", dlib ", DLIB_MAJOR_VERSION, ".", DLIB_MINOR_VERSION, ".",
+                  DLIB_PATCH_VERSION, ", libsndfile ", number(sf_version_string()), ", soxr ", number(soxr_version()));
+  }
+};
+
+}  // namespace
+}  // namespace emo
+
+/// What engine/media_library.cc looks up.
+extern "C" const emo::Media* emo_media() {
+  static const emo::MediaLibrary library;
+  return &library;
+}
