@@ -40,6 +40,7 @@ for package in "${packages[@]}"; do
 done
 ((${#missing[@]})) || exit 0
 
+# shellcheck source=/dev/null
 release=$(. /etc/os-release && echo "${ID-} ${VERSION_ID-} ${VERSION_CODENAME-}")
 [[ $release == *bookworm* ]] ||
   die "made for Debian 12 (bookworm), this is '$release'; install these yourself, then use --no-setup: ${missing[*]}"
