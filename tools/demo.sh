@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The main job on the bundled samples: installs what is missing, builds, then puts the emotion of each clip on the portrait.
+#
+#   tools/demo.sh [--no-setup]     --no-setup: do not look for packages
+#
+# Leaves out/demo/STYLE.png, one a clip, and prints the emotion and the action units that each clip was read as.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+case "${1-}" in
+  "") tools/setup.sh ;;
+  --no-setup) ;;
+  *) echo "demo: cannot use '$1'; usage: tools/demo.sh [--no-setup]" >&2; exit 2 ;;
+esac
+
+command -v ccache >/dev/null && export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+cmake --preset release
+cmake --build --preset release --parallel "$(nproc)" --target emoengine emo_media
+
+echo
+mkdir -p out/demo
+for clip in samples/*.flac samples/*.wav; do
+  [[ -e $clip ]] || continue  # a pattern that matched nothing
+  style=$(basename "${clip%.*}")
+  build/bin/emoengine run --image samples/astronaut.png --audio "$clip" -o "out/demo/$style.png"
+done
+echo
+echo "The pictures are in $PWD/out/demo; the portrait is samples/astronaut.png."

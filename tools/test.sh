@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds and tests.
+#
+#   tools/test.sh                the quick run: setup, build, tests
+#   tools/test.sh --full         every stage below; what .ci/run calls
+#   tools/test.sh --stage NAME   one stage alone, without a time limit
+#   tools/test.sh --no-setup ... do not look for packages
+#
+# A stage that fails does not keep the later ones from running; the exit code is 0 when all passed. Each stage's output is
+# kept in out/test/NAME.log.
+# shellcheck disable=SC2317  # stages are called by name
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The most that each stage may take, in seconds on 2 cores: 10 minutes for the quick run without setup, 45 for all.
+declare -A limit_s=(
+  [setup]=420     # packages; nothing to do on the second run
+  [setup_full]=420
+  [build]=420     # everything, optimised, warnings are errors
+  [tests]=180     # the whole suite
+  [format]=30     # clang-format 14 has nothing to change
+  [layering]=10   # includes point downward only
+  [core]=150      # the numerical core builds, links and starts without media
+  [asan]=720      # the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
+  [tsan]=360      # the engine's threads under ThreadSanitizer
+  [fuzz]=400      # builds the fuzzers with clang 16 and runs each for 20 s
+)
+quick=(setup build tests)
+full=(setup_full build tests format layering core asan tsan fuzz)
+
+sources() { find base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
+
+build_preset() {
+  cmake --preset "$1"
+  cmake --build --preset "$1" --parallel "$(nproc)"
+}
+
+stage_setup() { tools/setup.sh; }
+stage_setup_full() { tools/setup.sh --full; }
+stage_build() { build_preset release; }
+stage_tests() { ctest --preset release --parallel "$(nproc)"; }
+stage_format() { sources | xargs clang-format-14 --dry-run --Werror; }
+
+# forbid PATTERN FOLDER... [OPTION]: no source there may include what matches.
+forbid() {
+  local pattern=$1 status=0
+  shift
+  grep -rnE --include='*.h' --include='*.cc' --include='*.cu' --include='*.cuh' "#include.*$pattern" "$@" || status=$?
+  ((status == 1)) && return  # grep: nothing matched; 2 is an error of its own
+  echo "layering: the includes above may not stand there; see CONTRIBUTING.md" >&2
+  return 1
+}
+
+stage_layering() {
+  forbid '(weights|kernels|engine|tools)/' base
+  forbid '(kernels|engine|tools)/' weights
+  forbid '(weights|engine|tools)/' kernels
+  forbid 'tools/' engine
+  forbid '(opencv2/|dlib/|sndfile|soxr)' base weights kernels engine tools --exclude-dir=media
+  echo "layering: every include points downward"
+}
+
+stage_core() {
+  build_preset core
+  build-core/bin/emoengine --version
+  if ldd build-core/bin/emoengine | grep -E 'opencv|dlib|sndfile|soxr'; then
+    echo "core: emoengine links the media libraries above" >&2
+    return 1
+  fi
+}
+
+stage_asan() {
+  build_preset asan
+  ctest --preset asan --parallel "$(nproc)"
+}
+
+stage_tsan() {
+  # GCC 12's ThreadSanitizer finds no room for its shadow where the kernel scatters addresses widely.
+  local run=()
+  setarch --addr-no-randomize true 2>/dev/null && run=(setarch --addr-no-randomize)
+  cmake --preset tsan
+  "${run[@]}" cmake --build --preset tsan --parallel "$(nproc)"
+  "${run[@]}" ctest --preset tsan --parallel "$(nproc)"
+}
+
+# New inputs and findings stay in build-fuzz/, out of the tree.
+stage_fuzz() {
+  build_preset fuzz
+  local fuzzer name found=0
+  for fuzzer in build-fuzz/bin/fuzz_*; do
+    name=${fuzzer##*/fuzz_}
+    echo "fuzz: $name"
+    mkdir -p "build-fuzz/corpus/$name" build-fuzz/findings
+    "$fuzzer" -max_total_time=20 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+      -artifact_prefix="build-fuzz/findings/$name-" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name"
+    found=$((found + 1))
+  done
+  echo "fuzz: $found fuzzers ran for 20 s each and found nothing"
+}
+
+usage() {
+  echo "test: cannot use '$*'; usage: tools/test.sh [--no-setup] [--full | --stage NAME]; stages: ${full[*]}" >&2
+  exit 2
+}
+
+command -v ccache >/dev/null && export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+
+first=0
+if [[ ${1-} == --no-setup ]]; then
+  first=1
+  shift
+fi
+case "$*" in
+  "") stages=("${quick[@]:first}") ;;
+  --full) stages=("${full[@]:first}") ;;
+  "--stage "*)
+    [[ $# == 2 && -n ${limit_s[$2]-} ]] || usage "$@"
+    "stage_$2"
+    exit ;;
+  *) usage "$@" ;;
+esac
+
+mkdir -p out/test
+summary=() failed=0
+for stage in "${stages[@]}"; do
+  limit=${limit_s[$stage]} started=$SECONDS status=0
+  echo "=== $stage (at most $limit s)"
+  timeout --kill-after=10 "$limit" tools/test.sh --stage "$stage" </dev/null 2>&1 | tee "out/test/$stage.log" || status=$?
+  case $status in
+    0) result=passed ;;
+    124 | 137) result="OUT OF TIME" ;;
+    *) result="FAILED ($status)" ;;
+  esac
+  ((status == 0)) || failed=1
+  counts=$(grep -E '^[0-9]+% tests passed' "out/test/$stage.log" || true)
+  summary+=("$(printf '%-10s %4d s of %3d s  %-12s %s' "$stage" $((SECONDS - started)) "$limit" "$result" "$counts")")
+done
+
+echo
+echo "=== summary ($SECONDS s)"
+printf '%s\n' "${summary[@]}"
+echo
+sed -n '/% tests passed/,$p' out/test/tests.log  # ctest's closing lines for the whole suite
+exit $failed
