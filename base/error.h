@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace emo {
 
@@ -32,6 +34,15 @@ std::string concat(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);
   return out.str();
+}
+
+/// Text out of a file, fit for an error's one line: control characters and what is not ASCII become '?', a long one is cut.
+inline std::string printable(std::string_view text, std::size_t max_chars = 100) {
+  std::string shown(text.substr(0, max_chars));
+  for (char& c : shown) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text.size() > max_chars ? shown + "..." : shown;
 }
 
 /// Throws Error(kind) with the joined parts as its text.
