@@ -1,6 +1,8 @@
 #include "weights/checkpoint.h"
 
 #include <algorithm>
+#include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -23,6 +25,10 @@ std::vector<std::int64_t> row_major(std::span<const std::int64_t> shape) {
   return stride;
 }
 
+bool starts_with(Bytes file, std::size_t offset, std::string_view text) {
+  return file.size() >= offset + text.size() && std::memcmp(file.data() + offset, text.data(), text.size()) == 0;
+}
+
 /// Walks a pickle's nested dictionaries and gathers the tensors under string keys.
 class Gatherer {
  public:
@@ -36,10 +42,12 @@ class Gatherer {
       }
       tensors_[key] = resolve(*tensor, key);
     } else if (const auto* dictionary = value.as<PickleDict>()) {
-      if (depth == limits::kMaxCheckpointDepth) bad(printable(key), " is a dictionary ", depth, " levels deep; it may hold itself");
+      if (depth == limits::kMaxCheckpointDepth)
+        bad(printable(key), " is a dictionary ", depth, " levels deep; it may hold itself");
       // Shared dictionaries are visited once for each place: few values can make a walk without end.
       visited_ += dictionary->size();
-      if (visited_ > limits::kMaxPickleOperations) bad(printable(key), " makes over ", limits::kMaxPickleOperations, " entries");
+      if (visited_ > limits::kMaxPickleOperations)
+        bad(printable(key), " makes over ", limits::kMaxPickleOperations, " entries");
       for (const auto& [entry, child] : *dictionary) {
         const auto* text = entry->as<std::string_view>();
         if (!text) continue;  // numbers: an optimiser's state
@@ -62,11 +70,12 @@ class Gatherer {
   CheckpointTensor resolve(const PickleTensor& source, const std::string& key) const {
     const PickleStorage& view = source.storage;
     const auto storage = storages_.find(view.key);
-    if (storage == storages_.end()) bad(printable(key), " needs storage '", printable(view.key), "', which is not in the file");
+    if (storage == storages_.end())
+      bad(printable(key), " needs storage '", printable(view.key), "', which is not in the file");
     const auto elements = std::int64_t(storage->second.size() / size_of(view.dtype));
     if (view.first < 0 || view.count < 0 || view.first > elements || view.count > elements - view.first) {
-      bad("storage '", printable(view.key), "' of ", printable(key), " has ", elements, " elements; ", view.count, " from ", view.first,
-          " are needed");
+      bad("storage '", printable(view.key), "' of ", printable(key), " has ", elements, " elements; ", view.count, " from ",
+          view.first, " are needed");
     }
     check_reach(source, key);
     return {view.dtype, source.shape, source.stride, source.offset,
@@ -86,7 +95,8 @@ class Gatherer {
              !__builtin_add_overflow(last, reach, &last);
     }
     if (!fits || count > std::int64_t(limits::kMaxCheckpointBytes) || (count > 0 && last >= tensor.storage.count)) {
-      bad(printable(key), " of shape ", to_string(tensor.shape), " reaches outside its storage of ", tensor.storage.count, " elements");
+      bad(printable(key), " of shape ", to_string(tensor.shape), " reaches outside its storage of ", tensor.storage.count,
+          " elements");
     }
   }
 
@@ -100,30 +110,35 @@ class Gatherer {
 /// torch.save since 1.6: a zip archive with NAME/data.pkl, and NAME/data/KEY for each storage.
 void read_torch_zip(Bytes file, const std::string& name, std::size_t max_tensors, Tensors& tensors) {
   const auto entries = read_zip(file, name);
-  const std::string pickle_suffix = "data.pkl";
-  std::string folder;
-  const std::pair<const std::string, Bytes>* pickle = nullptr;
-  for (const auto& entry : entries) {
-    if (entry.first.ends_with("constants.pkl") || entry.first.find("/code/") != std::string::npos) {
-      fail(ErrorKind::kModel, name, ": is a TorchScript archive; a state dict is needed. "
+  constexpr std::string_view kPickle = "data.pkl", kData = "data/";
+  std::string folder;  // the archive's one folder, its '/' included
+  for (const auto& [path, entry] : entries) {
+    if (path.ends_with("constants.pkl") || path.find("/code/") != std::string::npos) {
+      fail(ErrorKind::kModel, name,
+           ": is a TorchScript archive; a state dict is needed. "
            "In PyTorch: torch.save(torch.jit.load(FILE).state_dict(), OUT)");
     }
-    if (entry.first.ends_with("/" + pickle_suffix)) {
-      pickle = &entry;
-      folder = entry.first.substr(0, entry.first.size() - pickle_suffix.size());
-    }
+    if (path.ends_with(concat('/', kPickle))) folder = path.substr(0, path.size() - kPickle.size());
   }
-  if (!pickle) fail(ErrorKind::kModel, name, ": is a zip archive without data.pkl; one written by torch.save is needed");
+  if (folder.empty())
+    fail(ErrorKind::kModel, name, ": is a zip archive without data.pkl; one written by torch.save is needed");
 
-  Storages storages;
-  const std::string data = folder + "data/";
-  for (const auto& [path, bytes] : entries) {
-    if (path.starts_with(data)) storages.emplace(path.substr(data.size()), bytes);
-    if (path == folder + "byteorder" && ByteReader(bytes, name).text(bytes.size()) != "little") {
-      fail(ErrorKind::kModel, name, ": was written on a big-endian machine; save it again on a little-endian one");
+  Storages parts, storages;
+  for (const auto& [path, entry] : entries) {
+    if (!path.starts_with(folder)) continue;
+    if (!entry.stored) {
+      fail(
+          ErrorKind::kModel, name, ": entry '", printable(path),
+          "' is compressed or encrypted; torch.save stores entries as they are. Load the file in PyTorch and save it again");
     }
+    const std::string part = path.substr(folder.size());
+    if (part.starts_with(kData)) storages.emplace(part.substr(kData.size()), entry.bytes);
+    if (!part.starts_with(kData)) parts.emplace(part, entry.bytes);
   }
-  const Pickle state(pickle->second, name);
+  if (const auto order = parts.find("byteorder"); order != parts.end() && !starts_with(order->second, 0, "little")) {
+    fail(ErrorKind::kModel, name, ": was written on a big-endian machine; save it again on a little-endian one");
+  }
+  const Pickle state(parts.find(kPickle)->second, name);
   Gatherer(storages, name, max_tensors, tensors).gather(state.root(), "");
 }
 
@@ -137,12 +152,13 @@ void read_torch_legacy(Bytes file, const std::string& name, std::size_t max_tens
     return pickle;
   };
   next();  // the magic number, which open() has recognised
-  const auto* protocol = next().root().as<std::int64_t>();
+  const Pickle version = next();
+  const auto* protocol = version.root().as<std::int64_t>();
   if (!protocol || *protocol != 1001) fail(ErrorKind::kModel, name, ": has an unknown protocol; torch.save writes 1001");
   const Pickle machine = next();
   if (const auto* sizes = machine.root().as<PickleDict>()) {
     for (const auto& [key, value] : *sizes) {
-      const auto *text = key->as<std::string_view>();
+      const auto* text = key->as<std::string_view>();
       const auto* little = value->as<std::int64_t>();
       if (text && *text == "little_endian" && little && *little == 0) {
         fail(ErrorKind::kModel, name, ": was written on a big-endian machine; save it again on a little-endian one");
@@ -158,7 +174,8 @@ void read_torch_legacy(Bytes file, const std::string& name, std::size_t max_tens
   Storages storages;
   ByteReader in(file, name, position);
   const auto* list = keys.root().as<PickleList>();
-  if (!list) fail(ErrorKind::kModel, name, ": damaged checkpoint: the list of storages is missing. Copy or download it again");
+  if (!list)
+    fail(ErrorKind::kModel, name, ": damaged checkpoint: the list of storages is missing. Copy or download it again");
   for (const PickleValue* value : *list) {
     const auto* key = value->as<std::string_view>();
     if (!key || !types.contains(*key)) {
@@ -178,22 +195,16 @@ void read_safetensors(Bytes file, const std::string& name, std::size_t max_tenso
   }
 }
 
-bool starts_with(Bytes file, std::size_t offset, std::initializer_list<int> bytes) {
-  return file.size() >= offset + bytes.size() &&
-         std::equal(bytes.begin(), bytes.end(), file.begin() + std::ptrdiff_t(offset),
-                    [](int want, std::byte got) { return want == std::to_integer<int>(got); });
-}
-
 Tensors read(Bytes file, const std::string& name, std::size_t max_tensors) {
   if (file.size() > limits::kMaxCheckpointBytes) {
     fail(ErrorKind::kModel, name, ": has ", file.size(), " bytes; at most ", limits::kMaxCheckpointBytes, " are read");
   }
   Tensors tensors;
-  if (starts_with(file, 0, {'P', 'K', 3, 4})) {
+  if (starts_with(file, 0, "PK\3\4")) {
     read_torch_zip(file, name, max_tensors, tensors);
-  } else if (starts_with(file, 8, {'{'})) {
+  } else if (starts_with(file, 8, "{")) {
     read_safetensors(file, name, max_tensors, tensors);
-  } else if (starts_with(file, 2, {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19})) {
+  } else if (starts_with(file, 2, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")) {
     read_torch_legacy(file, name, max_tensors, tensors);
   } else {
     fail(ErrorKind::kModel, name, ": is no checkpoint; a file written by torch.save or a safetensors file is needed");

@@ -91,8 +91,7 @@ FoundModel generator(const Source& source, Layout layout, const std::string& pre
   }
   GeneratorConfig config;
   config.conv_dim = int(shape[0]);
-  config.res_blocks =
-      count_while(stem, spelt(layout, ".main.0.weight"), source, 9, limits::kMaxResBlocks);
+  config.res_blocks = count_while(stem, spelt(layout, ".main.0.weight"), source, 9, limits::kMaxResBlocks);
   config.norm_affine = affine;
   return {layout, prefix, config, {"format", "kind", "conv_dim", "res_blocks", "norm_affine"}, int(shape[1] - 3), 0};
 }
@@ -140,9 +139,11 @@ std::map<std::string, std::string> map_generator(const Checkpoint& checkpoint, c
 
   int statistics = 0, biases = 0, copies = 0;
   for (const std::string& key : keys_under(checkpoint, model.prefix)) {
-    if (used.contains(key) || key.ends_with(".num_batches_tracked") || key.ends_with(".running_var")) continue;
+    if (used.contains(key)) continue;
     if (model.layout == Layout::kVipermu && key.starts_with("debug")) {
       ++copies;
+    } else if (key.ends_with(".num_batches_tracked") || key.ends_with(".running_var")) {
+      continue;  // beside a running_mean
     } else if (key.ends_with(".running_mean")) {
       ++statistics;
     } else if (cancelled.contains(key)) {
@@ -181,9 +182,10 @@ std::string find_linear(const Checkpoint& checkpoint, const std::string& scope, 
     }
   }
   if (count != 1) {
-    Source(checkpoint).refuse(count == 0 ? "no" : "more than one", " linear layer gives ", aus, " AUs from ", states,
-                              " LSTM states; of those with a bias it has ", all.empty() ? "none" : all,
-                              ". Exactly one must fit au_names of --config");
+    Source(checkpoint)
+        .refuse(count == 0 ? "no" : "more than one", " linear layer gives ", aus, " AUs from ", states,
+                " LSTM states; of those with a bias it has ", all.empty() ? "none" : all,
+                ". Exactly one must fit au_names of --config");
   }
   return fitting;
 }
@@ -200,8 +202,8 @@ std::map<std::string, std::string> map_speech(const Checkpoint& checkpoint, cons
   for (const TensorSpec& spec : speech_tensors(config)) {
     const std::string_view name = spec.name;
     const auto dot = name.find('.');
-    const std::string key = name.starts_with("lstm.") ? concat(model.prefix, name.substr(dot + 1))
-                                                      : concat(linear, name.substr(dot));
+    const std::string key =
+        name.starts_with("lstm.") ? concat(model.prefix, name.substr(dot + 1)) : concat(linear, name.substr(dot));
     source.expect(key, spec, "speech model");
     mapped[spec.name] = key;
     used.insert(key);

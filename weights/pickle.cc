@@ -56,40 +56,40 @@ class Machine {
   void step(std::uint8_t opcode) {
     switch (opcode) {
       case 0x80: protocol(in_.read<std::uint8_t>()); break;
-      case 0x95: in_.read<std::uint64_t>(); break;                             // FRAME: a hint for buffering
-      case '(': marks_.push_back(stack_.size()); break;                        // MARK
-      case '0': pop(); break;                                                  // POP
-      case 'N': make(PickleOther{}); break;                                    // NONE
-      case 0x88: make(std::int64_t{1}); break;                                 // NEWTRUE
-      case 0x89: make(std::int64_t{0}); break;                                 // NEWFALSE
-      case 'K': make(std::int64_t{in_.read<std::uint8_t>()}); break;           // BININT1
-      case 'M': make(std::int64_t{in_.read<std::uint16_t>()}); break;          // BININT2
-      case 'J': make(std::int64_t{in_.read<std::int32_t>()}); break;           // BININT
-      case 0x8a: long_integer(in_.take(in_.read<std::uint8_t>())); break;      // LONG1
-      case 'G': real(); break;                                                 // BINFLOAT
-      case 'X': make(in_.text(in_.read<std::uint32_t>())); break;              // BINUNICODE
-      case 0x8c: make(in_.text(in_.read<std::uint8_t>())); break;              // SHORT_BINUNICODE
-      case ')': make(PickleList{}); break;                                     // EMPTY_TUPLE
-      case ']': make(PickleList{}); break;                                     // EMPTY_LIST
-      case 't': make(pop_to_mark()); break;                                    // TUPLE
-      case 0x85: make(pop_tuple(1)); break;                                    // TUPLE1
-      case 0x86: make(pop_tuple(2)); break;                                    // TUPLE2
-      case 0x87: make(pop_tuple(3)); break;                                    // TUPLE3
-      case 'a': append(pop_tuple(1)); break;                                   // APPEND
-      case 'e': append(pop_to_mark()); break;                                  // APPENDS
-      case '}': make(PickleDict{}); break;                                     // EMPTY_DICT
-      case 's': set_items(pop_tuple(2)); break;                                // SETITEM
-      case 'u': set_items(pop_to_mark()); break;                               // SETITEMS
-      case 'q': memo_[in_.read<std::uint8_t>()] = top(); break;                // BINPUT
-      case 'r': memo_[in_.read<std::uint32_t>()] = top(); break;               // LONG_BINPUT
-      case 0x94: memo_[std::uint32_t(memo_.size())] = top(); break;            // MEMOIZE
-      case 'h': recall(in_.read<std::uint8_t>()); break;                       // BINGET
-      case 'j': recall(in_.read<std::uint32_t>()); break;                      // LONG_BINGET
-      case 'c': import_line(); break;                                          // GLOBAL
-      case 0x93: import_strings(); break;                                      // STACK_GLOBAL
-      case 'Q': persistent(list(pop(), "a persistent id")); break;             // BINPERSID
-      case 'R': reduce(); break;                                               // REDUCE
-      case 'b': build(); break;                                                // BUILD
+      case 0x95: in_.read<std::uint64_t>(); break;                         // FRAME: a hint for buffering
+      case '(': marks_.push_back(stack_.size()); break;                    // MARK
+      case '0': pop(); break;                                              // POP
+      case 'N': make(PickleOther{}); break;                                // NONE
+      case 0x88: make(std::int64_t{1}); break;                             // NEWTRUE
+      case 0x89: make(std::int64_t{0}); break;                             // NEWFALSE
+      case 'K': make(std::int64_t{in_.read<std::uint8_t>()}); break;       // BININT1
+      case 'M': make(std::int64_t{in_.read<std::uint16_t>()}); break;      // BININT2
+      case 'J': make(std::int64_t{in_.read<std::int32_t>()}); break;       // BININT
+      case 0x8a: long_integer(in_.take(in_.read<std::uint8_t>())); break;  // LONG1
+      case 'G': real(); break;                                             // BINFLOAT
+      case 'X': make(in_.text(in_.read<std::uint32_t>())); break;          // BINUNICODE
+      case 0x8c: make(in_.text(in_.read<std::uint8_t>())); break;          // SHORT_BINUNICODE
+      case ')': make(PickleList{}); break;                                 // EMPTY_TUPLE
+      case ']': make(PickleList{}); break;                                 // EMPTY_LIST
+      case 't': make(pop_to_mark()); break;                                // TUPLE
+      case 0x85: make(pop_tuple(1)); break;                                // TUPLE1
+      case 0x86: make(pop_tuple(2)); break;                                // TUPLE2
+      case 0x87: make(pop_tuple(3)); break;                                // TUPLE3
+      case 'a': append(pop_tuple(1)); break;                               // APPEND
+      case 'e': append(pop_to_mark()); break;                              // APPENDS
+      case '}': make(PickleDict{}); break;                                 // EMPTY_DICT
+      case 's': set_items(pop_tuple(2)); break;                            // SETITEM
+      case 'u': set_items(pop_to_mark()); break;                           // SETITEMS
+      case 'q': memo_[in_.read<std::uint8_t>()] = top(); break;            // BINPUT
+      case 'r': memo_[in_.read<std::uint32_t>()] = top(); break;           // LONG_BINPUT
+      case 0x94: memo_[std::uint32_t(memo_.size())] = top(); break;        // MEMOIZE
+      case 'h': recall(in_.read<std::uint8_t>()); break;                   // BINGET
+      case 'j': recall(in_.read<std::uint32_t>()); break;                  // LONG_BINGET
+      case 'c': import_line(); break;                                      // GLOBAL
+      case 0x93: import_strings(); break;                                  // STACK_GLOBAL
+      case 'Q': persistent(list(pop(), "a persistent id")); break;         // BINPERSID
+      case 'R': reduce(); break;                                           // REDUCE
+      case 'b': build(); break;                                            // BUILD
       default:
         bad("has opcode ", int(opcode), " at byte ", in_.position() - 1,
             ", which no state dict needs. In PyTorch, save model.state_dict() alone");
@@ -188,7 +188,8 @@ class Machine {
     for (std::size_t row = 0; row < kGlobals.size(); ++row) {
       if (kGlobals[row].module == module && kGlobals[row].name == name) return make(PickleGlobal{row});
     }
-    bad("refers to ", printable(concat(module, '.', name)), ", which is not on the list of names that a state dict needs. "
+    bad("refers to ", printable(concat(module, '.', name)),
+        ", which is not on the list of names that a state dict needs. "
         "In PyTorch, save model.state_dict() alone");
   }
 

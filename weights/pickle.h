@@ -63,7 +63,8 @@ class Pickle {
   Pickle(std::span<const std::byte> bytes, const std::string& name);
   Pickle(Pickle&&) = default;
 
-  const PickleValue& root() const { return *root_; }
+  const PickleValue& root() const& { return *root_; }
+  const PickleValue& root() const&& = delete;  // would not outlive the statement
   /// Every value made on the way, the root among them.
   const std::deque<PickleValue>& values() const { return values_; }
   /// Bytes up to its end, where the legacy format puts the next pickle.

@@ -19,22 +19,24 @@ struct Directory {
   std::uint64_t entries, size, offset;
 };
 
-struct Entry {
+/// An entry of the directory.
+struct Listed {
   std::string name;
-  std::uint64_t size, header;  // `header`: where the local header lies
+  bool stored;
+  std::uint64_t packed_size, header;  // `header`: where the entry's own header lies
 };
 
 class Reader {
  public:
   Reader(std::span<const std::byte> file, const std::string& name) : file_(file), name_(name) {}
 
-  std::map<std::string, std::span<const std::byte>> entries() {
+  std::map<std::string, ZipEntry> entries() {
     const Directory directory = find_directory();
     ByteReader in(file_.first(at(directory.offset + directory.size)), name_, directory.offset);
-    std::map<std::string, std::span<const std::byte>> entries;
+    std::map<std::string, ZipEntry> entries;
     for (std::uint64_t i = 0; i < directory.entries; ++i) {
-      const Entry entry = next_entry(in);
-      if (!entries.emplace(entry.name, stored_bytes(entry, directory.offset)).second) {
+      const Listed entry = next_entry(in);
+      if (!entries.emplace(entry.name, ZipEntry{entry.stored, bytes_of(entry, directory.offset)}).second) {
         bad("has two entries named '", printable(entry.name), "'");
       }
     }
@@ -99,7 +101,7 @@ class Reader {
     return {entries, size, in.read<std::uint64_t>()};
   }
 
-  Entry next_entry(ByteReader& in) const {
+  Listed next_entry(ByteReader& in) const {
     if (in.read<std::uint32_t>() != kCentralHeader) bad("no directory entry at ", in.position() - 4);
     in.take(4);  // versions
     const auto flags = in.read<std::uint16_t>(), method = in.read<std::uint16_t>();
@@ -109,7 +111,7 @@ class Reader {
     const auto comment_bytes = in.read<std::uint16_t>();
     in.take(8);  // disk, attributes
     std::uint64_t header = in.read<std::uint32_t>();
-    Entry entry{std::string(in.text(name_bytes)), 0, 0};
+    const std::string name(in.text(name_bytes));
     ByteReader extra(in.take(extra_bytes), name_);
     in.take(comment_bytes);
 
@@ -121,25 +123,20 @@ class Reader {
         if (*value == kInZip64) *value = field.read<std::uint64_t>();
       }
     }
-    if (method != 0 || (flags & kEncrypted)) {
-      fail(ErrorKind::kModel, name_, ": entry '", printable(entry.name), "' is ", method != 0 ? "compressed" : "encrypted",
-           "; torch.save stores entries as they are. Load the file in PyTorch and save it again");
-    }
-    if (packed != size) bad("entry '", printable(entry.name), "' is stored, yet has ", packed, " bytes for ", size);
-    entry.size = size;
-    entry.header = header;
-    return entry;
+    const bool stored = method == 0 && !(flags & kEncrypted);
+    if (stored && packed != size) bad("entry '", printable(name), "' is stored, yet has ", packed, " bytes for ", size);
+    return {name, stored, packed, header};
   }
 
   // The local header repeats the name, and only it tells how far the bytes are from it.
-  std::span<const std::byte> stored_bytes(const Entry& entry, std::uint64_t directory_offset) const {
+  std::span<const std::byte> bytes_of(const Listed& entry, std::uint64_t directory_offset) const {
     ByteReader in(file_.first(std::size_t(directory_offset)), name_, entry.header);
     if (in.read<std::uint32_t>() != kLocalHeader) bad("no header of entry '", printable(entry.name), "' at ", entry.header);
     in.take(22);
     const auto name_bytes = in.read<std::uint16_t>(), extra_bytes = in.read<std::uint16_t>();
     if (in.text(name_bytes) != entry.name) bad("entry '", printable(entry.name), "' has another name in its own header");
     in.take(extra_bytes);
-    return in.take(entry.size);
+    return in.take(entry.packed_size);
   }
 
   std::span<const std::byte> file_;
@@ -148,7 +145,7 @@ class Reader {
 
 }  // namespace
 
-std::map<std::string, std::span<const std::byte>> read_zip(std::span<const std::byte> file, const std::string& name) {
+std::map<std::string, ZipEntry> read_zip(std::span<const std::byte> file, const std::string& name) {
   return Reader(file, name).entries();
 }
 
