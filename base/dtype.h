@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 namespace emo {
@@ -53,7 +52,7 @@ inline float half_to_float(std::uint16_t h) {
   const std::uint32_t sign = std::uint32_t(h & 0x8000u) << 16;
   const std::uint32_t exponent = h >> 10 & 0x1fu;
   const std::uint32_t mantissa = h & 0x3ffu;
-  if (exponent == 0) return std::copysign(std::ldexp(float(mantissa), -24), std::bit_cast<float>(sign | 0x3f800000u));
+  if (exponent == 0) return (sign ? -0x1p-24f : 0x1p-24f) * float(mantissa);  // zero and subnormals
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | mantissa << 13);
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
@@ -65,7 +64,7 @@ inline std::uint16_t float_to_half(float f) {
   if (a > 0x7f800000u) return std::uint16_t(sign | 0x7e00u);   // NaN
   if (a >= 0x477ff000u) return std::uint16_t(sign | 0x7c00u);  // 65520 and above round to infinity
   if (a < 0x38800000u) {                                       // below 2^-14: a subnormal, in steps of 2^-24
-    return std::uint16_t(sign | std::uint16_t(std::nearbyint(std::ldexp(std::bit_cast<float>(a), 24))));
+    return std::uint16_t(sign | std::uint16_t(std::nearbyint(std::bit_cast<float>(a) * 0x1p24f)));
   }
   return std::uint16_t(sign | ((a + 0xfffu + (a >> 13 & 1u) - 0x38000000u) >> 13));
 }

@@ -19,7 +19,8 @@ std::string reason() { return std::strerror(errno); }
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path, ErrorKind kind) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) fail(kind, path.string(), ": cannot be opened: ", reason(), ". Check the path and its permissions");
   struct stat st {};
   std::string problem;
@@ -56,9 +57,14 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
+  if (path_.empty()) fail(ErrorKind::kInput, "output: the path is empty; name a file");
   std::error_code ignored;
-  if (std::filesystem::is_symlink(path_, ignored)) path_ = std::filesystem::weakly_canonical(path_);
-  if (path_.empty() || !path_.has_filename() || std::filesystem::is_directory(path_, ignored)) {
+  // The rename must replace what a link names, not the link. weakly_canonical() stops at a link to nothing.
+  for (int hops = 0; std::filesystem::is_symlink(path_, ignored); ++hops) {
+    if (hops == 40) fail(ErrorKind::kInput, "output: ", path_.string(), " is a link that leads back to itself; name a file");
+    path_ = path_.parent_path() / std::filesystem::read_symlink(path_, ignored);
+  }
+  if (!path_.has_filename() || std::filesystem::is_directory(path_, ignored)) {
     fail(ErrorKind::kInput, "output: '", path_.string(), "' is a folder; name a file in it");
   }
   // A rename over /dev/null or a pipe would replace it by a plain file.
@@ -70,7 +76,10 @@ OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
   temporary_.replace_filename("." + path_.stem().string() + "." + std::to_string(::getpid()) + ".part" +
                               path_.extension().string());
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());
+  if (fd_ < 0) {
+    fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason(),
+         ". Check that its folder exists and may be written to");
+  }
 }
 
 OutputFile::~OutputFile() {

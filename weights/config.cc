@@ -71,6 +71,8 @@ void for_each_key(Config& c, Visit&& visit) {
 
 constexpr const char* kind_of(const GeneratorConfig&) { return "generator"; }
 constexpr const char* kind_of(const SpeechConfig&) { return "speech"; }
+constexpr const char* noun_of(const GeneratorConfig&) { return "generator"; }
+constexpr const char* noun_of(const SpeechConfig&) { return "speech model"; }
 
 bool read(const json& value, bool& out) {
   if (!value.is_boolean()) return false;
@@ -124,14 +126,14 @@ ModelConfig read_config(const json& object, const std::string& where, bool compl
     known.insert(key);
     const auto found = object.find(key);
     if (found == object.end()) {
-      if (complete) fail(ErrorKind::kModel, where, ": ", key, " is missing; a ", kind_of(config), " needs it");
+      if (complete) fail(ErrorKind::kModel, where, ": ", key, " is missing; a ", noun_of(config), " needs it");
     } else if (!read(*found, value)) {
       fail(ErrorKind::kModel, where, ": ", key, " is ", printable(found->dump()), "; ", needed(value), " is needed");
     }
   });
   for (const auto& [key, value] : object.items()) {
     if (!known.contains(key)) {
-      fail(ErrorKind::kModel, where, ": key '", printable(key), "' is not known for a ", kind_of(config),
+      fail(ErrorKind::kModel, where, ": key '", printable(key), "' is not known for a ", noun_of(config),
            "; check its spelling, or use a newer emoengine");
     }
   }

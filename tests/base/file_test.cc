@@ -1,0 +1,174 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <filesystem>
+#include <utility>
+
+#include "tests/temp_dir.h"
+#include "tests/throws.h"
+
+namespace emo {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string open_text(const fs::path& path) {
+  return text_of(ErrorKind::kModel, [&] { MappedFile(path, ErrorKind::kModel); });
+}
+
+std::string output_text(const fs::path& path) {
+  return text_of(ErrorKind::kInput, [&] { OutputFile{path}; });
+}
+
+TEST(MappedFile, ShowsTheBytesOfTheFile) {
+  TempDir dir;
+  write_file(dir / "a", std::string("em\0tion", 7));
+  const MappedFile file(dir / "a", ErrorKind::kInput);
+  ASSERT_EQ(file.bytes().size(), 7u);
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(file.bytes().data()), 7), std::string("em\0tion", 7));
+}
+
+TEST(MappedFile, MovesWithItsBytes) {
+  TempDir dir;
+  write_file(dir / "a", "first");
+  write_file(dir / "b", "second");
+  MappedFile a(dir / "a", ErrorKind::kInput), b(dir / "b", ErrorKind::kInput);
+  const auto* bytes = b.bytes().data();
+  a = std::move(b);
+  EXPECT_EQ(a.bytes().data(), bytes);
+  EXPECT_EQ(a.bytes().size(), 6u);
+  const MappedFile c(std::move(a));
+  EXPECT_EQ(c.bytes().data(), bytes);
+  EXPECT_TRUE(a.bytes().empty());
+  EXPECT_TRUE(MappedFile().bytes().empty());
+}
+
+TEST(MappedFile, SaysWhatIsWrongWithTheFile) {
+  TempDir dir;
+  EXPECT_EQ(open_text(dir / "absent"),
+            (dir / "absent").string() + ": cannot be opened: No such file or directory. Check the path and its permissions");
+  EXPECT_EQ(open_text(dir.path()), dir.path().string() + ": is not a regular file; a file is needed");
+  write_file(dir / "empty", "");
+  EXPECT_EQ(open_text(dir / "empty"), (dir / "empty").string() + ": is empty (0 bytes); copy or download it again");
+}
+
+TEST(MappedFile, APipeWithoutAWriterIsRefusedAndDoesNotHang) {
+  TempDir dir;
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(open_text(dir / "pipe"), (dir / "pipe").string() + ": is not a regular file; a file is needed");
+}
+
+TEST(OutputFile, AppearsWholeOnCommit) {
+  TempDir dir;
+  {
+    OutputFile out(dir / "x.csv");
+    EXPECT_EQ(out.temporary().parent_path(), dir.path());
+    EXPECT_EQ(out.temporary().extension(), ".csv");
+    out.write("frame,");
+    out.write("AU01_r\n");
+    EXPECT_FALSE(fs::exists(dir / "x.csv"));
+    out.commit();
+    EXPECT_EQ(read_file(dir / "x.csv"), "frame,AU01_r\n");
+  }
+  EXPECT_EQ(dir.count(), 1u);
+}
+
+TEST(OutputFile, WithoutCommitTheOldFileStaysAndNothingElse) {
+  TempDir dir;
+  write_file(dir / "x", "old");
+  {
+    OutputFile out(dir / "x");
+    out.write("half of the ne");
+  }
+  EXPECT_EQ(read_file(dir / "x"), "old");
+  EXPECT_EQ(dir.count(), 1u);
+}
+
+TEST(OutputFile, ReplacesAnOlderFile) {
+  TempDir dir;
+  write_file(dir / "x", "a longer old text");
+  OutputFile out(dir / "x");
+  out.write("new");
+  out.commit();
+  EXPECT_EQ(read_file(dir / "x"), "new");
+}
+
+TEST(OutputFile, WritesThroughALinkToItsTarget) {
+  TempDir dir;
+  write_file(dir / "target", "old");
+  fs::create_symlink(dir / "target", dir / "link");
+  OutputFile out(dir / "link");
+  out.write("new");
+  out.commit();
+  EXPECT_TRUE(fs::is_symlink(dir / "link"));
+  EXPECT_EQ(read_file(dir / "target"), "new");
+}
+
+TEST(OutputFile, TakesALinkToAFileThatIsNotThereYet) {
+  TempDir dir;
+  fs::create_symlink("target", dir / "link");
+  OutputFile out(dir / "link");
+  out.write("new");
+  out.commit();
+  EXPECT_TRUE(fs::is_symlink(dir / "link"));
+  EXPECT_EQ(read_file(dir / "target"), "new");
+}
+
+TEST(OutputFile, RefusesWhatIsNoPlaceForAFile) {
+  TempDir dir;
+  fs::create_directory(dir / "folder");
+  EXPECT_EQ(output_text(dir / "folder"), "output: '" + (dir / "folder").string() + "' is a folder; name a file in it");
+  EXPECT_EQ(output_text(dir / "folder/"), "output: '" + (dir / "folder/").string() + "' is a folder; name a file in it");
+  EXPECT_EQ(output_text(""), "output: the path is empty; name a file");
+  fs::create_symlink("loop", dir / "loop");
+  EXPECT_EQ(output_text(dir / "loop"),
+            "output: " + (dir / "loop").string() + " is a link that leads back to itself; name a file");
+  EXPECT_EQ(output_text("/dev/null"), "output: /dev/null is a device or a pipe; a regular file is needed");
+  EXPECT_EQ(output_text(dir / "no/x.png"),
+            "output: " + (dir / "no/x.png").string() +
+                " cannot be written: No such file or directory. Check that its folder exists and may be written to");
+  EXPECT_EQ(dir.count(), 2u);
+}
+
+TEST(OutputFile, SaysThatTheFolderCannotBeWritten) {
+  // /proc refuses new files to everyone; the permission bits of a folder would not stop root.
+  EXPECT_EQ(output_text("/proc/emoengine.png"),
+            "output: /proc/emoengine.png cannot be written: No such file or directory. Check that its folder exists and may "
+            "be written to");
+}
+
+TEST(OutputFile, AFullDiskIsSaid) {
+  TempDir dir;
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{16, old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const std::string text = text_of(ErrorKind::kInput, [&] {
+    OutputFile out(dir / "x");
+    out.write(std::string(100, 'x'));
+  });
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  std::signal(SIGXFSZ, ignored);
+  EXPECT_EQ(text, "output: " + (dir / "x").string() + " cannot be written: File too large");
+  EXPECT_EQ(dir.count(), 0u);
+}
+
+TEST(OutputFile, SaysThatTheNameWasTakenMeanwhile) {
+  TempDir dir;
+  EXPECT_EQ(text_of(ErrorKind::kInput,
+                    [&] {
+                      OutputFile out(dir / "x");
+                      fs::create_directory(dir / "x");
+                      out.commit();
+                    }),
+            "output: " + (dir / "x").string() + " cannot be renamed into place: Is a directory");
+  EXPECT_EQ(dir.count(), 1u);
+}
+
+}  // namespace
+}  // namespace emo
