@@ -1,0 +1,272 @@
+#include "weights/layouts.h"
+
+#include <array>
+#include <set>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "weights/layers.h"
+#include "weights/safetensors.h"
+
+namespace emo {
+namespace {
+
+// The key that gives a layout away.
+struct Signature {
+  Layout layout;
+  std::string_view key;
+};
+
+constexpr std::array<Signature, 4> kSignatures = {{{Layout::kAlbertpumarola, "img_reg.0.weight"},
+                                                   {Layout::kDonydchen, "color_top.0.weight"},
+                                                   {Layout::kVipermu, "im_reg.0.weight"},
+                                                   {Layout::kSpeech, "weight_ih_l0"}}};
+
+/// Our name of a generator's tensor in its authors' spelling.
+std::string spelt(Layout layout, std::string name) {
+  const auto replace = [&](std::string_view ours, std::string_view theirs) {
+    if (const auto at = name.find(ours); at != std::string::npos) name.replace(at, ours.size(), theirs);
+  };
+  if (layout == Layout::kVipermu) {
+    replace("img_reg.", "im_reg.");
+    replace("attetion_reg.", "im_att.");
+  } else if (layout == Layout::kDonydchen) {
+    replace(".main.", ".conv_block.");
+    replace("main.", "model.");
+    replace("img_reg.", "color_top.");
+    replace("attetion_reg.", "au_top.");
+  }
+  return name;
+}
+
+/// The checkpoint with the checks that every look-up needs.
+class Source {
+ public:
+  explicit Source(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
+
+  template <typename... Parts>
+  [[noreturn]] void refuse(const Parts&... parts) const {
+    fail(ErrorKind::kModel, checkpoint_.name(), ": ", parts...);
+  }
+
+  bool has(const std::string& key) const { return checkpoint_.tensors().contains(key); }
+
+  const std::vector<std::int64_t>& shape(const std::string& key, std::size_t rank, const char* what) const {
+    const auto found = checkpoint_.tensors().find(key);
+    if (found == checkpoint_.tensors().end()) refuse(printable(key), " is missing; ", what, " is needed there");
+    if (found->second.shape.size() != rank) {
+      refuse(printable(key), " has shape ", to_string(found->second.shape), "; ", what, " is needed there");
+    }
+    return found->second.shape;
+  }
+
+  void expect(const std::string& key, const TensorSpec& spec, const char* model) const {
+    const auto found = checkpoint_.tensors().find(key);
+    if (found == checkpoint_.tensors().end()) {
+      refuse(printable(key), " is missing; the ", model, " needs it, ", to_string(spec.shape));
+    }
+    if (found->second.shape != spec.shape) {
+      refuse(printable(key), " has shape ", to_string(found->second.shape), "; the ", model, " needs ",
+             to_string(spec.shape));
+    }
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+};
+
+int count_while(const std::string& before, const std::string& after, const Source& source, int first, int at_most) {
+  int count = 0;
+  while (count <= at_most && source.has(concat(before, first + count, after))) ++count;
+  return count;
+}
+
+FoundModel generator(const Source& source, Layout layout, const std::string& prefix) {
+  const bool affine = layout != Layout::kDonydchen;
+  const std::string stem = prefix + (affine ? "main." : "model.");
+  const auto& shape = source.shape(stem + "0.weight", 4, "a convolution (filters,3+AUs,7,7)");
+  if (shape[1] <= 3 || shape[1] - 3 > limits::kMaxAus || shape[0] > limits::kMaxConvDim) {
+    source.refuse(printable(stem), "0.weight has shape ", to_string(shape), "; up to ", limits::kMaxConvDim,
+                  " filters of 3 colours and 1 to ", limits::kMaxAus, " AUs are taken");
+  }
+  GeneratorConfig config;
+  config.conv_dim = int(shape[0]);
+  config.res_blocks = count_while(stem, spelt(layout, ".main.0.weight"), source, 9, limits::kMaxResBlocks);
+  config.norm_affine = affine;
+  return {layout, prefix, config, {"format", "kind", "conv_dim", "res_blocks", "norm_affine"}, int(shape[1] - 3), 0};
+}
+
+FoundModel speech(const Source& source, const std::string& prefix) {
+  const auto& input = source.shape(prefix + "weight_ih_l0", 2, "an LSTM's (4*hidden,features)");
+  const auto& hidden = source.shape(prefix + "weight_hh_l0", 2, "an LSTM's (4*hidden,hidden)");
+  if (hidden[1] > limits::kMaxLstmHidden || hidden[0] != 4 * hidden[1] || input[0] != hidden[0] ||
+      input[1] > 3 * limits::kMaxMels) {
+    source.refuse(printable(prefix), "weight_ih_l0 has shape ", to_string(input), " and weight_hh_l0 ", to_string(hidden),
+                  "; an LSTM has (4*hidden,features) and (4*hidden,hidden), hidden up to ", limits::kMaxLstmHidden);
+  }
+  SpeechConfig config;
+  config.lstm_hidden = int(hidden[1]);
+  config.lstm_layers = count_while(prefix + "weight_ih_l", "", source, 0, limits::kMaxLstmLayers);
+  config.bidirectional = source.has(prefix + "weight_ih_l0_reverse");
+  return {Layout::kSpeech, prefix, config, {"format", "kind", "lstm_hidden", "lstm_layers", "bidirectional"}, 0,
+          int(input[1])};
+}
+
+/// The keys of one dictionary that begin with `prefix`, without it.
+std::vector<std::string> keys_under(const Checkpoint& checkpoint, const std::string& prefix) {
+  std::vector<std::string> keys;
+  for (auto it = checkpoint.tensors().lower_bound(prefix); it != checkpoint.tensors().end(); ++it) {
+    if (!it->first.starts_with(prefix)) break;
+    if (it->first.find('/', prefix.size()) == std::string::npos) keys.push_back(it->first.substr(prefix.size()));
+  }
+  return keys;
+}
+
+std::map<std::string, std::string> map_generator(const Checkpoint& checkpoint, const FoundModel& model,
+                                                 const GeneratorConfig& config, std::vector<std::string>& notes) {
+  const Source source(checkpoint);
+  std::map<std::string, std::string> mapped;
+  std::set<std::string> used, cancelled;
+  for (const TensorSpec& spec : generator_tensors(config)) {
+    const std::string key = spelt(model.layout, spec.name);
+    source.expect(model.prefix + key, spec, "generator");
+    mapped[spec.name] = model.prefix + key;
+    used.insert(key);
+  }
+  for (const LayerSpec& layer : generator_layers(config)) {
+    if (layer.norm != Norm::kNone) cancelled.insert(spelt(model.layout, layer.key + ".bias"));
+  }
+
+  int statistics = 0, biases = 0, copies = 0;
+  for (const std::string& key : keys_under(checkpoint, model.prefix)) {
+    if (used.contains(key)) continue;
+    if (model.layout == Layout::kVipermu && key.starts_with("debug")) {
+      ++copies;
+    } else if (key.ends_with(".num_batches_tracked") || key.ends_with(".running_var")) {
+      continue;  // beside a running_mean
+    } else if (key.ends_with(".running_mean")) {
+      ++statistics;
+    } else if (cancelled.contains(key)) {
+      ++biases;
+    } else {
+      source.refuse(printable(model.prefix + key), " is not part of the layout ", name_of(model.layout),
+                    "; this is another network, or needs another --layout");
+    }
+  }
+  if (statistics > 0) {
+    notes.push_back(concat("running statistics of ", statistics,
+                           " layers left out: the published code normalises by each picture's own"));
+  }
+  if (biases > 0) {
+    notes.push_back(concat(biases, " convolution biases left out: the InstanceNorm after each takes a constant away again"));
+  }
+  if (copies > 0) notes.push_back(concat(copies, " tensors under debug* left out: copies of the layers under main"));
+  return mapped;
+}
+
+/// The fully connected layer: of all the linear layers on the LSTM's states, the one with a row for each AU.
+std::string find_linear(const Checkpoint& checkpoint, const std::string& scope, std::int64_t states, std::int64_t aus) {
+  constexpr std::string_view kWeight = ".weight";
+  std::string all, fitting;
+  int count = 0;
+  for (const std::string& key : keys_under(checkpoint, scope)) {
+    if (!key.ends_with(kWeight)) continue;
+    const std::string name = scope + key.substr(0, key.size() - kWeight.size());
+    const auto& shape = checkpoint.tensors().at(scope + key).shape;
+    const auto bias = checkpoint.tensors().find(name + ".bias");
+    if (shape.size() != 2 || bias == checkpoint.tensors().end()) continue;
+    all += concat(all.empty() ? "" : ", ", printable(name), ' ', to_string(shape));
+    if (shape[1] == states && shape[0] == aus) {
+      fitting = name;
+      ++count;
+    }
+  }
+  if (count != 1) {
+    Source(checkpoint)
+        .refuse(count == 0 ? "no" : "more than one", " linear layer gives ", aus, " AUs from ", states,
+                " LSTM states; of those with a bias it has ", all.empty() ? "none" : all,
+                ". Exactly one must fit au_names of --config");
+  }
+  return fitting;
+}
+
+std::map<std::string, std::string> map_speech(const Checkpoint& checkpoint, const FoundModel& model,
+                                              const SpeechConfig& config, std::vector<std::string>& notes) {
+  const Source source(checkpoint);
+  const std::string scope = model.prefix.substr(0, model.prefix.rfind('/') + 1);
+  const int states = config.lstm_hidden * (config.bidirectional ? 2 : 1);
+  const std::string linear = find_linear(checkpoint, scope, states, std::int64_t(config.au_names.size()));
+
+  std::map<std::string, std::string> mapped;
+  std::set<std::string> used;
+  for (const TensorSpec& spec : speech_tensors(config)) {
+    const std::string_view name = spec.name;
+    const auto dot = name.find('.');
+    const std::string key =
+        name.starts_with("lstm.") ? concat(model.prefix, name.substr(dot + 1)) : concat(linear, name.substr(dot));
+    source.expect(key, spec, "speech model");
+    mapped[spec.name] = key;
+    used.insert(key);
+  }
+  std::string others;
+  for (const std::string& rest : keys_under(checkpoint, scope)) {
+    const std::string key = scope + rest;
+    if (used.contains(key)) continue;
+    if (key.starts_with(model.prefix + "weight_") || key.starts_with(model.prefix + "bias_")) {
+      source.refuse(printable(key), " is not part of an LSTM of ", config.lstm_layers, " layers",
+                    "; projections and other recurrent layers are not taken");
+    }
+    others += concat(others.empty() ? "" : ", ", printable(key));
+  }
+  if (!others.empty()) notes.push_back("left out, neither LSTM nor the layer that gives the AUs: " + others);
+  return mapped;
+}
+
+}  // namespace
+
+std::string_view name_of(Layout layout) {
+  switch (layout) {
+    case Layout::kAuto: return "auto";
+    case Layout::kAlbertpumarola: return "albertpumarola";
+    case Layout::kDonydchen: return "donydchen";
+    case Layout::kVipermu: return "vipermu";
+    case Layout::kSpeech: return "speech";
+  }
+  return "?";
+}
+
+FoundModel find_model(const Checkpoint& checkpoint, Layout wanted) {
+  std::vector<std::pair<Layout, std::string>> found;
+  std::string known;
+  for (const auto& [layout, signature] : kSignatures) {
+    if (wanted != Layout::kAuto && wanted != layout) continue;
+    known += concat(known.empty() ? "" : ", ", signature, " (", name_of(layout), ')');
+    for (const auto& [key, tensor] : checkpoint.tensors()) {
+      if (!key.ends_with(signature)) continue;
+      const std::string prefix = key.substr(0, key.size() - signature.size());
+      if (prefix.empty() || prefix.ends_with('.') || prefix.ends_with('/')) found.emplace_back(layout, prefix);
+    }
+  }
+  const Source source(checkpoint);
+  if (found.empty()) {
+    source.refuse("no known model among its ", checkpoint.tensors().size(), " tensors, the first of them ",
+                  printable(checkpoint.tensors().begin()->first), "; a key that ends in ", known, " is needed");
+  }
+  if (found.size() > 1) {
+    std::string list;
+    for (const auto& [layout, prefix] : found) {
+      list += concat(list.empty() ? "" : ", ", name_of(layout), " under '", printable(prefix), "'");
+    }
+    source.refuse("holds several models: ", list, ". Choose with --layout, or save the one you want alone");
+  }
+  const auto& [layout, prefix] = found.front();
+  return layout == Layout::kSpeech ? speech(source, prefix) : generator(source, layout, prefix);
+}
+
+std::map<std::string, std::string> map_tensors(const Checkpoint& checkpoint, const FoundModel& model,
+                                               const ModelConfig& config, std::vector<std::string>& notes) {
+  if (model.layout == Layout::kSpeech) return map_speech(checkpoint, model, std::get<SpeechConfig>(config), notes);
+  return map_generator(checkpoint, model, std::get<GeneratorConfig>(config), notes);
+}
+
+}  // namespace emo

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/dtype.h"
+
+namespace emo {
+
+struct PickleValue;
+
+/// A storage that torch.save keeps outside the pickle: elements [first, first + count) of the one called `key`.
+struct PickleStorage {
+  DType dtype;
+  std::string_view key;
+  std::int64_t first, count;
+};
+
+/// A view of a storage, as written; nothing about it is checked but its rank.
+struct PickleTensor {
+  PickleStorage storage;
+  std::int64_t offset;
+  std::vector<std::int64_t> shape, stride;  ///< of equal length, at most limits::kMaxRank
+};
+
+/// What a name in the pickle stands for: a row of the table of allowed names.
+struct PickleGlobal {
+  std::size_t row;
+};
+
+/// What this project has no use for: None, floats, integers over 64 bits.
+struct PickleOther {};
+
+using PickleList = std::vector<const PickleValue*>;  ///< lists, tuples, torch.Size
+using PickleDict = std::vector<std::pair<const PickleValue*, const PickleValue*>>;
+
+/// A value of a pickle. Lists and dictionaries point at others, which can lead back to them: walk with a bound on depth.
+struct PickleValue : std::variant<PickleOther, std::int64_t, std::string_view, PickleList, PickleDict, PickleGlobal,
+                                  PickleStorage, PickleTensor> {
+  using variant::variant;
+
+  template <typename T>
+  const T* as() const {
+    return std::get_if<T>(static_cast<const variant*>(this));
+  }
+};
+
+/// Interprets the pickle at the front of `bytes`: protocols 2 to 4, with only the opcodes and the names that state dicts
+/// are made of. Nothing is imported, called or run. Strings are views of `bytes`.
+///
+/// Throws Error(kModel), beginning with `name`: an opcode or a global that is not allowed (named), more operations than
+/// limits::kMaxPickleOperations, an empty stack, wrong arguments, bytes that end before the pickle does.
+/// Source: CPython's Lib/pickletools.py describes the opcodes; torch/_utils.py and torch/serialization.py the arguments.
+class Pickle {
+ public:
+  Pickle(std::span<const std::byte> bytes, const std::string& name);
+  Pickle(Pickle&&) = default;
+
+  const PickleValue& root() const& { return *root_; }
+  const PickleValue& root() const&& = delete;  // would not outlive the statement
+  /// Every value made on the way, the root among them.
+  const std::deque<PickleValue>& values() const { return values_; }
+  /// Bytes up to its end, where the legacy format puts the next pickle.
+  std::size_t size() const { return size_; }
+
+ private:
+  std::deque<PickleValue> values_;  // a deque: values point at one another
+  const PickleValue* root_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace emo
