@@ -15,14 +15,10 @@ inline constexpr int kMaxAudioChannels = 64;
 inline constexpr std::size_t kMaxTensors = 4'096;                 ///< --max-tensors; per weight file or checkpoint
 inline constexpr std::uint64_t kMaxHeaderBytes = 1u << 20;        ///< of a weight file; the format itself allows 100 MB
 inline constexpr std::uint64_t kMaxCheckpointBytes = 4ull << 30;  ///< of a PyTorch checkpoint
-<<<<<<< HEAD
-inline constexpr int kMaxRank = 8;                                ///< dimensions of a tensor
-=======
 inline constexpr std::size_t kMaxPickleOperations = 1u << 20;     ///< of a checkpoint; 4,096 tensors take some 200,000
-inline constexpr int kMaxCheckpointDepth = 16;          ///< dictionaries in dictionaries
-inline constexpr std::size_t kMaxNameBytes = 1'024;     ///< of a checkpoint's key, the dictionaries around it included
-inline constexpr int kMaxRank = 8;                      ///< dimensions of a tensor
->>>>>>> h2
+inline constexpr int kMaxCheckpointDepth = 16;                    ///< dictionaries in dictionaries
+inline constexpr std::size_t kMaxNameBytes = 1'024;  ///< of a checkpoint's key, the dictionaries around it included
+inline constexpr int kMaxRank = 8;                   ///< dimensions of a tensor
 inline constexpr int kMaxJsonDepth = 32;
 
 inline constexpr int kMinGeneratorSide = 8;  ///< two halvings leave 2x2, the least that has a variance
