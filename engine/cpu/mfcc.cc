@@ -94,7 +94,7 @@ Matrix Mfcc::log_mel(std::span<const float> pcm) const {
   struct FreeFft {
     void operator()(kiss_fftr_state* fft) const { kiss_fftr_free(fft); }
   };
-  // One a call: KissFFT keeps its scratch in the state, and its twiddles cost less than three frames.
+  // One a call: KissFFT keeps its scratch in the state, so threads cannot share it.
   const std::unique_ptr<kiss_fftr_state, FreeFft> fft(kiss_fftr_alloc(config_.n_fft, 0, nullptr, nullptr));
   if (!fft) throw std::bad_alloc();
 
