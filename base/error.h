@@ -55,7 +55,7 @@ template <typename... Parts>
 
 /// Checks what the caller of a function inside the engine promised; the text says both values. The same in every build
 /// type. For what a user's files or options got wrong, use fail() with the kind that fits.
-#define EMO_CHECK(condition, ...)                                           \
-  do {                                                                      \
+#define EMO_CHECK(condition, ...)                                            \
+  do {                                                                       \
     if (!(condition)) ::emo::fail(::emo::ErrorKind::kInternal, __VA_ARGS__); \
   } while (false)
