@@ -5,8 +5,8 @@
 
 #include <fstream>
 
-#include "tests/throws.h"
 #include "tests/temp_dir.h"
+#include "tests/throws.h"
 
 namespace emo {
 namespace {

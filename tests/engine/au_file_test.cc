@@ -7,8 +7,8 @@
 #include <sstream>
 
 #include "base/npy.h"
-#include "tests/throws.h"
 #include "tests/temp_dir.h"
+#include "tests/throws.h"
 
 namespace emo {
 namespace {

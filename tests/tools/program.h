@@ -22,7 +22,8 @@ class ProgramTest : public testing::Test {
   Outcome run(const std::string& arguments) const {
     const auto command = "cd '" + dir_.path().string() + "' && " EMO_BINARY " " + arguments + " >.out 2>.err </dev/null";
     const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(dir_ / ".out"), read_file(dir_ / ".err")};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(dir_ / ".out"),
+            read_file(dir_ / ".err")};
   }
   /// A path of the source tree, quoted.
   static std::string source(const std::string& name) { return "'" EMO_SOURCE_DIR "/" + name + "'"; }
