@@ -83,19 +83,9 @@ stage_tsan() {
   "${run[@]}" ctest --preset tsan --parallel "$(nproc)"
 }
 
-# New inputs and findings stay in build-fuzz/, out of the tree.
 stage_fuzz() {
   build_preset fuzz
-  local fuzzer name found=0
-  for fuzzer in build-fuzz/bin/fuzz_*; do
-    name=${fuzzer##*/fuzz_}
-    echo "fuzz: $name"
-    mkdir -p "build-fuzz/corpus/$name" build-fuzz/findings
-    "$fuzzer" -max_total_time=20 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-      -artifact_prefix="build-fuzz/findings/$name-" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name"
-    found=$((found + 1))
-  done
-  echo "fuzz: $found fuzzers ran for 20 s each and found nothing"
+  ctest --preset fuzz --parallel "$(nproc)"
 }
 
 usage() {
