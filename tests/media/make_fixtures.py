@@ -1,4 +1,4 @@
-"""Makes the files of tests/media/fixtures. Needs Pillow, numpy and sox (with its MP3 format). Run in any folder.
+"""Makes the files of tests/media/fixtures and the seeds of tests/fuzz/corpus/{image,audio}. Needs Pillow, numpy and sox (with its MP3 format). Run in any folder.
 
 Every picture shows the same: 48x32 pixels, four quarters of one colour each; where it has alpha, that rises from left to
 right. Every sound is the same: half a second of a 440 Hz sine with an amplitude of 0.5.
@@ -82,9 +82,9 @@ def png(path, bits, colour, rows, stride):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
 
 
-def sounds():
+def sounds(out, seconds):
     def sox(name, *options):
-        subprocess.run(["sox", "-D", "-R", "-n", *options, OUT / name, "synth", "0.5", "sine", "440", "vol", "0.5"], check=True)
+        subprocess.run(["sox", "-D", "-R", "-n", *options, out / name, "synth", str(seconds), "sine", "440", "vol", "0.5"], check=True)
 
     sox("sine8.wav", "-r", "8000", "-b", "8")
     sox("sine24.wav", "-r", "11025", "-b", "24")
@@ -100,17 +100,29 @@ def sounds():
     sox("sine.flac", "-r", "44100", "-b", "16", "-c", "2")
     sox("sine.ogg", "-r", "22050")
     sox("sine.mp3", "-r", "44100", "-C", "64")
-    (OUT / "mp3_named.wav").write_bytes((OUT / "sine.mp3").read_bytes())
-    piped = subprocess.run(["sox", "-D", "-R", "-n", "-r", "8000", "-b", "16", "-t", "wav", "-", "synth", "0.5", "sine", "440", "vol", "0.5"],
+    (out / "mp3_named.wav").write_bytes((out / "sine.mp3").read_bytes())
+    piped = subprocess.run(["sox", "-D", "-R", "-n", "-r", "8000", "-b", "16", "-t", "wav", "-", "synth", str(seconds), "sine", "440", "vol", "0.5"],
                            check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    (OUT / "piped.wav").write_bytes(piped)
-    flac = bytearray((OUT / "sine.flac").read_bytes())
+    (out / "piped.wav").write_bytes(piped)
+    flac = bytearray((out / "sine.flac").read_bytes())
     flac[21] &= 0xF0  # STREAMINFO's 36 bits of total samples: 0 is unknown
     flac[22:26] = bytes(4)
-    (OUT / "unknown_length.flac").write_bytes(flac)
+    (out / "unknown_length.flac").write_bytes(flac)
+
+
+def corpus():
+    """Seeds for tests/fuzz: the smallest pictures, and the same sounds but short."""
+    fuzz = OUT.parent.parent / "fuzz" / "corpus"
+    for name in ("image", "audio"):
+        (fuzz / name).mkdir(parents=True, exist_ok=True)
+    for picture in OUT.iterdir():
+        if picture.suffix in (".jpg", ".png", ".webp", ".bmp", ".tif") and picture.stat().st_size < 1000:
+            (fuzz / "image" / picture.name).write_bytes(picture.read_bytes())
+    sounds(fuzz / "audio", 0.02)
 
 
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     pictures()
-    sounds()
+    sounds(OUT, 0.5)
+    corpus()
