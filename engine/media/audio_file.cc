@@ -96,17 +96,18 @@ class Resampler {
   double step_;
 };
 
-/// libsndfile reads what is there of a WAV or AIFF that was cut and says nothing.
-void refuse_cut_chunks(const ByteReader& in) {
-  const bool big = in.has(0, "FORM");
+/// libsndfile reads what is there of a WAV, AIFF or AU that was cut and says nothing.
+void refuse_cut_sound(const ByteReader& in) {
+  const auto check = [&](std::uint64_t at, std::uint64_t length) {
+    // Programs that write into a pipe cannot go back to fill in the length and leave such numbers.
+    const bool unknown = length >= 0x7FFF'F000;
+    if (!unknown) in.bytes(at, length);
+  };
+  if (in.has(0, ".snd")) return check(in.big(4, 4), in.big(8, 4));
+  const bool aiff = in.has(0, "FORM");
   for (std::uint64_t at = 12; at + 8 <= in.size();) {
-    const std::uint64_t length = in.number(at + 4, 4, big);
-    if (in.has(at, big ? "SSND" : "data")) {
-      // Programs that write into a pipe cannot go back to fill in the length and leave such numbers.
-      const bool unknown = length >= 0x7FFF'F000;
-      if (!unknown) in.bytes(at + 8, length);
-      return;
-    }
+    const std::uint64_t length = in.number(at + 4, 4, aiff);
+    if (in.has(at, aiff ? "SSND" : "data")) return check(at + 8, length);
     at += 8 + length + length % 2;
   }
 }
@@ -139,34 +140,41 @@ const char* codec_name(int format) {
   return sf_command(nullptr, SFC_GET_FORMAT_INFO, &info, sizeof(info)) == 0 ? info.name : "unknown";
 }
 
-}  // namespace
+double to_ms(double seconds) { return std::round(seconds * 1000) / 1000; }
 
-Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) {
-  EMO_CHECK(sample_rate_hz > 0, "load_audio: a rate of ", sample_rate_hz, " Hz");
-  const std::string name = path.string();
-  const auto refuse = [&](const auto&... why) { fail(ErrorKind::kInput, name, ": ", why...); };
+/// fail() with the file's name in front.
+struct Refuse {
+  const std::string name;
 
-  const MappedFile file(path, ErrorKind::kInput);
-  const FileType type = file_type(file.bytes());
+  template <typename... Why>
+  [[noreturn]] void operator()(const Why&... why) const {
+    fail(ErrorKind::kInput, name, ": ", why...);
+  }
+};
+
+FileType checked_type(std::span<const std::byte> bytes, const Refuse& refuse) {
+  const FileType type = file_type(bytes);
   switch (type.kind) {
     case FileKind::kWav:
-    case FileKind::kAiff: refuse_cut_chunks(ByteReader(file.bytes(), name, type.noun())); break;
-    case FileKind::kAu:
+    case FileKind::kAiff:
+    case FileKind::kAu: refuse_cut_sound(ByteReader(bytes, refuse.name, type.noun())); return type;
     case FileKind::kCaf:
     case FileKind::kFlac:
     case FileKind::kOgg:
-    case FileKind::kMp3: break;
+    case FileKind::kMp3: return type;
     default:
       refuse("is ", type.name,
              "; WAV, AIFF, AU, CAF, FLAC, Ogg and MP3 sounds can be read. Convert it to WAV or FLAC first");
   }
+}
 
-  MappedStream stream{file.bytes()};
-  SF_VIRTUAL_IO calls = MappedStream::calls();
-  SF_INFO info{};
-  const std::unique_ptr<SNDFILE, int (*)(SNDFILE*)> sound(sf_open_virtual(&calls, SFM_READ, &info, &stream), sf_close);
-  if (!sound)
-    refuse("the ", type.noun(), " cannot be opened; it is damaged or of a rare kind. Convert it to WAV or FLAC first");
+void check_seconds(const char* how, double seconds, const AudioLimits& limits, const Refuse& refuse) {
+  if (seconds <= limits.max_seconds) return;
+  refuse("lasts ", how, std::round(seconds * 10) / 10, " s; at most ", limits.max_seconds,
+         " s are taken. Cut it, or raise --max-audio-s");
+}
+
+void check_format(const SF_INFO& info, const Refuse& refuse) {
   if (!takes(info.format)) {
     refuse("is coded as ", codec_name(info.format),
            "; PCM, float, u-law, A-law, FLAC, Vorbis, Opus and MP3 are taken. Convert it to WAV or FLAC first");
@@ -178,12 +186,27 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
   if (info.channels < 1 || info.channels > limits::kMaxAudioChannels) {
     refuse("has ", info.channels, " channels; 1 to ", limits::kMaxAudioChannels, " are taken. Mix it down first");
   }
-  const auto refuse_long = [&](double seconds, const char* at_least) {
-    refuse("lasts ", at_least, std::round(seconds * 10) / 10, " s; at most ", limits.max_seconds,
-           " s are taken. Cut it, or raise --max-audio-s");
-  };
+}
+
+}  // namespace
+
+Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) {
+  EMO_CHECK(sample_rate_hz > 0, "load_audio: a rate of ", sample_rate_hz, " Hz");
+  const Refuse refuse{path.string()};
+  const MappedFile file(path, ErrorKind::kInput);
+  const FileType type = checked_type(file.bytes(), refuse);
+
+  MappedStream stream{file.bytes()};
+  SF_VIRTUAL_IO calls = MappedStream::calls();
+  SF_INFO info{};
+  const std::unique_ptr<SNDFILE, int (*)(SNDFILE*)> sound(sf_open_virtual(&calls, SFM_READ, &info, &stream), sf_close);
+  if (!sound) {
+    refuse("the ", type.noun(), " cannot be opened; it is damaged or of a rare kind. Convert it to WAV or FLAC first");
+  }
+  check_format(info, refuse);
   const double rate = info.samplerate;
-  if (double(info.frames) / rate > limits.max_seconds) refuse_long(double(info.frames) / rate, "");
+  const bool length_known = info.frames != SF_COUNT_MAX;
+  if (length_known) check_seconds("", double(info.frames) / rate, limits, refuse);
 
   Clip clip{{}, sample_rate_hz};
   Resampler resampler(info.samplerate, sample_rate_hz);
@@ -195,24 +218,24 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
       double sum = 0;
       for (std::size_t c = 0; c < channels; ++c) sum += double(block[i * channels + c]);
       if (!std::isfinite(sum)) {
-        refuse("holds NaN or infinity at ", double(frames + sf_count_t(i)) / rate,
+        refuse("holds NaN or infinity at ", to_ms(double(frames + sf_count_t(i)) / rate),
                " s; every sample must be a number. Export it again");
       }
       mono[i] = float(sum / double(channels));
     }
     frames += got;
-    if (double(frames) / rate > limits.max_seconds) refuse_long(double(frames) / rate, "more than ");
+    check_seconds("more than ", double(frames) / rate, limits, refuse);
     resampler.push({mono.data(), std::size_t(got)}, clip.pcm);
   }
   resampler.finish(clip.pcm);
 
   // MP3 and Ogg are streams, cut anywhere and often with a guessed length; what is there is the sound.
-  const bool exact = type.kind != FileKind::kMp3 && type.kind != FileKind::kOgg;
+  const bool exact = length_known && type.kind != FileKind::kMp3 && type.kind != FileKind::kOgg;
   if (exact && frames < info.frames) {
-    refuse("the ", type.noun(), " ends early, after ", double(frames) / rate, " of ", double(info.frames) / rate,
-           " s; copy or download it again");
+    refuse("the ", type.noun(), " ends early, after ", to_ms(double(frames) / rate), " of ",
+           to_ms(double(info.frames) / rate), " s; copy or download it again");
   }
-  if (clip.pcm.empty()) refuse("holds no samples; a sound is needed. Record it again");
+  if (clip.pcm.empty()) refuse("holds no samples: it is empty or was cut. Record or download it again");
   return clip;
 }
 

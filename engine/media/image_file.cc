@@ -46,6 +46,7 @@ Image to_image(const cv::Mat& pixels) {
     image.alpha.resize(std::size_t(image.width) * image.height);
     cv::Mat alpha(pixels.rows, pixels.cols, CV_8UC1, image.alpha.data());
     cv::extractChannel(pixels, alpha, 3);
+    if (std::ranges::all_of(image.alpha, [](std::uint8_t a) { return a == 255; })) image.alpha.clear();
   }
   return image;
 }

@@ -32,21 +32,26 @@ class Media {
  public:
   virtual ~Media() = default;
 
-  /// Reads JPEG, PNG, WebP, TIFF, BMP ...; grey, RGB, RGBA, 16-bit and CMYK; EXIF orientation applied. The header's size
-  /// is checked against the limits before anything is decoded. Throws Error(kInput) naming the file.
+  /// Reads JPEG, PNG, WebP, TIFF and BMP by their content, not their name: grey, RGB, RGBA, palette, 16-bit and CMYK;
+  /// EXIF orientation applied. The header's size is checked against the limits before anything is decoded.
+  /// Throws Error(kInput) naming the file: missing, of another kind, cut or damaged, too large, an animation.
   virtual Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const = 0;
 
-  /// Writes by the extension: .png .jpg .jpeg .webp .bmp .tif .tiff; temporary file, then rename. Alpha where the format
-  /// has it. Throws Error(kInput) for another extension or a failed write.
+  /// Writes by the extension: .png .jpg .jpeg .webp .bmp .tif .tiff (JPEG and WebP at quality 95); temporary file, then
+  /// rename. Alpha in PNG, WebP and TIFF. Throws Error(kInput) for another extension or a failed write.
   virtual void save_image(const std::filesystem::path& path, const Image& image) const = 0;
 
-  /// Boxes of upright frontal faces, largest first (ties: top, then left), found by dlib's HOG detector: as it is, then,
-  /// if nothing was found, on the picture enlarged 2 times, 4 times (small faces; never beyond 16 megapixels).
-  /// Empty when there is none; `tried`, if given, receives what was tried, for the error message.
+  /// Boxes of upright frontal faces, largest first (ties: top, then left), found by dlib's HOG detector, whose smallest face
+  /// is 80 pixels. It looks up to three times, until it finds something: at the picture's own size, or at 1280 pixels a
+  /// side if it is larger (0.1 s a megapixel), then at twice that, then at four times.
+  /// Empty when there is none; `tried`, if given, receives what was tried, for the error message:
+  /// "at 1x (faces from 80 px), 2x (from 40 px), 4x (from 20 px)".
   virtual std::vector<Box> find_faces(const Image& image, std::string* tried) const = 0;
 
-  /// Reads WAV, FLAC, Ogg, MP3 and what else libsndfile takes, mixes to mono (mean of the channels) and resamples with
-  /// soxr. Throws Error(kInput) naming the file: unreadable, no samples, longer than the limit, NaN or infinity.
+  /// Reads WAV, AIFF, AU, CAF, FLAC, Ogg (Vorbis, Opus) and MP3 by their content, not their name, mixes to mono (mean of
+  /// the channels) and resamples with soxr (HQ). Throws Error(kInput) naming the file: missing, of another kind, no samples,
+  /// longer than the limit, NaN or infinity. A WAV, AIFF, AU or FLAC with less sound than its header says was cut and is
+  /// refused (a length that was never filled in is no promise); MP3 and Ogg, which are streams, give what is there.
   virtual Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const = 0;
 
   /// "OpenCV 4.6.0, dlib 19.24.0, libsndfile 1.2.0, soxr 0.1.3"

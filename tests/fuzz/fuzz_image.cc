@@ -1,0 +1,22 @@
+// Any bytes are a picture within the limits or an Error(kInput), and nothing else. Seeds: corpus/image.
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "engine/media/image_file.h"
+#include "tests/fuzz/memory_file.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const emo::MemoryFile file(data, size);
+  // Small: the sizes that a header may claim are what takes the time, and nothing else depends on them.
+  const emo::ImageLimits limits{.max_megapixels = 0.25, .max_side = 2048};
+  try {
+    const emo::Image image = emo::load_image(file.path(), limits);
+    const std::size_t pixels = std::size_t(image.width) * std::size_t(image.height);
+    const bool whole = image.rgb.size() == pixels * 3 && (image.alpha.empty() || image.alpha.size() == pixels);
+    if (pixels == 0 || pixels > 250'000 || std::max(image.width, image.height) > limits.max_side || !whole) std::abort();
+  } catch (const emo::Error& e) {
+    if (e.kind() != emo::ErrorKind::kInput) throw;
+  }
+  return 0;
+}

@@ -1,0 +1,38 @@
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/media/files.h"
+
+namespace emo {
+namespace {
+
+TEST(MediaLibrary, NamesItsParts) {
+  EXPECT_THAT(media().describe(), testing::MatchesRegex("OpenCV [0-9.]+, dlib [0-9.]+, libsndfile [0-9.]+, soxr [0-9.]+"));
+}
+
+// For the test below, in a copy of this program that has no library beside it.
+TEST(MediaLibrary, DISABLED_PrintWhyItIsMissing) {
+  try {
+    media();
+  } catch (const Error& e) {
+    std::printf("%d|%s\n", int(e.kind()), e.what());
+  }
+}
+
+TEST(MediaLibrary, MissingLibrarySaysWhatToInstall) {
+  const Folder folder;
+  std::filesystem::copy_file("/proc/self/exe", folder / "alone");
+  const std::string command = (folder / "alone").string() +
+                              " --gtest_also_run_disabled_tests --gtest_filter=*PrintWhyItIsMissing > " +
+                              (folder / "said").string();
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_THAT(bytes_of(folder / "said"),
+              testing::HasSubstr(
+                  concat(int(ErrorKind::kDevice),
+                         "|media: pictures and sounds need libemo_media.so, which cannot be loaded (libemo_media.so: "
+                         "cannot open shared object file: No such file or directory). Install libopencv-dev, "
+                         "libdlib-dev, libsndfile1-dev and libsoxr-dev, then configure with -DEMO_MEDIA=ON and build")));
+}
+
+}  // namespace
+}  // namespace emo
