@@ -1,0 +1,33 @@
+#include "engine/cpu/pointwise.h"
+
+#include <cstddef>
+#include <oneapi/dnnl/dnnl.hpp>
+
+namespace emo {
+
+// One source, a target attribute a function: no file is compiled with wider flags as a whole, so nothing from a shared
+// header can end up in the program with instructions that some processor lacks. (target_clones would resolve before
+// ThreadSanitizer is up.)
+namespace {
+
+namespace any {
+#define EMO_TARGET
+#include "engine/cpu/pointwise.inl"
+#undef EMO_TARGET
+}  // namespace any
+
+namespace avx2 {
+#define EMO_TARGET __attribute__((target("avx2,fma")))
+#include "engine/cpu/pointwise.inl"
+#undef EMO_TARGET
+}  // namespace avx2
+
+}  // namespace
+
+const Pointwise& pointwise() {
+  const auto isa = dnnl::get_effective_cpu_isa();
+  const bool old = isa == dnnl::cpu_isa::sse41 || isa == dnnl::cpu_isa::avx;
+  return !old && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2::kFunctions : any::kFunctions;
+}
+
+}  // namespace emo

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+
+namespace emo {
+
+/// The network's arithmetic between two convolutions, on one row of pixels at a time, channels-last fp32. Compiled once
+/// for any x86-64 and once for AVX2 with FMA; the functions are chosen when a backend is opened.
+struct Pointwise {
+  /// mean[c] over the row's pixels and m2[c] = sum of (x - mean[c])^2, in two passes: the row is still in the first
+  /// cache. x (W,C); mean, m2 (C).
+  void (*row_moments)(const float* x, int W, int C, float* mean, float* m2);
+
+  /// Moments of a whole plane from those of its rows, exactly as Chan, Golub and LeVeque merge groups of equal size:
+  ///   mean[c] = sum_r row_mean[r,c] / H,   var[c] = sum_r (row_m2[r,c] + W (row_mean[r,c] - mean[c])^2) / (H W)
+  /// row_mean, row_m2 (H,C); mean, var (C). The order of the sums is the rows' and does not depend on who computed them.
+  void (*merge_rows)(const float* row_mean, const float* row_m2, int H, int W, int C, float* mean, float* var);
+
+  /// y = (x - mean[c]) * scale[c] + shift[c], below 0 set to 0 when `relu` (NaN stays NaN), plus stream when `add`; kept
+  /// in stream when `keep`, written to y. x, y, stream (W,C); stream null unless add or keep.
+  void (*normalise_row)(const float* x, const float* mean, const float* scale, const float* shift, bool relu, bool add,
+                        bool keep, int W, int C, float* stream, float* y);
+  /// The same with y rounded to bf16, to the nearest, ties to even; stream is not rounded.
+  void (*normalise_row_bf16)(const float* x, const float* mean, const float* scale, const float* shift, bool relu, bool add,
+                             bool keep, int W, int C, float* stream, std::uint16_t* y);
+};
+
+/// The fastest form that this processor, and oneDNN's own choice of instructions, allow.
+const Pointwise& pointwise();
+
+}  // namespace emo
