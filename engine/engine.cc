@@ -8,9 +8,9 @@
 namespace emo {
 namespace {
 
-std::optional<ModelFile> open_model(const std::filesystem::path& path, std::size_t max_tensors) {
-  if (path.empty()) return std::nullopt;
-  return ModelFile(path, max_tensors);
+std::unique_ptr<const ModelFile> open_model(const std::filesystem::path& path, std::size_t max_tensors) {
+  if (path.empty()) return nullptr;
+  return std::make_unique<const ModelFile>(path, max_tensors);
 }
 
 }  // namespace
@@ -20,7 +20,7 @@ Engine::Engine(const EngineOptions& options)
       speech_(open_model(options.speech, options.max_tensors)) {
   if (generator_) generator_->generator();  // a model of the other kind is refused here, by name
   if (speech_) speech_->speech();
-  backend_ = open_backend(generator_ ? &*generator_ : nullptr, speech_ ? &*speech_ : nullptr, options.backend);
+  backend_ = open_backend(generator_.get(), speech_.get(), options.backend);
 }
 
 const GeneratorConfig& Engine::generator_config() const {

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,7 +56,7 @@ class Engine {
  private:
   Face redraw(const Image& photo, const Box& crop, const ActionUnits& au, const LayerSink* sink) const;
 
-  std::optional<ModelFile> generator_, speech_;
+  std::unique_ptr<const ModelFile> generator_, speech_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<Backend> backend_;
 };
 
