@@ -1,0 +1,150 @@
+// The pieces of the generator that multiply: convolutions in strips, the AU planes as a bias, the head as one.
+#include <cfloat>
+#include <cmath>
+
+#include "base/tensor.h"
+#include "engine/cpu/au_bias.h"
+#include "engine/cpu/head.h"
+#include "engine/cpu/strip_conv.h"
+#include "tests/close.h"
+#include "tests/random_generator.h"
+#include "tests/reference/generator.h"
+
+namespace emo {
+namespace {
+
+reference::Values doubles(const std::vector<float>& v) { return {v.begin(), v.end()}; }
+std::vector<float> floats(const reference::Values& v) { return {v.begin(), v.end()}; }
+
+std::vector<float> channels_last(const std::vector<float>& x, Shape s) {
+  std::vector<float> y(x.size());
+  for (std::size_t i = 0; i < s.plane(); ++i) {
+    for (int c = 0; c < s.C; ++c) y[i * s.C + c] = x[c * s.plane() + i];
+  }
+  return y;
+}
+
+/// The whole convolution, strip by strip, from and to channels-last.
+std::vector<float> run(const ConvGeometry& g, const std::vector<float>& weight, const std::vector<float>& x) {
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  PackedWeights packed([&] { return weight; });
+  const StripConv conv(g, dnnl::memory::data_type::f32, packed, engine);
+  const HostBuffer<std::byte> scratch(conv.scratch_bytes());
+  std::vector<float> y(g.out.count(), NAN);
+  for (int i = conv.strips() - 1; i >= 0; --i) conv.run(i, x.data(), y.data(), scratch.data(), engine);
+  return y;
+}
+
+/// A sum of n products of size up to 1, in fp32 and any order.
+double tolerance(int n) { return 2 * std::sqrt(double(n)) * FLT_EPSILON * std::sqrt(double(n)); }
+
+TEST(StripConv, ConvolutionEqualsItsDefinition) {
+  struct Case {
+    int C_in, C_out, K, S, P;
+  };
+  for (const Case& c : {Case{3, 8, 7, 1, 3}, Case{5, 7, 4, 2, 1}, Case{16, 16, 3, 1, 1}, Case{1, 19, 1, 1, 0}}) {
+    for (const auto& [H, W] : {std::pair{8, 8}, {7, 11}, {33, 5}, {66, 34}, {131, 4}}) {
+      const Shape in{1, c.C_in, H, W}, out{1, c.C_out, (H + 2 * c.P - c.K) / c.S + 1, (W + 2 * c.P - c.K) / c.S + 1};
+      const auto x = random_values(in.count(), 1), w = random_values(std::size_t(c.C_out) * c.C_in * c.K * c.K, 2);
+      const auto want = floats(reference::conv2d(doubles(x), in, doubles(w), c.C_out, c.K, c.S, c.P));
+      const auto got = run({"layer", Op::kConv, in, out, c.K, c.K, c.S, c.P, c.P}, w, channels_last(x, in));
+      expect_close(got, channels_last(want, out), tolerance(c.C_in * c.K * c.K));
+    }
+  }
+}
+
+TEST(StripConv, DeconvolutionEqualsItsDefinition) {
+  for (const auto& [C_in, C_out] : {std::pair{32, 16}, {5, 3}, {1, 8}}) {
+    for (const auto& [H, W] : {std::pair{2, 2}, {7, 3}, {16, 16}, {33, 5}, {70, 2}}) {
+      const Shape in{1, C_in, H, W}, out{1, C_out, 2 * H, 2 * W};
+      const auto x = random_values(in.count(), 1), w = random_values(std::size_t(C_out) * C_in * 16, 2);
+      const auto want = floats(reference::deconv2d(doubles(x), in, doubles(w), C_out, 4, 2, 1));
+      const auto got = run({"layer", Op::kDeconv, in, out, 4, 4, 2, 1, 1}, w, channels_last(x, in));
+      expect_close(got, channels_last(want, out), tolerance(C_in * 4));
+    }
+  }
+}
+
+TEST(StripConv, StripsCoverTheRowsInOrder) {
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  for (const int H : {2, 7, 32, 33, 100}) {
+    for (const Op op : {Op::kConv, Op::kDeconv}) {
+      const Shape in{1, 2, H, 4}, out = op == Op::kConv ? in : Shape{1, 2, 2 * H, 8};
+      PackedWeights packed([&] { return std::vector<float>(op == Op::kConv ? 36 : 64); });
+      const StripConv conv(op == Op::kConv ? ConvGeometry{"layer", op, in, out, 3, 3, 1, 1, 1}
+                                           : ConvGeometry{"layer", op, in, out, 4, 4, 2, 1, 1},
+                           dnnl::memory::data_type::f32, packed, engine);
+      EXPECT_LE(conv.strips(), 32);
+      int row = 0;
+      for (int i = 0; i < conv.strips(); ++i) {
+        EXPECT_EQ(conv.first_row(i), row);
+        row = conv.end_row(i);
+      }
+      EXPECT_EQ(row, out.H);
+    }
+  }
+}
+
+TEST(AuBias, EqualsTheConvolutionOfConstantPlanes) {
+  GeneratorConfig config;
+  config.conv_dim = 7;
+  for (const int side : {8, 12, 20}) {
+    const LayerSpec layer = generator_layers(config, side)[0];
+    const auto weight = random_values(std::size_t(7) * 20 * 49, 3), au = random_values(17, 4, 0, 1);
+    reference::Values planes(3 * layer.in.plane(), 0.);  // a black picture: what is left is the AUs' share
+    for (const float a : au) planes.insert(planes.end(), layer.in.plane(), a * 5.);
+    const auto want = floats(reference::conv2d(planes, layer.in, doubles(weight), 7, 7, 1, 3));
+
+    const AuBias bias(weight, layer, 5.);
+    std::vector<float> folded(bias.size()), got(layer.out.count(), 0.f);
+    bias.fold(au.data(), folded.data());
+    for (int y = 0; y < side; ++y) bias.add(folded.data(), y, side, side, got.data() + std::size_t(y) * side * 7);
+    expect_close(got, channels_last(want, layer.out), 5 * tolerance(17 * 49));
+  }
+}
+
+class Head : public testing::TestWithParam<bool> {};
+
+TEST_P(Head, EqualsTwoConvolutionsAndTheBlend) {
+  const int C = 5;
+  for (const int side : {4, 8, 20, 37}) {
+    const Shape in{1, C, side, side};
+    const std::size_t plane = in.plane();
+    const LayerSpec layer{"img_reg.0", Op::kConv, C, 3, 7, 1, 3, Norm::kNone, Act::kTanh, false, in, {1, 3, side, side}, ""};
+    auto x = random_values(in.count(), 1), face = random_values(3 * plane, 2);
+    const auto wc = random_values(std::size_t(3) * C * 49, 3, -0.1f, 0.1f), wm = random_values(C * 49, 4, -0.1f, 0.1f);
+    const auto c = reference::conv2d(doubles(x), in, doubles(wc), 3, 7, 1, 3);
+    const auto m = reference::conv2d(doubles(x), in, doubles(wm), 1, 7, 1, 3);
+
+    const auto sums = run(head_geometry(layer), head_weights(wc, wm, C, 7), channels_last(x, in));
+    std::vector<float> out(3 * plane), mask(plane), colour(3 * plane);
+    const HeadPicture picture{side, face.data(), out.data(), mask.data(), colour.data(), GetParam()};
+    for (int y = 0; y < side; ++y) {
+      EXPECT_TRUE(head_row(sums.data() + std::size_t(y) * side * head_geometry(layer).out.C, 7, y, picture));
+    }
+    std::vector<float> want_out, want_mask, want_colour;
+    for (std::size_t i = 0; i < 3 * plane; ++i) {
+      const double k = 1 / (1 + std::exp(-m[i % plane])), t = std::tanh(c[i]);
+      if (i < plane) want_mask.push_back(float(k));
+      want_colour.push_back(float(t));
+      want_out.push_back(float(GetParam() ? k * face[i] + (1 - k) * t : (1 - k) * face[i] + k * t));
+    }
+    expect_close(mask, want_mask, tolerance(C * 49));
+    expect_close(colour, want_colour, tolerance(C * 49));
+    expect_close(out, want_out, 2 * tolerance(C * 49));
+  }
+}
+INSTANTIATE_TEST_SUITE_P(MaskKeepsImage, Head, testing::Bool());
+
+TEST(HeadRow, AnInfinityBehindTanhIsCaught) {
+  std::vector<float> sums(8 * 4 * 4, 0.f), face(48, 0.f), out(48);
+  const HeadPicture picture{4, face.data(), out.data(), nullptr, nullptr, true};
+  EXPECT_TRUE(head_row(sums.data(), 7, 0, picture));
+  sums[3 * 4] = INFINITY;  // centre tap of the first pixel's first colour
+  EXPECT_FALSE(head_row(sums.data(), 7, 0, picture));
+  sums[3 * 4] = 0, face[1] = NAN;
+  EXPECT_FALSE(head_row(sums.data(), 7, 0, picture));
+}
+
+}  // namespace
+}  // namespace emo

@@ -1,0 +1,62 @@
+#include "engine/cpu/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+namespace emo {
+namespace {
+
+TEST(ThreadPool, EveryIndexIsRunOnce) {
+  for (const int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (const int count : {0, 1, 7, 111}) {
+      std::vector<std::atomic<int>> runs(count);
+      pool.run(count, [&](int i, int) { ++runs[i]; });
+      for (const auto& n : runs) EXPECT_EQ(n, 1);
+    }
+  }
+}
+
+TEST(ThreadPool, ByDefaultHasEveryProcessor) { EXPECT_EQ(ThreadPool(0).threads(), available_processors()); }
+
+TEST(ThreadPool, NoTwoTasksOfACallShareAWorker) {
+  ThreadPool pool(4);
+  std::atomic<bool> busy[4] = {};
+  std::atomic<int> clashes{0};
+  pool.run(1000, [&](int, int worker) {
+    if (busy[worker].exchange(true)) ++clashes;
+    busy[worker] = false;
+  });
+  EXPECT_EQ(clashes, 0);
+}
+
+TEST(ThreadPool, CallersShareTheTeam) {
+  ThreadPool pool(3);
+  std::atomic<int> done{0};
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 4; ++c) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) pool.run(5, [&](int, int) { ++done; });
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(done, 4 * 200 * 5);
+}
+
+TEST(ThreadPool, TheErrorOfATaskReachesTheCaller) {
+  ThreadPool pool(3);
+  const auto fails = [&] {
+    pool.run(100, [](int i, int) {
+      if (i == 41) throw std::runtime_error("task 41");
+    });
+  };
+  EXPECT_THROW(fails(), std::runtime_error);
+  int runs = 0;
+  pool.run(1, [&](int, int) { ++runs; });
+  EXPECT_EQ(runs, 1) << "the pool is of use afterwards";
+}
+
+}  // namespace
+}  // namespace emo
