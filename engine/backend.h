@@ -43,6 +43,12 @@ struct GenerateCall {
   const LayerSink* sink = nullptr;  ///< with N = 1 only
 };
 
+/// What the network made of a face.
+struct FaceChange {
+  TensorView<const float> before, after;  ///< (1,3,S,S): GenerateCall's faces and out
+  TensorView<const float> mask;           ///< (1,1,S,S)
+};
+
 struct BackendOptions {
   BackendKind kind = BackendKind::kAuto;
   Precision precision = Precision::kAuto;  ///< auto on a CPU: bf16 with AMX, else fp32
@@ -77,10 +83,9 @@ class Backend {
   /// Model A. Throws Error(kModel) naming the image when an output holds NaN or infinity.
   virtual void generate(const GenerateCall& call) const = 0;
 
-  /// Puts a generated face back where crop() took it: what changed between `before` and `after`, both (1,3,S,S), is
-  /// resampled to the box's own resolution and added to the photo, feathered to nothing at the box's border, so that what
-  /// the network left alone keeps the photo's own pixels.
-  virtual void paste(Image& photo, const Box& box, TensorView<const float> before, TensorView<const float> after) const = 0;
+  /// Puts a generated face back where crop() took it: the network's blend, done at the photo's own resolution and feathered
+  /// to nothing at the box's border, so that what the network left alone keeps the photo's own pixels.
+  virtual void paste(Image& photo, const Box& box, const FaceChange& face) const = 0;
 };
 
 /// Opens a backend with either model, or both; null: not needed. The models must outlive it.

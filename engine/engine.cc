@@ -99,8 +99,10 @@ Image Engine::to_image(TensorView<const float> face) const {
 
 void Engine::paste(Image& photo, const Box& detected, const Face& face) const {
   const Shape shape{1, 3, face.side, face.side};
-  backend_->paste(photo, scaled(detected, generator_config().crop_scale), {face.before.data(), shape},
-                  {face.after.data(), shape});
+  backend_->paste(photo, scaled(detected, generator_config().crop_scale),
+                  {.before = {face.before.data(), shape},
+                   .after = {face.after.data(), shape},
+                   .mask = {face.mask.data(), {1, 1, face.side, face.side}}});
 }
 
 }  // namespace emo

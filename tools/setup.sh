@@ -8,7 +8,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build pkg-config
-  libdnnl-dev ocl-icd-opencl-dev                     # oneDNN; its CMake file insists on OpenCL, its package does not
+  libdnnl-dev # oneDNN
   libkissfft-dev nlohmann-json3-dev libcli11-dev nettle-dev
   libopencv-dev
   libdlib-dev libjpeg-dev libblas-dev liblapack-dev  # dlib's CMake file links the last three, its package does not say so

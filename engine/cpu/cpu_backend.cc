@@ -73,8 +73,8 @@ class CpuBackend : public Backend {
     config();
     generator_->generate(call);
   }
-  void paste(Image& photo, const Box& box, TensorView<const float> before, TensorView<const float> after) const override {
-    paste_face(photo, box, config(), before, after, pool_);
+  void paste(Image& photo, const Box& box, const FaceChange& face) const override {
+    paste_face(photo, box, config(), face, pool_);
   }
 
  private:

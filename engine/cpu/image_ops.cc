@@ -126,11 +126,13 @@ std::pair<int, int> pixels_inside(double begin, double side, int size) {
 
 }  // namespace
 
-void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, TensorView<const float> before,
-                TensorView<const float> after, ThreadPool& pool) {
-  check_box("paste", photo, box, before.shape);
-  EMO_CHECK(after.shape == before.shape, "paste: the face was ", before.shape, " before and ", after.shape, " after");
-  const int S = before.shape.H;
+void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, const FaceChange& face, ThreadPool& pool) {
+  const Shape& shape = face.before.shape;
+  check_box("paste", photo, box, shape);
+  EMO_CHECK(face.after.shape == shape, "paste: the face was ", shape, " before and ", face.after.shape, " after");
+  const Shape mask_shape{1, 1, shape.H, shape.W};
+  EMO_CHECK(face.mask.shape == mask_shape, "paste: the mask has shape ", face.mask.shape, "; ", mask_shape, " is needed");
+  const int S = shape.H;
   const auto [left, right] = pixels_inside(box.x, box.side, photo.width);
   const auto [top, bottom] = pixels_inside(box.y, box.side, photo.height);
   const int W = right - left;
@@ -143,36 +145,47 @@ void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, Ten
     return feather(std::min(d, 1 - d));
   };
 
-  // Across first: each row of the change, in steps of the photo's 8 bits, becomes as wide as the box.
-  const bool bgr = config.channel_order == "bgr";
-  const auto scale = float(255 / (config.pixel_max - config.pixel_min));
-  const HostBuffer<float> lines(std::size_t(S) * W * 3);
+  // Seven planes: the change and the face before in steps of the photo's 8 bits, and how much of the photo is replaced.
+  const bool bgr = config.channel_order == "bgr", keeps = config.mask_keeps_image;
+  const auto scale = float(255 / (config.pixel_max - config.pixel_min)), low = float(config.pixel_min);
+  const std::size_t plane = shape.plane();
+  const auto sample = [&](int k, std::size_t at) {
+    if (k == 6) return keeps ? 1 - face.mask.data[at] : face.mask.data[at];
+    const std::size_t from = std::size_t(bgr ? 2 - k % 3 : k % 3) * plane + at;
+    return k < 3 ? (face.after.data[from] - face.before.data[from]) * scale : (face.before.data[from] - low) * scale;
+  };
+  // Across first: each row becomes as wide as the box.
+  constexpr int kPlanes = 7;
+  const HostBuffer<float> lines(std::size_t(S) * W * kPlanes);
   pool.run(S, [&](int y, int) {
-    for (int c = 0; c < 3; ++c) {
-      const std::size_t at = (std::size_t(bgr ? 2 - c : c) * S + y) * S;
-      float* line = lines.data() + std::size_t(y) * W * 3 + c;
+    for (int k = 0; k < kPlanes; ++k) {
+      float* line = lines.data() + std::size_t(y) * W * kPlanes + k;
       for (int x = 0; x < W; ++x) {
         float sum = 0;
-        std::size_t from = at + columns[x].first;
-        for (const float w : columns[x].weights) {
-          sum += w * (after.data[from] - before.data[from]);
-          ++from;
-        }
-        line[3 * x] = sum * scale * float(fade(left + x, box.x));
+        std::size_t from = std::size_t(y) * S + columns[x].first;
+        for (const float w : columns[x].weights) sum += w * sample(k, from++);
+        line[kPlanes * x] = sum;
       }
     }
   });
+  std::vector<float> across(W);
+  for (int x = 0; x < W; ++x) across[x] = float(fade(left + x, box.x));
   pool.run(bottom - top, [&](int r, int) {
-    std::vector<float> sum(std::size_t(W) * 3);
-    const float* line = lines.data() + std::size_t(rows[r].first) * W * 3;
+    std::vector<float> sum(std::size_t(W) * kPlanes);
+    const float* line = lines.data() + std::size_t(rows[r].first) * W * kPlanes;
     for (const float w : rows[r].weights) {
-      for (int i = 0; i < W * 3; ++i) sum[i] += w * line[i];
-      line += W * 3;
+      for (int i = 0; i < W * kPlanes; ++i) sum[i] += w * line[i];
+      line += W * kPlanes;
     }
-    const auto weight = float(fade(top + r, box.y));
+    const auto down = float(fade(top + r, box.y));
     std::uint8_t* to = photo.pixel(left, top + r);
-    for (int i = 0; i < W * 3; ++i) {
-      to[i] = std::uint8_t(std::clamp(std::nearbyint(float(to[i]) + weight * sum[i]), 0.f, 255.f));
+    for (int x = 0; x < W; ++x, to += 3) {
+      const float* v = sum.data() + x * kPlanes;
+      const float replaced = std::clamp(v[6], 0.f, 1.f), weight = down * across[x];
+      for (int c = 0; c < 3; ++c) {
+        const float detail = float(to[c]) - v[3 + c];
+        to[c] = std::uint8_t(std::clamp(std::nearbyint(float(to[c]) + weight * (v[c] - replaced * detail)), 0.f, 255.f));
+      }
     }
   });
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/tensor.h"
+#include "engine/backend.h"
 #include "engine/cpu/thread_pool.h"
 #include "engine/image.h"
 #include "weights/config.h"
@@ -15,10 +16,11 @@ namespace emo {
 /// The photo's edge is repeated outside it. Costs as much as the box is large, whatever the photo's size.
 void crop_face(const Image& photo, const Box& box, const GeneratorConfig& config, TensorView<float> face, ThreadPool& pool);
 
-/// See Backend::paste: adds `after` - `before`, resampled to the box's own resolution with Catmull-Rom, to the photo,
-/// weighted by a feather: 1 inside, falling as a smoothstep over the outer tenth of the side to 0 at the border.
-/// Rounded to the nearest and cut to 0..255; where nothing changed the photo keeps its bytes.
-void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, TensorView<const float> before,
-                TensorView<const float> after, ThreadPool& pool);
+/// See Backend::paste. With k the share of the colour image (1 - mask where the mask keeps the image), all resampled to the
+/// box's own resolution with Catmull-Rom:  photo += feather * (after - before - k * (photo - before)).
+/// That is the network's blend at the photo's resolution: where it drew, the photo's detail goes too (else teeth would shine
+/// through closed lips); where it left the face alone the photo keeps its bytes. The feather is 1 inside and falls as a
+/// smoothstep over the outer tenth of the side to 0 at the border.
+void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, const FaceChange& face, ThreadPool& pool);
 
 }  // namespace emo

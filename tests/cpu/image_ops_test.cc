@@ -129,10 +129,12 @@ TEST(Crop, RefusesABoxWithoutSide) {
 }
 
 Image paste(Image photo, const Box& box, const GeneratorConfig& config, const std::vector<float>& before,
-            const std::vector<float>& after, int threads = 2) {
+            const std::vector<float>& after, int threads = 2, float mask_value = 1) {
   ThreadPool pool(threads);
   const int S = int(std::lround(std::sqrt(double(before.size()) / 3)));
-  paste_face(photo, box, config, {before.data(), {1, 3, S, S}}, {after.data(), {1, 3, S, S}}, pool);
+  const std::vector<float> mask(before.size() / 3, mask_value);
+  const Shape shape{1, 3, S, S};
+  paste_face(photo, box, config, {{before.data(), shape}, {after.data(), shape}, {mask.data(), {1, 1, S, S}}}, pool);
   return photo;
 }
 
@@ -193,6 +195,22 @@ TEST(Paste, ACropPastedBackIsTheNewFace) {
   }
 }
 
+// A photo with more detail than the network sees: black and white columns under a grey face.
+TEST(Paste, WhereTheNetworkDrewThePhotosDetailGoes) {
+  Image photo(64, 64);
+  for (std::size_t i = 0; i < photo.rgb.size(); ++i) photo.rgb[i] = i / 3 % 2 ? 200 : 100;
+  for (const bool keeps : {true, false}) {
+    GeneratorConfig config;
+    config.mask_keeps_image = keeps;
+    const auto before = crop(photo, {0, 0, 64}, config, 16);
+    const std::vector<float> after(before.size(), 0.2f);
+    const Image drawn = paste(photo, {0, 0, 64}, config, before, after, 2, keeps ? 0.f : 1.f);
+    const Image kept = paste(photo, {0, 0, 64}, config, before, before, 2, keeps ? 1.f : 0.f);
+    for (int x = 16; x < 48; ++x) EXPECT_NEAR(drawn.pixel(x, 32)[0], 1.2 * 127.5, 1) << x;
+    EXPECT_EQ(kept.rgb, photo.rgb);
+  }
+}
+
 TEST(Paste, IsCutToTheRangeAndKeepsAlpha) {
   Image photo = noise(30, 30);
   photo.alpha = std::vector<std::uint8_t>(900, 77);
@@ -215,13 +233,12 @@ TEST(Paste, RefusesFacesOfTwoSizes) {
   Image photo = noise(20, 20);
   const std::vector<float> face(3 * 64);
   ThreadPool pool(1);
-  EXPECT_EQ(
-      text_of(
-          ErrorKind::kInternal,
-          [&] {
-            paste_face(photo, {1, 1, 9}, GeneratorConfig(), {face.data(), {1, 3, 8, 8}}, {face.data(), {1, 3, 4, 4}}, pool);
-          }),
-      "paste: the face was (1,3,8,8) before and (1,3,4,4) after");
+  EXPECT_EQ(text_of(ErrorKind::kInternal,
+                    [&] {
+                      paste_face(photo, {1, 1, 9}, GeneratorConfig(),
+                                 {{face.data(), {1, 3, 8, 8}}, {face.data(), {1, 3, 4, 4}}, {}}, pool);
+                    }),
+            "paste: the face was (1,3,8,8) before and (1,3,4,4) after");
 }
 
 }  // namespace

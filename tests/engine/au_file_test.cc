@@ -45,8 +45,8 @@ TEST_F(AuFile, CsvLooksAsOpenFaceWritesIt) {
   std::stringstream text;
   text << std::ifstream(dir_ / "a.csv").rdbuf();
   EXPECT_THAT(text.str(), testing::StartsWith("frame,timestamp,confidence,success,AU01_r,AU12_r,AU45_r\n"
-                                              "1,0.000,1,1,0.0000,5.0000,0.6172\n"
-                                              "2,0.040,1,1,0.5000,5.0000,0.6172\n"));
+                                              "1,0.000,1,1,0.0000,5.0000,0.6173\n"
+                                              "2,0.040,1,1,0.5000,5.0000,0.6173\n"));
 }
 
 TEST_F(AuFile, EachFormatReadsBackWhatWasWritten) {
