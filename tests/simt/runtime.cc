@@ -64,7 +64,8 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
   const auto& limits = state.kernel_limits[kernel];
   const bool fits = threads >= 1 && threads <= 1024 && blocks >= 1 && l.grid.y <= 65535 && l.grid.z <= 65535 &&
                     l.smem_bytes <= limits.smem_bytes && l.cluster >= 1 && l.grid.x % l.cluster == 0 &&
-                    l.cluster <= (limits.any_cluster ? 16u : 8u) && (l.cluster == 1 || state.device.major >= 9);
+                    l.cluster <= (limits.any_cluster ? 16u : 8u) &&
+                    (l.cluster == 1 || (state.device.major >= 9 && !l.cooperative));
   if (!fits) return report(cudaErrorInvalidConfiguration);
   if (l.cooperative &&
       blocks > unsigned(state.device.multiprocessors * blocks_per_multiprocessor(int(threads), l.smem_bytes))) {

@@ -226,6 +226,7 @@ void fiber_main(transfer_t from) {
   }
   if (++block.done == int(block.fibers.size())) check_pieces(block);
   if (++worker->group->done == worker->fibers) go_home();
+  check_cluster_barrier(*worker->group);
   switch_away(false);
 }
 
@@ -394,14 +395,6 @@ void* shared_piece(std::size_t offset, std::size_t bytes, std::size_t align) {
   if (!piece.memory.data()) piece.memory = GuardedMemory(bytes, align, "shared memory");
   block.pieces.push_back(std::move(piece));
   return block.pieces.back().memory.data();
-}
-
-std::uint32_t shared_address(const void* shared) {
-  for (const Piece& piece : block_of(self()).pieces) {
-    const auto offset = static_cast<const std::byte*>(shared) - piece.memory.data();
-    if (offset >= 0 && std::size_t(offset) <= piece.bytes) return std::uint32_t(piece.offset + std::size_t(offset));
-  }
-  fault("%p is no address in the shared memory of the block", shared);
 }
 
 std::string run(const Launch& launch, std::uint64_t seed, int workers) {

@@ -47,4 +47,37 @@ void cp_async(void* shared, const void* global, int bytes, int bytes_read);
 void cp_async_commit();
 void cp_async_wait(int groups_left);
 
+// Clusters and distributed shared memory.
+int cluster_rank();
+int cluster_size();
+void cluster_arrive();
+void cluster_wait();
+void* map_shared(const void* shared, int rank);  ///< the same place in another block of the cluster
+
+// mbarrier: kept beside the 8 bytes, which stay unreadable. Arrivals may come from any block of the cluster.
+void mbarrier_init(std::uint64_t* barrier, int arrivals);
+void mbarrier_expect_tx(std::uint64_t* barrier, int bytes);
+void mbarrier_arrive(std::uint64_t* barrier);
+bool mbarrier_test_wait(std::uint64_t* barrier, unsigned parity);
+void mbarrier_wait(std::uint64_t* barrier, unsigned parity);
+
+// What is sent to shared memory and counted by a barrier lands when somebody waits for that barrier.
+void store_async(void* shared, const void* value, int bytes, std::uint64_t* barrier);
+void tma_load(void* shared, const void* tensor_map, std::uint64_t* barrier, const int* coordinates, int rank,
+              unsigned blocks);
+void tma_store(const void* tensor_map, const void* shared, const int* coordinates, int rank);
+void tma_store_commit();
+void tma_store_wait(int groups_left);
+
+/// Ordinary stores of this block before it become visible to TMA stores and wgmma; those after it do not.
+void fence_proxy_async();
+void fence_mbarrier_init();
+
+// wgmma, one warp's 16 of the 64 rows: accumulators are NaNs from the call to the wait.
+void wgmma_fence();
+void wgmma(MatrixType type, int columns, float* d, std::uint64_t a, std::uint64_t b, bool accumulate);
+void wgmma(MatrixType type, int columns, float* d, const std::uint32_t* a, std::uint64_t b, bool accumulate);
+void wgmma_commit();
+void wgmma_wait(int groups_left);
+
 }  // namespace simt
