@@ -18,6 +18,7 @@ declare -A limit_s=(
   [setup_full]=420
   [build]=420     # everything, optimised, warnings are errors
   [tests]=180     # the whole suite
+  [install]=10    # an installed copy runs with its own library and models
   [format]=30     # clang-format 14 has nothing to change
   [layering]=10   # includes point downward only
   [core]=150      # the numerical core builds, links and starts without media
@@ -26,7 +27,7 @@ declare -A limit_s=(
   [fuzz]=400      # builds the fuzzers with clang 16 and runs each for 20 s
 )
 quick=(setup build tests)
-full=(setup_full build tests format layering core asan tsan fuzz)
+full=(setup_full build tests install format layering core asan tsan fuzz)
 
 sources() { find base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
 
@@ -39,6 +40,15 @@ stage_setup() { tools/setup.sh; }
 stage_setup_full() { tools/setup.sh --full; }
 stage_build() { build_preset release; }
 stage_tests() { ctest --preset release --parallel "$(nproc)"; }
+
+stage_install() {
+  local prefix=$PWD/out/test/installed
+  rm -rf "$prefix"
+  cmake --install build --prefix "$prefix" >/dev/null
+  "$prefix/bin/emoengine" doctor | tee out/test/doctor.txt
+  grep -q "^weights *$prefix/share/emoengine/weights/generator" out/test/doctor.txt
+}
+
 stage_format() { sources | xargs clang-format-14 --dry-run --Werror; }
 
 # forbid PATTERN FOLDER... [OPTION]: no source there may include what matches.

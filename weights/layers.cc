@@ -96,4 +96,12 @@ double generator_flops(const GeneratorConfig& config, int side) {
   return 2 * macs;
 }
 
+double speech_flops(const SpeechConfig& config, double seconds) {
+  double macs = 0;  // a step multiplies by each weight once
+  for (const TensorSpec& tensor : speech_tensors(config)) {
+    if (tensor.name.starts_with("lstm.weight")) macs += double(tensor.shape[0] * tensor.shape[1]);
+  }
+  return 2 * macs * seconds * config.sample_rate_hz / config.hop_length / config.frame_stride;
+}
+
 }  // namespace emo

@@ -51,4 +51,7 @@ std::vector<TensorSpec> speech_tensors(const SpeechConfig& config);
 /// Sum over the table, multiply and add counted as two.
 double generator_flops(const GeneratorConfig& config, int side = 0);
 
+/// Of the LSTM for that much speech, counted likewise; the MFCC before it and the read-out after it are left out.
+double speech_flops(const SpeechConfig& config, double seconds);
+
 }  // namespace emo

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/file.h"
-#include "engine/media/byte_reader.h"
 #include "engine/media/file_kind.h"
+#include "engine/media/header_reader.h"
 
 namespace emo {
 namespace {
@@ -97,7 +97,7 @@ class Resampler {
 };
 
 /// libsndfile reads what is there of a WAV, AIFF or AU that was cut and says nothing.
-void refuse_cut_sound(const ByteReader& in) {
+void refuse_cut_sound(const HeaderReader& in) {
   const auto check = [&](std::uint64_t at, std::uint64_t length) {
     // Programs that write into a pipe cannot go back to fill in the length and leave such numbers.
     const bool unknown = length >= 0x7FFF'F000;
@@ -157,7 +157,7 @@ FileType checked_type(std::span<const std::byte> bytes, const Refuse& refuse) {
   switch (type.kind) {
     case FileKind::kWav:
     case FileKind::kAiff:
-    case FileKind::kAu: refuse_cut_sound(ByteReader(bytes, refuse.name, type.noun())); return type;
+    case FileKind::kAu: refuse_cut_sound(HeaderReader(bytes, refuse.name, type.noun())); return type;
     case FileKind::kCaf:
     case FileKind::kFlac:
     case FileKind::kOgg:

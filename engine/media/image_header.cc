@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string_view>
 
-#include "engine/media/byte_reader.h"
+#include "engine/media/header_reader.h"
 
 namespace emo {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 /// The first directory of a TIFF file, which is also how EXIF is stored.
 class TiffDirectory {
  public:
-  explicit TiffDirectory(const ByteReader& in) : in_(in), big_(in.has(0, "MM")) {
+  explicit TiffDirectory(const HeaderReader& in) : in_(in), big_(in.has(0, "MM")) {
     at_ = in.number(4, 4, big_);
     entries_ = in.number(at_, 2, big_);
     in.bytes(at_ + 2, std::uint64_t(entries_) * 12);
@@ -42,14 +42,14 @@ class TiffDirectory {
   }
 
  private:
-  ByteReader in_;
+  HeaderReader in_;
   bool big_;
   std::uint64_t at_;
   std::uint32_t entries_;
 };
 
 /// 1 when EXIF is damaged or does not say: a picture is worth more than its notes.
-int exif_orientation(ByteReader in) {
+int exif_orientation(HeaderReader in) {
   try {
     if (in.has(0, std::string_view("Exif\0\0", 6))) in = in.part(6, in.size() - 6);
     const std::uint32_t orientation = TiffDirectory(in).value(274, 1);
@@ -59,7 +59,8 @@ int exif_orientation(ByteReader in) {
   }
 }
 
-void check_size(const ByteReader& in, const char* what, std::int64_t width, std::int64_t height, const ImageLimits& limits) {
+void check_size(const HeaderReader& in, const char* what, std::int64_t width, std::int64_t height,
+                const ImageLimits& limits) {
   if (width <= 0 || height <= 0) in.damaged(concat("its ", what, " is ", width, "x", height));
   if (std::max(width, height) > limits.max_side) {
     in.refused(concat("has a ", what, " of ", width, "x", height, "; at most ", limits.max_side,
@@ -73,7 +74,7 @@ void check_size(const ByteReader& in, const char* what, std::int64_t width, std:
   }
 }
 
-void read_jpeg(const ByteReader& in, ImageHeader& header) {
+void read_jpeg(const HeaderReader& in, ImageHeader& header) {
   // Real progressive files have some ten scans; one with thousands is made to keep a decoder busy.
   constexpr int kMaxScans = 100;
   int scans = 0;
@@ -114,7 +115,7 @@ std::uint32_t crc32(std::span<const std::byte> bytes) {
   return ~crc;
 }
 
-void read_png(const ByteReader& in, ImageHeader& header) {
+void read_png(const HeaderReader& in, ImageHeader& header) {
   const auto copy = [&](std::span<const std::byte> part) { header.png.insert(header.png.end(), part.begin(), part.end()); };
   copy(in.bytes(0, 8));
   for (std::uint64_t at = 8;;) {
@@ -140,12 +141,12 @@ void read_png(const ByteReader& in, ImageHeader& header) {
   }
 }
 
-void read_webp(const ByteReader& file, ImageHeader& header) {
-  const ByteReader in = file.part(0, std::uint64_t(file.little(4, 4)) + 8);
+void read_webp(const HeaderReader& file, ImageHeader& header) {
+  const HeaderReader in = file.part(0, std::uint64_t(file.little(4, 4)) + 8);
   bool extended = false;
   for (std::uint64_t at = 12; at < in.size();) {
     const std::uint64_t length = in.little(at + 4, 4);
-    const ByteReader data = in.part(at + 8, length);
+    const HeaderReader data = in.part(at + 8, length);
     if (in.has(at, "VP8X")) {
       if (data.u8(0) & 2) in.refused("is an animation; a still picture is needed");
       header.width = data.little(4, 3) + 1;
@@ -165,7 +166,7 @@ void read_webp(const ByteReader& file, ImageHeader& header) {
   }
 }
 
-void read_bmp(const ByteReader& in, ImageHeader& header, const ImageLimits& limits) {
+void read_bmp(const HeaderReader& in, ImageHeader& header, const ImageLimits& limits) {
   const std::uint64_t pixels_at = in.little(10, 4);
   const bool core = in.little(14, 4) == 12;  // OS/2's, with 16-bit sizes
   header.width = core ? in.little(18, 2) : std::int32_t(in.little(18, 4));
@@ -179,7 +180,7 @@ void read_bmp(const ByteReader& in, ImageHeader& header, const ImageLimits& limi
   in.bytes(pixels_at, (std::uint64_t(header.width) * bits + 31) / 32 * 4 * std::uint64_t(header.height));
 }
 
-void read_tiff(const ByteReader& in, ImageHeader& header, const ImageLimits& limits) {
+void read_tiff(const HeaderReader& in, ImageHeader& header, const ImageLimits& limits) {
   const TiffDirectory tags(in);
   header.width = tags.value(256, 0);
   header.height = tags.value(257, 0);
@@ -198,7 +199,7 @@ ImageHeader read_image_header(std::span<const std::byte> bytes, const std::strin
   const FileType type = file_type(bytes);
   ImageHeader header;
   header.kind = type.kind;
-  const ByteReader in(bytes, name, type.noun());
+  const HeaderReader in(bytes, name, type.noun());
   switch (type.kind) {
     case FileKind::kJpeg: read_jpeg(in, header); break;
     case FileKind::kPng: read_png(in, header); break;

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "tests/close.h"
 #include "tests/cpu/golden.h"
-#include "tests/cpu/weights.h"
+#include "tests/random_speech.h"
 
 namespace emo {
 namespace {

@@ -39,8 +39,8 @@ class Errors : public ProgramTest {
 };
 
 TEST_F(Errors, WrongOptionsAreUsageErrors) {
-  refused("", 2, "subcommand is required");
-  refused("dance", 2, "subcommand is required");
+  refused("", 2, "no command was given; see emoengine --help");
+  refused("dance", 2, "dance");
   refused("run", 2, "--image is required");
   refused("run -i a.png -a b.wav -o c.png --backend tpu", 2, "--backend");
   refused("run -i a.png -a b.wav -o c.png --face 0", 2, "--face: '0' is not largest, all or a number from 1");

@@ -83,6 +83,17 @@ TEST(Layers, ThePublishedNetworkTakes21GigaflopAnImage) {
   EXPECT_EQ(generator_flops(GeneratorConfig{}, 256), 4 * generator_flops(GeneratorConfig{}));
 }
 
+TEST(Layers, AnLstmMultipliesByEachWeightOnceAStep) {
+  SpeechConfig config;
+  config.lstm_hidden = 96;
+  config.lstm_layers = 2;
+  config.frame_stride = 2;
+  // 39 features and 96 states into four gates, then 96 and 96; 50 steps a second.
+  EXPECT_EQ(speech_flops(config, 3), 2 * 150. * 4 * 96 * (39 + 96 + 96 + 96));
+  config.bidirectional = true;
+  EXPECT_EQ(speech_flops(config, 3), 2 * 150. * 2 * 4 * 96 * (39 + 96 + 192 + 96));
+}
+
 TEST(Layers, SidesThatTheNetworkCannotTakeAreRefused) {
   for (const int side : {4, 126, 130, 1028, -128}) {
     EXPECT_EQ(text_of(ErrorKind::kModel, [&] { generator_layers(GeneratorConfig{}, side); }),

@@ -60,6 +60,7 @@ void print(const SpeechConfig& config) {
   std::printf("LSTM        %d to %d, %d layer%s, %s, every %d. frame\n", config.features(), config.lstm_hidden,
               config.lstm_layers, config.lstm_layers == 1 ? "" : "s",
               config.bidirectional ? "both directions" : "one direction", config.frame_stride);
+  std::printf("cost        %.1f MFLOP a second of speech\n", speech_flops(config, 1) / 1e6);
   std::printf("read-out    %s of the states, window of %g s for per-frame values\n", config.readout.c_str(),
               config.readout_window_s);
   std::printf("AUs         %s\n", joined(config.au_names).c_str());

@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   CLI::App app("emoengine: makes a photographed face wear the emotion of a voice", "emoengine");
   app.footer(kFooter);
   app.set_version_flag("--version", "emoengine " EMO_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is told below: CLI11 would not name a command that it does not know
   emo::cli::add_run(app);
   emo::cli::add_generate(app);
   emo::cli::add_aus(app);
@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);  // runs the chosen command
+    if (app.get_subcommands().empty()) emo::fail(emo::ErrorKind::kUsage, "no command was given; see emoengine --help");
     return 0;
   } catch (const CLI::Success& e) {  // --help, --version
     return app.exit(e);

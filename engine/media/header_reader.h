@@ -13,10 +13,10 @@ namespace emo {
 
 /// Reads numbers of either byte order out of a file's bytes; borrows both. Past their end it throws Error(kInput) saying
 /// that the file ends early, so that a parser needs no checks of its own.
-class ByteReader {
+class HeaderReader {
  public:
   /// `name` is the file's path and `kind` what it is, for the error: "photo.png", "PNG picture".
-  ByteReader(std::span<const std::byte> bytes, std::string_view name, const char* kind)
+  HeaderReader(std::span<const std::byte> bytes, std::string_view name, const char* kind)
       : bytes_(bytes), name_(name), kind_(kind) {}
 
   std::uint64_t size() const { return bytes_.size(); }
@@ -41,7 +41,7 @@ class ByteReader {
     }
     return bytes_.subspan(at, count);
   }
-  ByteReader part(std::uint64_t at, std::uint64_t count) const { return {bytes(at, count), name_, kind_}; }
+  HeaderReader part(std::uint64_t at, std::uint64_t count) const { return {bytes(at, count), name_, kind_}; }
 
   [[noreturn]] void damaged(const std::string& how) const {
     fail(ErrorKind::kInput, name_, ": the ", kind_, " is damaged: ", how, ". Copy or download it again");

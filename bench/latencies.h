@@ -1,0 +1,45 @@
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+namespace emo {
+
+/// Wall-clock times of something that a benchmark does again and again.
+class Latencies {
+ public:
+  /// Runs it once and keeps its time; returns what it returns.
+  template <typename Call>
+  auto time(Call&& call) {
+    struct Keep {
+      std::vector<double>& seconds;
+      std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+      ~Keep() { seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()); }
+    } keep{seconds_};
+    return call();
+  }
+
+  /// The least time that this share of the calls stayed within: 0.5 gives the median.
+  double seconds(double share) const {
+    std::vector<double> sorted = seconds_;
+    const auto nth = sorted.begin() + std::ptrdiff_t(std::ceil(share * double(sorted.size()))) - 1;
+    std::ranges::nth_element(sorted, nth);
+    return *nth;
+  }
+  double median() const { return seconds(0.5); }
+
+  /// Sets the counters median_ms and p99_ms.
+  void report(benchmark::State& state) const {
+    state.counters["median_ms"] = median() * 1e3;
+    state.counters["p99_ms"] = seconds(0.99) * 1e3;
+  }
+
+ private:
+  std::vector<double> seconds_;
+};
+
+}  // namespace emo
