@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+/// What a test may ask of the CUDA-on-CPU runtime. What kernels and host code use is in cuda_runtime.h and simt/device.h.
+namespace simt {
+
+/// The order in which warps and lanes run: 0 is ascending, 1 descending, any other a shuffle of its own.
+/// A kernel without races gives the same bytes under every seed.
+void set_seed(std::uint64_t seed);
+
+/// Blocks (clusters) of an ordinary grid that may run at the same time, each on an OS thread of its own; the machine's
+/// cores by default. A cooperative grid always runs on one.
+void set_workers(int workers);
+
+/// What the last faulty kernel did wrong: "conv2d: block (0,0,0) ... deadlock: ...". Empty when none did since reset().
+std::string last_fault();
+
+/// Forgets a sticky error and everything that is still queued, as a new process would.
+void reset();
+
+/// The device that the runtime plays: 1 device of compute capability 9.0 with 8 multiprocessors and 4 GiB unless told.
+struct Device {
+  int count = 1;  ///< 0: cudaGetDeviceCount says that there is no driver
+  int major = 9, minor = 0;
+  int multiprocessors = 8;
+  std::size_t memory_bytes = std::size_t(4) << 30;
+  bool tensor_maps = true;  ///< false: the driver knows no cuTensorMapEncodeTiled
+};
+void set_device(const Device& device);
+const Device& device();
+
+/// Device memory that is allocated now, in bytes.
+std::size_t allocated_bytes();
+
+}  // namespace simt
