@@ -2,6 +2,8 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/ptx.h"
+
 /// Device helpers that several kernels share. Every reduction adds in a fixed order, so the same values give the same bytes.
 namespace emo {
 
@@ -37,6 +39,18 @@ __device__ float block_sum(float v, float* scratch) {
   if (lane_id() == 0) scratch[warp_id()] = v;
   __syncthreads();  // all warps' sums are there
   return warp_sum(lane_id() < kWarps ? scratch[lane_id()] : 0.f);
+}
+
+/// Waits until all blocks of a cooperative grid have come. *arrived starts as 0 and only grows: the caller's n-th meeting
+/// waits for n * gridDim.x (one-dimensional).
+__device__ inline void grid_sync(unsigned* arrived, unsigned target) {
+  __syncthreads();  // all of the block have stored what the others will read
+  if (threadIdx.x == 0) {
+    ptx::red_add_release(arrived, 1);
+    while (ptx::ld_acquire(arrived) < target) {
+    }
+  }
+  __syncthreads();
 }
 
 }  // namespace emo

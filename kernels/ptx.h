@@ -147,4 +147,22 @@ __device__ inline void bar_arrive(int id, int threads) {
   EMO_PTX(asm volatile("barrier.cta.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory"), simt::barrier_arrive(id, threads));
 }
 
+// --- device memory that several blocks synchronise by ---
+
+/// Adds; what this thread wrote before is visible to who reads the sum with ld_acquire.
+__device__ inline void red_add_release(unsigned* p, unsigned v) {
+  EMO_PTX(asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory"), atomicAdd(p, v));
+}
+
+__device__ inline unsigned ld_acquire(const unsigned* p) {
+#ifdef __CUDACC__
+  unsigned v;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+  return v;
+#else
+  simt::yield();  // it is called in a loop
+  return *p;
+#endif
+}
+
 }  // namespace emo::ptx

@@ -101,14 +101,25 @@ bool GuardedMemory::damaged() const {
 }
 
 void watch_guard_pages() {
-  constexpr std::size_t kStack = 64 << 10;
-  thread_local std::unique_ptr<std::byte[]> stack;
-  if (stack) return;
-  stack = std::make_unique<std::byte[]>(kStack);
-  stack_t alternate{};
-  alternate.ss_sp = stack.get();
-  alternate.ss_size = kStack;
-  sigaltstack(&alternate, nullptr);
+  // The handler may run because a fiber's own stack is used up. A sanitizer has given the thread a stack for that already.
+  struct Alternate {
+    const std::size_t bytes = 64 << 10;
+    std::unique_ptr<std::byte[]> memory;
+    Alternate() {
+      stack_t stack{};
+      sigaltstack(nullptr, &stack);
+      if (!(stack.ss_flags & SS_DISABLE)) return;
+      memory = std::make_unique<std::byte[]>(bytes);
+      stack = {memory.get(), 0, bytes};
+      sigaltstack(&stack, nullptr);
+    }
+    ~Alternate() {
+      const stack_t none{nullptr, SS_DISABLE, 0};
+      if (memory) sigaltstack(&none, nullptr);
+    }
+  };
+  static thread_local const Alternate alternate;
+  [[maybe_unused]] const auto& used = alternate;  // so that it is made
   struct sigaction action {};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;

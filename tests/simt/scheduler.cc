@@ -57,7 +57,8 @@ class Stacks {
  public:
   Stack at(std::size_t i) {
     while (i >= mapped_.size()) map_more();
-    return {mapped_[i], kStackBytes};
+    // Their tops at different places in the page: at the same one, all lanes' frames would compete for the same cache lines.
+    return {mapped_[i], kStackBytes - i % 32 * 448};
   }
 
  private:

@@ -78,9 +78,12 @@ void multiply(Warp&, unsigned, void* const* arguments) {
     for (int r = 0; r < 4; ++r) d[g + r / 2 * 8][t * 2 + r % 2] = mma(lane).c[r];
   }
   for (int m = 0; m < 16; ++m) {
+    float sum[8];  // stays in vector registers
+    std::memcpy(sum, d[m], sizeof sum);
     for (int k = 0; k < K; ++k) {
-      for (int n = 0; n < 8; ++n) d[m][n] += a[m][k] * b[k][n];
+      for (int n = 0; n < 8; ++n) sum[n] += a[m][k] * b[k][n];
     }
+    std::memcpy(d[m], sum, sizeof sum);
   }
   for (int lane = 0; lane < 32; ++lane) {
     const int g = lane / 4, t = lane % 4;
