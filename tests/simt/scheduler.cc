@@ -172,9 +172,12 @@ void go_to(Fiber& to) {
   __builtin_unreachable();
 }
 
-[[noreturn]] void end_with_fault(std::string text) {
-  worker->fault = worker->group->launch->name + ": " + std::move(text);
-  go_home();
+// Unwinds the fiber that a fault ends; the others are left where they are.
+struct Faulted {};
+
+[[noreturn]] void end_with_fault(const std::string& text) {
+  worker->fault = worker->group->launch->name + ": " + text;
+  throw Faulted();
 }
 
 std::string deadlock_report() {
@@ -212,11 +215,8 @@ void check_pieces(Block& block) {
   block.pieces.clear();
 }
 
-void fiber_main(transfer_t from) {
-  note_arrival(from);
-  arrived(nullptr, worker->main_context && !worker->main_stack.bottom ? &worker->main_stack : nullptr);
-  worker->group->launch->body();
-
+// After the kernel's end: what the others see of it, and on to them. Returns when it was the last.
+void end_fiber() {
   Fiber& f = self();
   Warp& warp = *f.warp;
   Block& block = *warp.block;
@@ -226,9 +226,20 @@ void fiber_main(transfer_t from) {
     if (r.mask >> f.lane & 1) fault("lane %d ended, but others wait for it at %s with mask %08x", f.lane, r.what, r.mask);
   }
   if (++block.done == int(block.fibers.size())) check_pieces(block);
-  if (++worker->group->done == worker->fibers) go_home();
+  if (++worker->group->done == worker->fibers) return;
   check_cluster_barrier(*worker->group);
   switch_away(false);
+}
+
+void fiber_main(transfer_t from) {
+  note_arrival(from);
+  arrived(nullptr, worker->main_stack.bottom ? nullptr : &worker->main_stack);
+  try {
+    worker->group->launch->body();
+    end_fiber();
+  } catch (const Faulted&) {
+  }
+  go_home();
 }
 
 Stack stack_of(const Fiber& f) { return worker->stacks.at(f.stack); }
