@@ -1,6 +1,3 @@
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -9,6 +6,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/conv2d_multiply.cuh"
 #include "kernels/launch.h"
+#include "kernels/operands.cuh"
 #include "kernels/ptx.h"
 
 namespace emo {
@@ -107,21 +105,6 @@ class Fetch {
 /// 0 .. B-1 from the start, B inside, B+1 .. 2B to the end.
 __device__ int border_class(int i, int size, int B) { return i < B ? i : i >= size - B ? i - size + 2 * B + 1 : B; }
 
-template <MathType kMath>
-__device__ void store_operands(void* y, size_t index, float4 v) {
-  if constexpr (kMath == MathType::kF16) {
-    auto* to = reinterpret_cast<__half2*>(static_cast<__half*>(y) + index);
-    to[0] = __floats2half2_rn(v.x, v.y);
-    to[1] = __floats2half2_rn(v.z, v.w);
-  } else if constexpr (kMath == MathType::kBF16) {
-    auto* to = reinterpret_cast<__nv_bfloat162*>(static_cast<__nv_bfloat16*>(y) + index);
-    to[0] = __floats2bfloat162_rn(v.x, v.y);
-    to[1] = __floats2bfloat162_rn(v.z, v.w);
-  } else {
-    *reinterpret_cast<float4*>(static_cast<float*>(y) + index) = v;
-  }
-}
-
 /// Adds the bias to the tile's sums and stores them, four channels a thread.
 template <MathType kMath, int kTile>
 __device__ void store_tile(const Params& p, float* sums, int pixel_0, int n_0) {
@@ -144,9 +127,9 @@ __device__ void store_tile(const Params& p, float* sums, int pixel_0, int n_0) {
     }
     const size_t to = ((size_t(image) * H + y) * W + x) * p.C_out + n;
     if (p.y_as_operand) {
-      store_operands<kMath>(p.y, to, v);
+      store_4(static_cast<Operand<kMath>*>(p.y) + to, v);
     } else {
-      *reinterpret_cast<float4*>(static_cast<float*>(p.y) + to) = v;
+      store_4(static_cast<float*>(p.y) + to, v);
     }
   }
 }

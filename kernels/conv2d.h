@@ -25,7 +25,7 @@ const char* name_of(MathType math);
 
 /// Channels in memory are a multiple of this, so that 16-byte accesses never cross a pixel. Those added are zero.
 inline constexpr int kChannelAlign = 8;
-constexpr int padded_channels(int C) { return (C + kChannelAlign - 1) / kChannelAlign * kChannelAlign; }
+__host__ __device__ constexpr int padded_channels(int C) { return (C + kChannelAlign - 1) / kChannelAlign * kChannelAlign; }
 
 /// Pixels of which one pair of moments is taken: consecutive ones of an output plane, or of a parity of it.
 inline constexpr int kMomentStrip = 64;

@@ -140,6 +140,7 @@ T atomicMin(T* p, std::type_identity_t<T> v) {
 }
 
 // --- arithmetic ---
+using std::isfinite;
 using std::max;
 using std::min;
 inline float __int_as_float(int v) { return std::bit_cast<float>(v); }

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <type_traits>
+
+#include "kernels/conv2d.h"
+
+/// Operands of a MathType in memory, four channels at a time.
+namespace emo {
+
+template <MathType kMath>
+using Operand =
+    std::conditional_t<kMath == MathType::kF16, __half, std::conditional_t<kMath == MathType::kBF16, __nv_bfloat16, float>>;
+
+/// Rounds to nearest, ties to even. `to` is aligned to four values.
+__device__ inline void store_4(float* to, float4 v) { *reinterpret_cast<float4*>(to) = v; }
+__device__ inline void store_4(__half* to, float4 v) {
+  reinterpret_cast<__half2*>(to)[0] = __floats2half2_rn(v.x, v.y);
+  reinterpret_cast<__half2*>(to)[1] = __floats2half2_rn(v.z, v.w);
+}
+__device__ inline void store_4(__nv_bfloat16* to, float4 v) {
+  reinterpret_cast<__nv_bfloat162*>(to)[0] = __floats2bfloat162_rn(v.x, v.y);
+  reinterpret_cast<__nv_bfloat162*>(to)[1] = __floats2bfloat162_rn(v.z, v.w);
+}
+
+__device__ inline float4 load_4(const float* from) { return *reinterpret_cast<const float4*>(from); }
+__device__ inline float4 load_4(const __half* from) {
+  const auto* pair = reinterpret_cast<const __half2*>(from);
+  const float2 a = __half22float2(pair[0]), b = __half22float2(pair[1]);
+  return {a.x, a.y, b.x, b.y};
+}
+__device__ inline float4 load_4(const __nv_bfloat16* from) {
+  const auto* pair = reinterpret_cast<const __nv_bfloat162*>(from);
+  const float2 a = __bfloat1622float2(pair[0]), b = __bfloat1622float2(pair[1]);
+  return {a.x, a.y, b.x, b.y};
+}
+
+}  // namespace emo
