@@ -67,9 +67,11 @@ void smooth(AuCurve& curve, double step_s, double time_constant_s) {
 void ease(AuCurve& curve, double ease_s) {
   if (curve.rows.size() < 2) return;
   const double start = curve.times_s.front(), end = curve.times_s.back(), span = std::min(ease_s, (end - start) / 2);
+  const ActionUnits neutral(curve.rows[0].names());
   for (std::size_t i = 0; i < curve.rows.size(); ++i) {
     const double t = curve.times_s[i];
-    curve.rows[i] = curve.rows[i].scaled(half_cosine((t - start) / span) * half_cosine((end - t) / span));
+    const double shown = half_cosine((t - start) / span) * half_cosine((end - t) / span);
+    curve.rows[i] = mix(neutral, curve.rows[i], shown);
   }
 }
 

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   emo::cli::add_run(app);
   emo::cli::add_generate(app);
+  emo::cli::add_animate(app);
   emo::cli::add_aus(app);
   emo::cli::add_mfcc(app);
   emo::cli::add_convert(app);
