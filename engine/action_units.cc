@@ -33,7 +33,8 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Calls take(name, value) for each "name=value" of a comma-separated list; a name alone has value `alone`.
+/// Calls take(name, value, signed) for each "name=value" of a comma-separated list, `signed` telling whether the value was
+/// written with a sign; a name alone has value `alone`.
 template <typename Take>
 void each_setting(std::string_view option, std::string_view text, std::optional<double> alone, Take take) {
   if (trim(text).empty())
@@ -41,11 +42,14 @@ void each_setting(std::string_view option, std::string_view text, std::optional<
          alone ? "happiness=0.7" : "12=1,6=0.8", "\"");
   for (const auto part : split(text, ',')) {
     const auto equals = part.find('=');
-    const auto value = equals == std::string_view::npos ? alone : parse_number(trim(part.substr(equals + 1)));
-    if (part.empty() || !value) {
+    const auto text_of_value = equals == std::string_view::npos ? std::string_view() : trim(part.substr(equals + 1));
+    const bool plus = text_of_value.starts_with('+'), minus = text_of_value.starts_with('-');
+    const auto number = plus ? text_of_value.substr(1) : text_of_value;
+    const auto value = equals == std::string_view::npos ? alone : parse_number(number);
+    if (part.empty() || !value || (plus && number.starts_with('-'))) {
       fail(ErrorKind::kUsage, option, ": '", part, "' cannot be read; write name=value with a number between 0 and 1");
     }
-    take(trim(part.substr(0, equals)), *value);
+    take(trim(part.substr(0, equals)), *value, plus || minus);
   }
 }
 
@@ -61,24 +65,31 @@ ActionUnits::ActionUnits(std::vector<std::string> names, std::span<const float> 
   }
 }
 
-void ActionUnits::set(std::string_view name, float value) {
+std::size_t ActionUnits::index_of(std::string_view name) const {
   const int i = find_au(name, names_);
   if (i < 0) fail(ErrorKind::kUsage, "action units: '", name, "' is not one of this model's: ", joined(names_));
+  return std::size_t(i);
+}
+
+void ActionUnits::set(std::string_view name, float value) {
+  const auto i = index_of(name);
   if (!(value >= 0 && value <= 1)) {
-    fail(ErrorKind::kUsage, "action units: ", names_[std::size_t(i)], "=", value, " is outside 0..1; 1 is the strongest");
+    fail(ErrorKind::kUsage, "action units: ", names_[i], "=", value, " is outside 0..1; 1 is the strongest");
   }
-  values_[std::size_t(i)] = value;
+  values_[i] = value;
+}
+
+void ActionUnits::add(std::string_view name, float change) {
+  const auto i = index_of(name);
+  if (!(change >= -1 && change <= 1)) {
+    fail(ErrorKind::kUsage, "action units: a change of ", names_[i], " by ", change, " is outside -1..1");
+  }
+  values_[i] = std::clamp(values_[i] + change, 0.f, 1.f);
 }
 
 float ActionUnits::get(std::string_view name) const {
   const int i = find_au(name, names_);
   return i < 0 ? 0.f : values_[std::size_t(i)];
-}
-
-ActionUnits ActionUnits::scaled(double factor) const {
-  auto values = values_;
-  for (float& v : values) v = float(v * factor);
-  return {names_, values};
 }
 
 ActionUnits ActionUnits::reordered(const std::vector<std::string>& names) const {
@@ -93,10 +104,15 @@ double ActionUnits::norm() const {
   return std::sqrt(sq);
 }
 
-ActionUnits parse_action_units(std::string_view text, const std::vector<std::string>& names) {
-  ActionUnits au(names);
-  each_setting("--au", text, std::nullopt, [&](std::string_view name, double value) { au.set(name, float(value)); });
+ActionUnits edit_action_units(std::string_view text, ActionUnits au) {
+  each_setting("--au", text, std::nullopt, [&](std::string_view name, double value, bool relative) {
+    relative ? au.add(name, float(value)) : au.set(name, float(value));
+  });
   return au;
+}
+
+ActionUnits parse_action_units(std::string_view text, const std::vector<std::string>& names) {
+  return edit_action_units(text, ActionUnits(names));
 }
 
 const std::vector<Emotion>& emotions() {
@@ -109,7 +125,7 @@ const std::vector<Emotion>& emotions() {
 
 ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>& names) {
   std::vector<float> sum(names.size(), 0.f);
-  each_setting("--emotion", text, 1.0, [&](std::string_view name, double value) {
+  each_setting("--emotion", text, 1.0, [&](std::string_view name, double value, bool) {
     if (value < 0 || value > 1) {
       fail(ErrorKind::kUsage, "--emotion: ", name, "=", value, " is outside 0..1; 1 is the strongest");
     }

@@ -20,20 +20,27 @@ class ActionUnits {
   /// Accepts "12", "AU12", "au12". Throws Error(kUsage), listing the model's AUs, for one that it has not, and for a
   /// value outside [0,1].
   void set(std::string_view name, float value);
+  /// Adds to a value, which ends in [0,1]. Throws Error(kUsage) for an AU that the model has not and a change outside
+  /// [-1,1].
+  void add(std::string_view name, float change);
   /// 0 for an AU that the model has not.
   float get(std::string_view name) const;
-  /// Every value times `factor`, clamped to [0,1].
-  ActionUnits scaled(double factor) const;
   /// The same AUs in the order of other names; those missing are 0.
   ActionUnits reordered(const std::vector<std::string>& names) const;
   double norm() const;
 
  private:
+  std::size_t index_of(std::string_view name) const;
+
   std::vector<std::string> names_;
   std::vector<float> values_;
 };
 
-/// Reads "12=1,6=0.8"; those not named are 0. Throws Error(kUsage) quoting the part that cannot be read.
+/// Edits in their order: "12=1" sets, a signed value is added, so "4=+0.3,12=-0.2" strengthens and weakens; each result is
+/// clamped to [0,1]. Throws Error(kUsage) quoting the part that cannot be read, and for a value outside its range.
+ActionUnits edit_action_units(std::string_view text, ActionUnits au);
+
+/// The same on the neutral face: in "12=1,6=0.8" those not named are 0.
 ActionUnits parse_action_units(std::string_view text, const std::vector<std::string>& names);
 
 /// A basic emotion and the AUs that show it at intensity 1.

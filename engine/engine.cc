@@ -54,7 +54,7 @@ AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
 }
 
 Face Engine::generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink) const {
-  return redraw(photo, scaled(detected, generator_config().crop_scale), au, sink);
+  return redraw(cut(photo, detected), au, sink);
 }
 
 Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink) const {
@@ -63,19 +63,30 @@ Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const Layer
     fail(ErrorKind::kInput, "--crop none: the picture is ", crop.width, "x", crop.height, "; this model takes ", side, "x",
          side, ". Resize it, or let --crop face find the face");
   }
-  return redraw(crop, {0, 0, float(side)}, au, sink);
+  return redraw(cut_crop(crop, {0, 0, float(side)}), au, sink);
 }
 
-Face Engine::redraw(const Image& photo, const Box& crop, const ActionUnits& au, const LayerSink* sink) const {
-  const auto& config = generator_config();
-  const int side = config.image_size;
-  const Shape shape{1, 3, side, side}, mask_shape{1, 1, side, side};
-  Face face{side, HostBuffer<float>(shape.count()), HostBuffer<float>(shape.count()), HostBuffer<float>(shape.count()),
-            HostBuffer<float>(mask_shape.count())};
+Face Engine::cut(const Image& photo, const Box& detected) const {
+  return cut_crop(photo, scaled(detected, generator_config().crop_scale));
+}
+
+Face Engine::cut_crop(const Image& photo, const Box& crop) const {
+  const int side = generator_config().image_size;
+  const Shape shape{1, 3, side, side};
+  Face face{side, HostBuffer<float>(shape.count()), {}, {}, {}};
   backend_->crop(photo, crop, {face.before.data(), shape});
-  const auto values = au.reordered(config.au_names);
+  return face;
+}
+
+Face Engine::redraw(const Face& cut, const ActionUnits& au, const LayerSink* sink) const {
+  const auto& names = generator_config().au_names;
+  const Shape shape{1, 3, cut.side, cut.side}, mask_shape{1, 1, cut.side, cut.side};
+  Face face{cut.side, HostBuffer<float>(shape.count()), HostBuffer<float>(shape.count()), HostBuffer<float>(shape.count()),
+            HostBuffer<float>(mask_shape.count())};
+  std::ranges::copy(cut.before.span(), face.before.data());
+  const auto values = au.reordered(names);
   backend_->generate({.faces = {face.before.data(), shape},
-                      .aus = {values.values().data(), {1, int(config.au_names.size()), 1, 1}},
+                      .aus = {values.values().data(), {1, int(names.size()), 1, 1}},
                       .out = {face.after.data(), shape},
                       .mask = {face.mask.data(), mask_shape},
                       .colour = {face.colour.data(), shape},

@@ -44,6 +44,10 @@ class Engine {
   /// One row a video frame, at i/fps, for the clip's length. Throws Error(kUsage) unless 0 < fps <= 1000.
   AuCurve aus_per_frame(std::span<const float> pcm, double fps) const;
 
+  /// Cuts a face out by its detector box, to be redrawn any number of times; only `before` is filled.
+  Face cut(const Image& photo, const Box& detected) const;
+  /// The same face with these AUs (any order of names), its `before` copied.
+  Face redraw(const Face& cut, const ActionUnits& au, const LayerSink* sink = nullptr) const;
   /// Crops a face by its detector box and redraws it with these AUs (any order of names).
   Face generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink = nullptr) const;
   /// The same for a picture that is the crop: exactly image_size pixels square. Throws Error(kInput) otherwise.
@@ -54,7 +58,7 @@ class Engine {
   void paste(Image& photo, const Box& detected, const Face& face) const;
 
  private:
-  Face redraw(const Image& photo, const Box& crop, const ActionUnits& au, const LayerSink* sink) const;
+  Face cut_crop(const Image& photo, const Box& crop) const;
 
   std::unique_ptr<const ModelFile> generator_, speech_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<Backend> backend_;

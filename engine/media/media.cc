@@ -26,8 +26,8 @@ class MediaLibrary final : public Media {
     return emo::load_image(path, limits);
   }
   void save_image(const std::filesystem::path& path, const Image& image) const override { emo::save_image(path, image); }
-  std::vector<Box> find_faces(const Image& image, std::string* tried) const override {
-    return emo::find_faces(image, tried);
+  std::vector<Box> find_faces(const Image& image, std::string* tried, int looks) const override {
+    return emo::find_faces(image, tried, looks);
   }
   Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const override {
     return emo::load_audio(path, sample_rate_hz, limits);

@@ -41,11 +41,25 @@ TEST(ActionUnits, UnknownAuListsTheModels) {
 
 TEST(ActionUnits, ValueOutsideTheRangeIsRefused) {
   EXPECT_THAT(error_of([] { parse_action_units("12=1.5", kNames); }), testing::HasSubstr("AU12=1.5 is outside 0..1"));
-  EXPECT_THAT(error_of([] { parse_action_units("12=-1", kNames); }), testing::HasSubstr("AU12=-1 is outside 0..1"));
+  EXPECT_THAT(error_of([] { ActionUnits(kNames).set("12", -1); }), testing::HasSubstr("AU12=-1 is outside 0..1"));
+  EXPECT_THAT(error_of([] { parse_action_units("12=+2", kNames); }),
+              testing::HasSubstr("a change of AU12 by 2 is outside -1..1"));
+  EXPECT_THAT(error_of([] { parse_action_units("13=+1", kNames); }), testing::HasSubstr("'13' is not one of this model's"));
+}
+
+TEST(ActionUnits, SignedValuesAddAndUnsignedOnesSet) {
+  const auto au =
+      edit_action_units("4=+0.25,12=-0.5,6=0.5,1=-1,2=+1", parse_action_units("4=0.5,12=0.75,6=1,1=0.5,2=0.5", kNames));
+  EXPECT_EQ(au.values(), parse_action_units("4=0.75,12=0.25,6=0.5,2=1", kNames).values());
+}
+
+TEST(ActionUnits, EditsAreMadeInTheirOrder) {
+  EXPECT_EQ(parse_action_units("12=+1,12=-0.25,12=+0.125", kNames).get("12"), 0.875f);
+  EXPECT_EQ(parse_action_units("12=+1,12=0.5", kNames).get("12"), 0.5f);
 }
 
 TEST(ActionUnits, UnreadablePartIsQuoted) {
-  for (const char* part : {"12", "12=", "12=x", "12=nan", "=", "12=1e"}) {
+  for (const char* part : {"12", "12=", "12=x", "12=nan", "=", "12=1e", "12=+", "12=+-1", "12=--1"}) {
     EXPECT_THAT(error_of([&] { parse_action_units("6=1," + std::string(part), kNames); }),
                 testing::HasSubstr("--au: '" + std::string(part) + "' cannot be read"));
   }

@@ -45,10 +45,13 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("run -i a.png -a b.wav -o c.png --backend tpu", 2, "--backend");
   refused("run -i a.png -a b.wav -o c.png --face 0", 2, "--face: '0' is not largest, all or a number from 1");
   refused("run -i a.png -a b.wav -o c.png --output face --face all", 2, "--output face writes one face");
-  refused("generate -i " + kPhoto + " -o c.png", 2, "no expression was given; give one of --au, --au-file and --emotion");
-  refused("generate -i " + kPhoto + " -o c.png --au 12=1 --emotion anger", 2, "more than one expression was given");
+  refused("generate -i " + kPhoto + " -o c.png", 2,
+          "no expression was given; give --au, --emotion or --au-file, or several");
   refused("generate -i " + kPhoto + " -o c.png --au 13=1", 2, "'13' is not one of this model's");
   refused("generate -i " + kPhoto + " -o c.png --emotion joy", 2, "'joy' is not known");
+  refused("aus -a " + kVoice + " --emotion anger=2", 2, "--emotion: anger=2 is outside 0..1");
+  refused("aus -a " + kVoice + " --au 4=x", 2, "--au: '4=x' cannot be read; write name=value");
+  refused("aus -a " + kVoice + " --intensity -1", 2, "--intensity");
   refused("generate -i " + kPhoto + " -o c.npy --face all --emotion anger", 2, "--face all goes with --output photo alone");
   refused("aus -a " + kVoice + " --per-frame --fps 0", 2, "--fps: 0 came; more than 0");
   refused("aus -a " + kVoice + " -o a.txt", 2, "ends in '.txt'; .csv, .json or .npy is needed");

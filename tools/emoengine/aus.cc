@@ -12,6 +12,7 @@ struct AusOptions {
   AudioLimits audio_limits;
   bool per_frame = false;
   double fps = 25;
+  Expression expression;
   ModelOptions model;
 };
 
@@ -24,6 +25,7 @@ void aus(const AusOptions& options) {
   } else {
     curve = {{0.0}, {engine.aus(clip.pcm)}};
   }
+  for (ActionUnits& row : curve.rows) row = options.expression.over(row);
   if (!options.out.empty()) write_au_file(options.out, curve);
 
   if (options.out.empty() && options.per_frame) {
@@ -43,6 +45,7 @@ void add_aus(CLI::App& app) {
   command->add_option("--out,-o", options->out, "table to write: .csv (as OpenFace, 0..5), .json or .npy (0..1)");
   auto* per_frame = command->add_flag("--per-frame", options->per_frame, "a row a video frame instead of one for the clip");
   command->add_option("--fps", options->fps, "video frames a second")->capture_default_str()->needs(per_frame);
+  add_expression_options(*command, options->expression, Voice::kYes);
   add_model_options(*command, options->model, Needs::kSpeech);
   command->callback([options] { aus(*options); });
 }

@@ -65,6 +65,17 @@ void add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limit
   command.add_option("--max-audio-s", limits.max_seconds, "longest clip taken, seconds")->capture_default_str();
 }
 
+void add_expression_options(CLI::App& command, Expression& expression, Voice voice) {
+  if (voice == Voice::kYes) {
+    command.add_option("--intensity", expression.intensity, "multiplies what the voice gave; results end at 1")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 10.0));
+  }
+  command.add_option("--emotion", expression.emotion,
+                     "adds, for example, happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, disgust");
+  command.add_option("--au", expression.au, "action units, last: \"12=1,6=0.8\" sets, a sign adds: \"4=+0.3,12=-0.2\"");
+}
+
 void add_face_option(CLI::App& command, FaceChoice& choice) {
   command.add_option("--face", choice.which, "which face: largest, all, or a number (1 is the largest)")
       ->capture_default_str()

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/expression.h"
 #include "engine/media/media.h"
 
 /// What several commands share: their options, how they find weights and faces, how they report.
@@ -33,6 +34,10 @@ std::filesystem::path default_weights(const std::string& name);
 
 void add_image_options(CLI::App& command, std::string& image, ImageLimits& limits);
 void add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits);
+
+/// --emotion and --au, and with a voice also --intensity.
+enum class Voice { kNo, kYes };
+void add_expression_options(CLI::App& command, Expression& expression, Voice voice);
 
 /// --face largest|all|N
 struct FaceChoice {

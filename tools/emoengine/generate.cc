@@ -13,7 +13,8 @@ struct GenerateOptions {
   std::string image, out;
   ImageLimits image_limits;
   FaceChoice face;
-  std::string au, au_file, emotion;
+  Expression expression;
+  std::string au_file;
   int row = 0;                ///< of the AU file, from 1; 0: it must have just one
   std::string output;         ///< photo | face; empty: photo, or face with --crop none
   std::string crop = "face";  ///< face | none
@@ -22,19 +23,17 @@ struct GenerateOptions {
 };
 
 ActionUnits wanted_aus(const GenerateOptions& options, const std::vector<std::string>& names) {
-  const int given = !options.au.empty() + !options.au_file.empty() + !options.emotion.empty();
-  if (given != 1) {
-    fail(ErrorKind::kUsage, "generate: ", given == 0 ? "no expression was given" : "more than one expression was given",
-         "; give one of --au, --au-file and --emotion");
+  const auto& expression = options.expression;
+  if (expression.au.empty() && expression.emotion.empty() && options.au_file.empty()) {
+    fail(ErrorKind::kUsage, "generate: no expression was given; give --au, --emotion or --au-file, or several");
   }
-  if (!options.au.empty()) return parse_action_units(options.au, names);
-  if (!options.emotion.empty()) return parse_emotions(options.emotion, names);
+  if (options.au_file.empty()) return expression.over(ActionUnits(names));
   const auto curve = read_au_file(options.au_file, names);
   const int rows = int(curve.rows.size());
   if (options.row > rows || (options.row == 0 && rows > 1)) {
     fail(ErrorKind::kUsage, options.au_file, ": has ", rows, " rows; choose one with --row 1 to --row ", rows);
   }
-  return curve.rows[std::size_t(std::max(options.row, 1) - 1)];
+  return expression.over(curve.rows[std::size_t(std::max(options.row, 1) - 1)]);
 }
 
 /// Writes each layer it is given to DIR/NAME.npy.
@@ -106,11 +105,9 @@ void add_generate(CLI::App& app) {
   auto* command = app.add_subcommand("generate", "redraw a face with given action units or emotions");
   auto options = std::make_shared<GenerateOptions>();
   add_image_options(*command, options->image, options->image_limits);
-  command->add_option("--au", options->au, "intensities 0..1, for example \"12=1,6=0.8\"; those not named are 0");
-  command->add_option("--au-file", options->au_file, "a .csv, .json or .npy as aus writes it");
+  add_expression_options(*command, options->expression, Voice::kNo);
+  command->add_option("--au-file", options->au_file, "start from a .csv, .json or .npy as aus writes it, not from neutral");
   command->add_option("--row", options->row, "row of the AU file, from 1")->check(CLI::Range(1, 1'000'000));
-  command->add_option("--emotion", options->emotion,
-                      "for example happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, disgust");
   command->add_option("--out,-o", options->out, "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]")
       ->required();
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop [default: photo]")

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(0, 1);  // none is told below: CLI11 would not name a command that it does not know
   emo::cli::add_run(app);
   emo::cli::add_generate(app);
+  emo::cli::add_animate(app);
   emo::cli::add_aus(app);
   emo::cli::add_mfcc(app);
   emo::cli::add_convert(app);

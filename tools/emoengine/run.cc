@@ -16,7 +16,7 @@ struct RunOptions {
   AudioLimits audio_limits;
   FaceChoice face;
   std::string output = "photo";  ///< photo | face
-  double intensity = 1.0;
+  Expression expression;
   bool json = false;
   ModelOptions model;
 };
@@ -35,7 +35,7 @@ void run(const RunOptions& options) {
   const Clip clip = clock.time("audio", [&] {
     return media().load_audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
   });
-  const ActionUnits au = clock.time("speech", [&] { return engine.aus(clip.pcm).scaled(options.intensity); });
+  const ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm)); });
 
   // All faces are redrawn from the photo as it came, so that one never shows in another's crop.
   std::vector<Face> redrawn;
@@ -79,9 +79,7 @@ void add_run(CLI::App& app) {
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop")
       ->capture_default_str()
       ->check(CLI::IsMember({"photo", "face"}));
-  command->add_option("--intensity", options->intensity, "multiplies what the voice gave; results end at 1")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 10.0));
+  add_expression_options(*command, options->expression, Voice::kYes);
   add_face_option(*command, options->face);
   command->add_flag("--json", options->json, "print AUs, emotion, crop boxes and the time of each stage as JSON");
   add_model_options(*command, options->model, Needs::kBoth);
