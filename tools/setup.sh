@@ -13,6 +13,7 @@ packages=(
   libopencv-dev
   libdlib-dev libjpeg-dev libblas-dev liblapack-dev  # dlib's CMake file links the last three, its package does not say so
   libsndfile1-dev libsoxr-dev
+  fonts-dejavu-core gnuplot-nox                      # captions, plots
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 full_packages=(

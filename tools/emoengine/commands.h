@@ -9,6 +9,8 @@ namespace emo::cli {
 void add_run(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_aus(CLI::App& app);
+void add_sweep(CLI::App& app);
+void add_strengths(CLI::App& app);
 void add_mfcc(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_inspect(CLI::App& app);
