@@ -10,11 +10,12 @@ namespace emo {
 
 /// What kind of thing was wrong. The command line turns each into an exit code of its own (tools/emoengine/main.cc).
 enum class ErrorKind {
-  kInternal,  ///< a defect of ours
-  kUsage,     ///< options that do not go together or cannot be read
-  kInput,     ///< a picture, a sound, a table, an output path
-  kModel,     ///< a weight file or a checkpoint
-  kDevice,    ///< a backend, a precision or a driver that this machine lacks
+  kInternal,    ///< a defect of ours
+  kUsage,       ///< options that do not go together or cannot be read
+  kInput,       ///< a picture, a sound, a table, an output path
+  kModel,       ///< a weight file or a checkpoint
+  kDevice,      ///< a backend, a precision or a driver that this machine lacks
+  kSomeInputs,  ///< some of many inputs; the outputs of the others are there
 };
 
 /// The only exception that the library throws on purpose. Its text is one sentence: where, what came, what is needed,

@@ -104,6 +104,28 @@ double ActionUnits::norm() const {
   return std::sqrt(sq);
 }
 
+std::string_view au_meaning(std::string_view name) {
+  static const std::vector<std::pair<std::string_view, std::string_view>> meanings = {{"AU01", "inner brow raiser"},
+                                                                                      {"AU02", "outer brow raiser"},
+                                                                                      {"AU04", "brow lowerer"},
+                                                                                      {"AU05", "upper lid raiser"},
+                                                                                      {"AU06", "cheek raiser"},
+                                                                                      {"AU07", "lid tightener"},
+                                                                                      {"AU09", "nose wrinkler"},
+                                                                                      {"AU10", "upper lip raiser"},
+                                                                                      {"AU12", "lip corner puller"},
+                                                                                      {"AU14", "dimpler"},
+                                                                                      {"AU15", "lip corner depressor"},
+                                                                                      {"AU17", "chin raiser"},
+                                                                                      {"AU20", "lip stretcher"},
+                                                                                      {"AU23", "lip tightener"},
+                                                                                      {"AU25", "lips part"},
+                                                                                      {"AU26", "jaw drop"},
+                                                                                      {"AU45", "blink"}};
+  const auto it = std::find_if(meanings.begin(), meanings.end(), [&](const auto& entry) { return entry.first == name; });
+  return it == meanings.end() ? std::string_view() : it->second;
+}
+
 ActionUnits edit_action_units(std::string_view text, ActionUnits au) {
   each_setting("--au", text, std::nullopt, [&](std::string_view name, double value, bool relative) {
     relative ? au.add(name, float(value)) : au.set(name, float(value));

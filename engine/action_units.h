@@ -36,6 +36,10 @@ class ActionUnits {
   std::vector<float> values_;
 };
 
+/// "lip corner puller" for AU12: the name that the Facial Action Coding System gives it; empty for an AU that OpenFace does
+/// not estimate.
+std::string_view au_meaning(std::string_view name);
+
 /// Edits in their order: "12=1" sets, a signed value is added, so "4=+0.3,12=-0.2" strengthens and weakens; each result is
 /// clamped to [0,1]. Throws Error(kUsage) quoting the part that cannot be read, and for a value outside its range.
 ActionUnits edit_action_units(std::string_view text, ActionUnits au);

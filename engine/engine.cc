@@ -57,6 +57,16 @@ Face Engine::generate(const Image& photo, const Box& detected, const ActionUnits
   return redraw(cut(photo, detected), au, sink);
 }
 
+std::vector<Face> Engine::generate(std::span<const FaceRequest> requests) const {
+  std::vector<Face> cuts;
+  std::vector<ActionUnits> aus;
+  for (const auto& [photo, detected, au] : requests) {
+    cuts.push_back(cut(*photo, detected));
+    aus.push_back(au);
+  }
+  return redraw_all(cuts, aus, nullptr);
+}
+
 Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink) const {
   const int side = generator_config().image_size;
   if (crop.width != side || crop.height != side) {
@@ -79,19 +89,35 @@ Face Engine::cut_crop(const Image& photo, const Box& crop) const {
 }
 
 Face Engine::redraw(const Face& cut, const ActionUnits& au, const LayerSink* sink) const {
+  return std::move(redraw_all({&cut, 1}, {&au, 1}, sink)[0]);
+}
+
+std::vector<Face> Engine::redraw_all(std::span<const Face> cuts, std::span<const ActionUnits> aus, const LayerSink* sink) const {
   const auto& names = generator_config().au_names;
-  const Shape shape{1, 3, cut.side, cut.side}, mask_shape{1, 1, cut.side, cut.side};
-  Face face{cut.side, HostBuffer<float>(shape.count()), HostBuffer<float>(shape.count()), HostBuffer<float>(shape.count()),
-            HostBuffer<float>(mask_shape.count())};
-  std::ranges::copy(cut.before.span(), face.before.data());
-  const auto values = au.reordered(names);
-  backend_->generate({.faces = {face.before.data(), shape},
-                      .aus = {values.values().data(), {1, int(names.size()), 1, 1}},
-                      .out = {face.after.data(), shape},
-                      .mask = {face.mask.data(), mask_shape},
-                      .colour = {face.colour.data(), shape},
+  const int side = generator_config().image_size, N = int(cuts.size());
+  const Shape shape{N, 3, side, side}, mask_shape{N, 1, side, side};
+  const HostBuffer<float> before(shape.count()), after(shape.count()), colour(shape.count()), mask(mask_shape.count());
+  std::vector<float> values;
+  for (std::size_t n = 0; n < cuts.size(); ++n) {
+    std::ranges::copy(cuts[n].before.span(), before.data() + n * cuts[n].before.size());
+    const auto au = aus[n].reordered(names);
+    values.insert(values.end(), au.values().begin(), au.values().end());
+  }
+  backend_->generate({.faces = {before.data(), shape},
+                      .aus = {values.data(), {N, int(names.size()), 1, 1}},
+                      .out = {after.data(), shape},
+                      .mask = {mask.data(), mask_shape},
+                      .colour = {colour.data(), shape},
                       .sink = sink});
-  return face;
+  const auto part = [N](const HostBuffer<float>& all, int n) {
+    const std::size_t count = all.size() / std::size_t(N);
+    HostBuffer<float> result(count);
+    std::copy_n(all.data() + std::size_t(n) * count, count, result.data());
+    return result;
+  };
+  std::vector<Face> faces;
+  for (int n = 0; n < N; ++n) faces.push_back({side, part(before, n), part(after, n), part(colour, n), part(mask, n)});
+  return faces;
 }
 
 Image Engine::to_image(TensorView<const float> face) const {

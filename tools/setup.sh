@@ -15,6 +15,7 @@ packages=(
   libsndfile1-dev libsoxr-dev
   libboost-context-dev libopenblas-dev               # tests/simt
   libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev  # FFmpeg
+  fonts-dejavu-core gnuplot-nox                      # captions, plots
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 full_packages=(

@@ -12,6 +12,7 @@
 #include "engine/media/audio_file.h"
 #include "engine/media/faces.h"
 #include "engine/media/image_file.h"
+#include "engine/media/picture_table.h"
 
 namespace emo {
 namespace {
@@ -26,6 +27,7 @@ class MediaLibrary final : public Media {
     return emo::load_image(path, limits);
   }
   void save_image(const std::filesystem::path& path, const Image& image) const override { emo::save_image(path, image); }
+  Image draw_table(const PictureTable& table) const override { return emo::draw_table(table); }
   std::vector<Box> find_faces(const Image& image, std::string* tried, int looks) const override {
     return emo::find_faces(image, tried, looks);
   }

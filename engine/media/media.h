@@ -26,6 +26,22 @@ struct Clip {
   double seconds() const { return sample_rate_hz ? double(pcm.size()) / sample_rate_hz : 0.0; }
 };
 
+/// Pictures in labelled rows, to be drawn as one.
+struct PictureTable {
+  struct Cell {
+    Image picture;                     ///< shown within a square, its proportions kept; empty: a gap
+    std::vector<std::string> caption;  ///< lines below it; one that is too long ends in dots
+  };
+  struct Row {
+    std::string heading;  ///< left of it
+    std::vector<Cell> cells;
+  };
+  std::vector<std::string> columns;  ///< headings; may be empty
+  std::vector<Row> rows;
+  int cell_px = 160;
+  std::filesystem::path font = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
+};
+
 /// Files and faces: all that needs OpenCV, dlib, libsndfile or soxr, which live in a shared library of their own
 /// (libemo_media.so), so that what does not need them starts at once. Thread-safe.
 class Media {
@@ -40,6 +56,9 @@ class Media {
   /// Writes by the extension: .png .jpg .jpeg .webp .bmp .tif .tiff (JPEG and WebP at quality 95); temporary file, then
   /// rename. Alpha in PNG, WebP and TIFF. Throws Error(kInput) for another extension or a failed write.
   virtual void save_image(const std::filesystem::path& path, const Image& image) const = 0;
+
+  /// Draws the table dark on white. Throws Error(kInput) naming the font when it is missing or is none.
+  virtual Image draw_table(const PictureTable& table) const = 0;
 
   /// Boxes of upright frontal faces, largest first (ties: top, then left), found by dlib's HOG detector, whose smallest face
   /// is 80 pixels. It looks up to three times, until it finds something: at the picture's own size, or at 1280 pixels a

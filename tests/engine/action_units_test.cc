@@ -53,6 +53,12 @@ TEST(ActionUnits, SignedValuesAddAndUnsignedOnesSet) {
   EXPECT_EQ(au.values(), parse_action_units("4=0.75,12=0.25,6=0.5,2=1", kNames).values());
 }
 
+TEST(ActionUnits, EveryUnitOfTheModelsHasAMeaning) {
+  for (const auto& name : kNames) EXPECT_NE(au_meaning(name), "") << name;
+  EXPECT_EQ(au_meaning("AU12"), "lip corner puller");
+  EXPECT_EQ(au_meaning("AU99"), "");
+}
+
 TEST(ActionUnits, EditsAreMadeInTheirOrder) {
   EXPECT_EQ(parse_action_units("12=+1,12=-0.25,12=+0.125", kNames).get("12"), 0.875f);
   EXPECT_EQ(parse_action_units("12=+1,12=0.5", kNames).get("12"), 0.5f);

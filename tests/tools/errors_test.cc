@@ -53,18 +53,33 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("aus -a " + kVoice + " --au 4=x", 2, "--au: '4=x' cannot be read; write name=value");
   refused("aus -a " + kVoice + " --intensity -1", 2, "--intensity");
   refused("generate -i " + kPhoto + " -o c.npy --face all --emotion anger", 2, "--face all goes with --output photo alone");
+  refused("generate -i a.png b.png -o c --crop none --emotion anger", 2, "take one picture; give one --image");
+  refused("generate -i a.png b.png -o c --face all --output face --emotion anger", 2, "--face all goes with --output photo");
+  refused("generate -i a.png x/a.png -o c --emotion anger", 2, "output: a.png would be written for a.png and for x/a.png");
+  refused("run -i a.png x/a.png -a b.wav -o c", 2,
+          "a_b.png would be written for a.png with b.wav and for x/a.png with b.wav");
+  refused("aus -a a.wav b.wav --per-frame", 2, "aus: the frames of many clips would run into each other; name a folder");
+  refused("sweep -i " + kPhoto + " -o c.png --face all", 2, "--face all: one face is shown here");
+  refused("sweep -i " + kPhoto + " -o c.png --au 13", 2, "'13' is not one of this model's");
+  refused("sweep -i " + kPhoto + " -o c.png --steps 1", 2, "--steps");
+  refused("strengths -i " + kPhoto + " -o c.png", 2, "strengths: nothing to show; give --audio, --emotion or both");
+  refused("strengths -i " + kPhoto + " -o c.png --emotion anger=1", 2, "--emotion takes names alone, and 'anger=1' came");
+  refused("strengths -i " + kPhoto + " -o c.png --emotion joy", 2, "'joy' is not known");
+  refused("aus -a " + kVoice + " --plot a.pdf", 2, "--plot: a.pdf ends in '.pdf'; .png or .svg is needed");
   refused("aus -a " + kVoice + " --per-frame --fps 0", 2, "--fps: 0 came; more than 0");
   refused("aus -a " + kVoice + " -o a.txt", 2, "ends in '.txt'; .csv, .json or .npy is needed");
 }
 
 TEST_F(Errors, InputsThatCannotBeUsedSayWhy) {
+  refused("run -i . -a " + kVoice + " -o c.png", 3, ".: this folder holds no pictures (.png, .jpg, ");
+  refused("run -i " + kPhoto + " -a . -o c", 3, ".: this folder holds no sounds (.wav, .flac, ");
+  refused("run -i 'x*.png' -a " + kVoice + " -o c", 3, "x*.png: no file matches this pattern");
   make("text.png", "this is no picture");
   make("empty.png", "");
   make("text.wav", "this is no sound");
   refused("run -i missing.png -a " + kVoice + " -o c.png", 3, "missing.png: ");
   refused("run -i text.png -a " + kVoice + " -o c.png", 3, "text.png: ");
   refused("run -i empty.png -a " + kVoice + " -o c.png", 3, "empty.png: ");
-  refused("run -i . -a " + kVoice + " -o c.png", 3, ": is not a regular file");
   refused("run -i " + kPhoto + " -a text.wav -o c.png", 3, "text.wav: ");
   refused("run -i " + kPhoto + " -a missing.wav -o c.png", 3, "missing.wav: ");
   refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --max-megapixels 0.1", 3, "--max-megapixels");
@@ -88,6 +103,11 @@ TEST_F(Errors, OutputsThatCannotBeWrittenSayWhy) {
   refused("run -i " + kPhoto + " -a " + kVoice + " -o nowhere/c.png", 3, "cannot be written: No such file or directory");
   refused("run -i " + kPhoto + " -a " + kVoice + " -o .", 3, "output: ");
   refused("run -i " + kPhoto + " -a " + kVoice + " -o c.xyz", 3, ".xyz");
+  make("file", "");
+  refused("generate -i " + kPhoto + " b.png -o file --emotion anger", 3, "output: file cannot be made a folder: ");
+  refused("sweep -i " + kPhoto + " -o c.png --au 12 --font nowhere.ttf", 3, "nowhere.ttf: there is no such font; install ");
+  refused("sweep -i " + kPhoto + " -o c.png --au 12 --font file", 3, "file: is no font that FreeType reads; name ");
+  refused("aus -a " + kVoice + " --plot nowhere/a.png", 3, "cannot be written: No such file or directory");
   refused("aus -a " + kVoice + " -o /dev/full.csv/x.csv", 3, "cannot be written");
 }
 
@@ -109,6 +129,34 @@ TEST_F(Errors, ModelFilesThatCannotBeUsedSayWhy) {
 TEST_F(Errors, MissingDevicesSayWhatCanBeHad) {
   refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --backend cuda", 5, "this build has no CUDA backend");
   refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --precision fp16", 5, "fp16");
+}
+
+/// gnuplot is looked for in a folder of the test's own.
+class GnuplotErrors : public Errors {
+ protected:
+  GnuplotErrors() { ::setenv("PATH", dir_.path().c_str(), 1); }
+  ~GnuplotErrors() override { ::setenv("PATH", path_.c_str(), 1); }
+  void fake(const std::string& body) {
+    make("gnuplot", "#!/bin/sh\n" + body + "\n");
+    std::filesystem::permissions(dir_ / "gnuplot", std::filesystem::perms::owner_all);
+  }
+
+ private:
+  const std::string path_ = std::getenv("PATH");
+};
+
+TEST_F(GnuplotErrors, MissingGnuplotSaysWhatToInstall) {
+  refused("aus -a " + kVoice + " --plot a.png", 5, "--plot: needs gnuplot, which is not installed; install gnuplot-nox");
+}
+
+TEST_F(GnuplotErrors, WhatGnuplotSaysIsPassedOn) {
+  fake("echo 'set terminal pngcairo'; echo '  line 0: unknown terminal' >&2; exit 1");
+  refused("aus -a " + kVoice + " --plot a.png", 5, "--plot: gnuplot failed:   line 0: unknown terminal");
+}
+
+TEST_F(GnuplotErrors, HalfAPlotIsNoPlot) {
+  fake("exit 0");
+  refused("aus -a " + kVoice + " --plot a.svg", 3, "a.svg: gnuplot could not write all of it");
 }
 
 TEST_F(Errors, AFailedRunLeavesAnOlderOutputAlone) {

@@ -1,39 +1,76 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/error.h"
+#include "tools/emoengine/au_plot.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
+#include "tools/emoengine/inputs.h"
 
 namespace emo::cli {
 namespace {
 
 struct AusOptions {
-  std::string audio, out;  ///< out empty: print
+  std::vector<std::string> audios;
+  std::string out, plot;  ///< out empty: print
   AudioLimits audio_limits;
-  bool per_frame = false;
+  bool per_frame = false, resume = false;
   double fps = 25;
   Expression expression;
   ModelOptions model;
 };
 
-void aus(const AusOptions& options) {
-  const Engine engine = open_engine(options.model, Needs::kSpeech);
-  const Clip clip = media().load_audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
+/// Writes the table and the plot, where they are named, and says what was found.
+void aus_of(const AusOptions& options, const Engine& engine, const std::string& audio, const std::filesystem::path& out,
+            const std::filesystem::path& plot) {
+  const Clip clip = media().load_audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits);
+  const ActionUnits whole = options.expression.over(engine.aus(clip.pcm));
   AuCurve curve;
-  if (options.per_frame) {
+  if (options.per_frame || !plot.empty()) {
     curve = engine.aus_per_frame(clip.pcm, options.fps);
-  } else {
-    curve = {{0.0}, {engine.aus(clip.pcm)}};
+    for (ActionUnits& row : curve.rows) row = options.expression.over(row);
   }
-  for (ActionUnits& row : curve.rows) row = options.expression.over(row);
-  if (!options.out.empty()) write_au_file(options.out, curve);
+  if (!plot.empty()) {
+    const auto title = std::filesystem::path(audio).filename().string();
+    write_au_plot(plot, title + ", as a whole " + describe(read_emotion(whole)), clip, curve);
+  }
+  const AuCurve table = options.per_frame ? std::move(curve) : AuCurve{{0.0}, {whole}};
+  if (!out.empty()) write_au_file(out, table);
 
-  if (options.out.empty() && options.per_frame) {
-    std::fputs(to_csv(curve).c_str(), stdout);
+  if (out.empty() && plot.empty() && options.per_frame) {
+    std::fputs(to_csv(table).c_str(), stdout);
   } else if (!options.model.quiet) {
-    const auto line = options.per_frame ? std::to_string(curve.rows.size()) + " frames" : summary(curve.rows[0]);
-    std::printf("%s: %s\n", options.out.empty() ? options.audio.c_str() : options.out.c_str(), line.c_str());
+    const auto line = options.per_frame ? std::to_string(table.rows.size()) + " frames" : summary(whole);
+    std::printf("%s: %s\n", (out.empty() ? plot.empty() ? audio : plot.string() : out.string()).c_str(), line.c_str());
   }
+}
+
+void aus(const AusOptions& options) {
+  const Inputs audios = find_inputs(options.audios, InputKind::kSounds);
+  OutputFolder tables(options.out), plots(options.plot);
+  std::vector<std::filesystem::path> outs, plot_outs;
+  for (const auto& audio : audios.files) {
+    const auto name = [&](OutputFolder& folder, const std::string& given, const char* extension) {
+      return !audios.many || given.empty() ? std::filesystem::path(given) : folder.claim(stem(audio) + extension, audio);
+    };
+    outs.push_back(name(tables, options.out, ".csv"));
+    plot_outs.push_back(name(plots, options.plot, ".png"));
+  }
+  if (audios.many && options.per_frame && options.out.empty() && options.plot.empty()) {
+    fail(ErrorKind::kUsage, "aus: the frames of many clips would run into each other; name a folder with -o");
+  }
+  if (audios.many && !options.out.empty()) tables.make();
+  if (audios.many && !options.plot.empty()) plots.make();
+  const Engine engine = open_engine(options.model, Needs::kSpeech);
+  Failures failures;
+  for (std::size_t i = 0; i < audios.files.size(); ++i) {
+    const auto there = [](const std::filesystem::path& path) { return path.empty() || std::filesystem::exists(path); };
+    const bool writes = !outs[i].empty() || !plot_outs[i].empty();
+    if (options.resume && writes && there(outs[i]) && there(plot_outs[i])) continue;
+    const auto work = [&] { aus_of(options, engine, audios.files[i], outs[i], plot_outs[i]); };
+    audios.many ? void(failures.attempt(work)) : work();
+  }
+  failures.report();
 }
 
 }  // namespace
@@ -41,11 +78,14 @@ void aus(const AusOptions& options) {
 void add_aus(CLI::App& app) {
   auto* command = app.add_subcommand("aus", "the action units that a voice shows, for the clip or for each video frame");
   auto options = std::make_shared<AusOptions>();
-  add_audio_options(*command, options->audio, options->audio_limits);
-  command->add_option("--out,-o", options->out, "table to write: .csv (as OpenFace, 0..5), .json or .npy (0..1)");
-  auto* per_frame = command->add_flag("--per-frame", options->per_frame, "a row a video frame instead of one for the clip");
-  command->add_option("--fps", options->fps, "video frames a second")->capture_default_str()->needs(per_frame);
+  add_audio_options(*command, options->audios, options->audio_limits);
+  command->add_option("--out,-o", options->out,
+                      "table to write: .csv (as OpenFace, 0..5), .json or .npy (0..1); many: a folder");
+  command->add_option("--plot", options->plot, "figure of the curves to write: .png or .svg; with many clips a folder");
+  command->add_flag("--per-frame", options->per_frame, "a row a video frame instead of one for the clip");
+  command->add_option("--fps", options->fps, "video frames a second, for --per-frame and --plot")->capture_default_str();
   add_expression_options(*command, options->expression, Voice::kYes);
+  add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kSpeech);
   command->callback([options] { aus(*options); });
 }

@@ -10,6 +10,8 @@ void add_run(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_animate(CLI::App& app);
 void add_aus(CLI::App& app);
+void add_sweep(CLI::App& app);
+void add_strengths(CLI::App& app);
 void add_mfcc(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_inspect(CLI::App& app);

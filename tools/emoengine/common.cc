@@ -54,25 +54,59 @@ std::filesystem::path default_weights(const std::string& name) {
        "; name one with --generator or --speech");
 }
 
-void add_image_options(CLI::App& command, std::string& image, ImageLimits& limits) {
-  command.add_option("--image,-i", image, "photo: JPEG, PNG, WebP, TIFF, BMP")->required();
+namespace {
+
+template <typename Files>
+CLI::Option* image_options(CLI::App& command, Files& files, ImageLimits& limits, const char* help) {
+  auto* option = command.add_option("--image,-i", files, help)->required();
   command.add_option("--max-megapixels", limits.max_megapixels, "largest picture taken")->capture_default_str();
   command.add_option("--max-image-side", limits.max_side, "longest side taken, px")->capture_default_str();
+  return option;
 }
 
-void add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits) {
-  command.add_option("--audio,-a", audio, "voice: WAV, FLAC, Ogg, MP3; any rate and channel count")->required();
+template <typename Files>
+CLI::Option* audio_options(CLI::App& command, Files& files, AudioLimits& limits, const char* help) {
+  auto* option = command.add_option("--audio,-a", files, help)->required();
   command.add_option("--max-audio-s", limits.max_seconds, "longest clip taken, seconds")->capture_default_str();
+  return option;
+}
+
+}  // namespace
+
+CLI::Option* add_image_options(CLI::App& command, std::string& image, ImageLimits& limits) {
+  return image_options(command, image, limits, "photo: JPEG, PNG, WebP, TIFF, BMP");
+}
+
+CLI::Option* add_image_options(CLI::App& command, std::vector<std::string>& images, ImageLimits& limits) {
+  return image_options(command, images, limits, "photos, folders, patterns: JPEG, PNG, WebP, TIFF, BMP");
+}
+
+CLI::Option* add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits) {
+  return audio_options(command, audio, limits, "voice: WAV, FLAC, Ogg, MP3; any rate and channel count");
+}
+
+CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audios, AudioLimits& limits) {
+  return audio_options(command, audios, limits, "voices, folders, patterns: WAV, FLAC, Ogg, MP3; any rate, any channels");
+}
+
+void add_resume_option(CLI::App& command, bool& resume) {
+  command.add_flag("--resume", resume, "leave out what is written already, for example by a run that was stopped");
 }
 
 void add_expression_options(CLI::App& command, Expression& expression, Voice voice) {
-  if (voice == Voice::kYes) {
-    command.add_option("--intensity", expression.intensity, "multiplies what the voice gave; results end at 1")
-        ->capture_default_str()
-        ->check(CLI::Range(0.0, 10.0));
-  }
+  if (voice == Voice::kYes) add_intensity_option(command, expression);
   command.add_option("--emotion", expression.emotion,
                      "adds, for example, happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, disgust");
+  add_au_option(command, expression);
+}
+
+void add_intensity_option(CLI::App& command, Expression& expression) {
+  command.add_option("--intensity", expression.intensity, "multiplies what the voice gave; results end at 1")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 10.0));
+}
+
+void add_au_option(CLI::App& command, Expression& expression) {
   command.add_option("--au", expression.au, "action units, last: \"12=1,6=0.8\" sets, a sign adds: \"4=+0.3,12=-0.2\"");
 }
 
@@ -102,6 +136,26 @@ std::vector<Box> choose_faces(const Image& image, const std::string& file, const
   return {faces[n - 1]};
 }
 
+Box choose_face(const Image& image, const std::string& file, const FaceChoice& choice) {
+  if (choice.which == "all") {
+    fail(ErrorKind::kUsage, "--face all: one face is shown here; choose it with --face largest or --face N");
+  }
+  return choose_faces(image, file, choice)[0];
+}
+
+void add_table_options(CLI::App& command, TableOptions& options) {
+  command.add_option("--cell", options.cell_px, "side of a face in the figure, px")
+      ->capture_default_str()
+      ->check(CLI::Range(32, 1024));
+  command.add_option("--font", options.font, "TrueType or OpenType file for the text [default: DejaVu Sans]");
+}
+
+PictureTable empty_table(const TableOptions& options) {
+  PictureTable table{.cell_px = options.cell_px};
+  if (!options.font.empty()) table.font = options.font;
+  return table;
+}
+
 void StageClock::add(const std::string& name, double ms) { stages_.emplace_back(name, ms); }
 
 nlohmann::ordered_json StageClock::to_json() const {
@@ -120,13 +174,18 @@ nlohmann::ordered_json to_json(const EmotionReading& reading) {
   return {{"name", reading.name}, {"strength", reading.strength}};
 }
 
-std::string summary(const ActionUnits& au) {
-  const auto reading = read_emotion(au);
+std::string describe(const EmotionReading& reading) {
+  if (reading.name == "neutral") return "neutral";
   char text[32];
-  std::snprintf(text, sizeof text, " %.2f:", reading.strength);
-  std::string line = std::string(reading.name) + (reading.name == "neutral" ? ":" : text);
+  std::snprintf(text, sizeof text, "%.*s %.2f", int(reading.name.size()), reading.name.data(), reading.strength);
+  return text;
+}
+
+std::string summary(const ActionUnits& au) {
+  std::string line = describe(read_emotion(au)) + ":";
   for (std::size_t i = 0; i < au.names().size(); ++i) {
     if (au.values()[i] < 0.05f) continue;
+    char text[16];
     std::snprintf(text, sizeof text, "=%.2f", double(au.values()[i]));
     line += " " + au.names()[i] + text;
   }

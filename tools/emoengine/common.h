@@ -32,12 +32,20 @@ Engine open_engine(const ModelOptions& options, Needs needs);
 /// Throws Error(kModel) when it is in neither.
 std::filesystem::path default_weights(const std::string& name);
 
-void add_image_options(CLI::App& command, std::string& image, ImageLimits& limits);
-void add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits);
+/// --image or --audio, required, and its limits; the vectors take many (see inputs.h).
+CLI::Option* add_image_options(CLI::App& command, std::string& image, ImageLimits& limits);
+CLI::Option* add_image_options(CLI::App& command, std::vector<std::string>& images, ImageLimits& limits);
+CLI::Option* add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits);
+CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audios, AudioLimits& limits);
+
+/// --resume: outputs that are there already are not made again.
+void add_resume_option(CLI::App& command, bool& resume);
 
 /// --emotion and --au, and with a voice also --intensity.
 enum class Voice { kNo, kYes };
 void add_expression_options(CLI::App& command, Expression& expression, Voice voice);
+void add_intensity_option(CLI::App& command, Expression& expression);
+void add_au_option(CLI::App& command, Expression& expression);
 
 /// --face largest|all|N
 struct FaceChoice {
@@ -47,6 +55,17 @@ void add_face_option(CLI::App& command, FaceChoice& choice);
 /// The boxes of the chosen faces. Throws Error(kInput) naming the file and what was tried when there is none, or fewer
 /// than the number asked for.
 std::vector<Box> choose_faces(const Image& image, const std::string& file, const FaceChoice& choice);
+
+/// The same for what shows one face. Throws Error(kUsage) for "all".
+Box choose_face(const Image& image, const std::string& file, const FaceChoice& choice);
+
+/// How the figures look.
+struct TableOptions {
+  int cell_px = PictureTable().cell_px;
+  std::string font;  ///< empty: the default
+};
+void add_table_options(CLI::App& command, TableOptions& options);
+PictureTable empty_table(const TableOptions& options);
 
 /// Wall-clock times of the stages, in the order in which they ran.
 class StageClock {
@@ -74,6 +93,8 @@ class StageClock {
 
 nlohmann::ordered_json to_json(const ActionUnits& au);
 nlohmann::ordered_json to_json(const EmotionReading& reading);
+/// "anger 0.84", or "neutral".
+std::string describe(const EmotionReading& reading);
 /// "anger 0.84: AU04=0.81 AU05=0.80": the emotion, its strength and the AUs of at least 0.05.
 std::string summary(const ActionUnits& au);
 

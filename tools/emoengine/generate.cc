@@ -5,12 +5,16 @@
 #include "base/npy.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
+#include "tools/emoengine/inputs.h"
+#include "tools/emoengine/progress.h"
+#include "tools/emoengine/redraw_queue.h"
 
 namespace emo::cli {
 namespace {
 
 struct GenerateOptions {
-  std::string image, out;
+  std::vector<std::string> images;
+  std::string out;
   ImageLimits image_limits;
   FaceChoice face;
   Expression expression;
@@ -19,6 +23,7 @@ struct GenerateOptions {
   std::string output;         ///< photo | face; empty: photo, or face with --crop none
   std::string crop = "face";  ///< face | none
   std::string save_mask, save_colour, dump_layers;
+  bool resume = false;
   ModelOptions model;
 };
 
@@ -56,7 +61,44 @@ Image grey(std::span<const float> plane, int side) {
   return image;
 }
 
-void generate(const GenerateOptions& options) {
+/// Many photos with one expression.
+void generate_many(const GenerateOptions& options, const std::vector<std::string>& images) {
+  if (options.crop == "none" || options.out.ends_with(".npy") || !options.save_mask.empty() ||
+      !options.save_colour.empty() || !options.dump_layers.empty()) {
+    fail(ErrorKind::kUsage,
+         "generate: --crop none, --save-mask, --save-colour, --dump-layers and .npy take one picture; give one --image");
+  }
+  if (options.output == "face" && options.face.which == "all") {
+    fail(ErrorKind::kUsage, "--face all goes with --output photo alone; choose a face with --face largest or --face N");
+  }
+  OutputFolder folder(options.out);
+  std::vector<std::filesystem::path> outs;
+  std::size_t needed = 0;
+  for (const auto& image : images) {
+    auto& out = outs.emplace_back(folder.claim(stem(image) + picture_extension(image), image));
+    if (options.resume && std::filesystem::exists(out)) out.clear();
+    needed += !out.empty();
+  }
+  folder.make();
+  const Engine engine = open_engine(options.model, Needs::kGenerator);
+  const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
+  Failures failures;
+  Progress progress("generate", "pictures", needed, options.model.quiet);
+  RedrawQueue queue(engine, failures, [&](const Redraw&) { progress.step(); });
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    if (outs[i].empty()) continue;  // is there already
+    failures.attempt([&] {
+      const auto photo = std::make_shared<const Image>(media().load_image(images[i], options.image_limits));
+      const auto faces = choose_faces(*photo, images[i], options.face);
+      queue.add({images[i], "", photo, faces, au, outs[i], options.output == "face"});
+    });
+  }
+  queue.flush();
+  if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
+  failures.report();
+}
+
+void generate_one(const GenerateOptions& options, const std::string& image) {
   const bool as_is = options.crop == "none";
   const bool npy = options.out.ends_with(".npy");
   if (as_is && options.output == "photo") {
@@ -69,7 +111,7 @@ void generate(const GenerateOptions& options) {
   }
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
-  Image photo = media().load_image(options.image, options.image_limits);
+  Image photo = media().load_image(image, options.image_limits);
   const LayerSink sink = options.dump_layers.empty() ? LayerSink() : dump_to(options.dump_layers);
   const LayerSink* layers = sink ? &sink : nullptr;
 
@@ -78,7 +120,7 @@ void generate(const GenerateOptions& options) {
   if (as_is) {
     faces.push_back(engine.generate_crop(photo, au, layers));
   } else {
-    boxes = choose_faces(photo, options.image, options.face);
+    boxes = choose_faces(photo, image, options.face);
     for (const Box& box : boxes) faces.push_back(engine.generate(photo, box, au, layers));
   }
   const int side = faces[0].side;
@@ -99,16 +141,27 @@ void generate(const GenerateOptions& options) {
   if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), summary(au).c_str());
 }
 
+void generate(const GenerateOptions& options) {
+  const Inputs images = find_inputs(options.images, InputKind::kPictures);
+  if (images.many) {
+    generate_many(options, images.files);
+  } else if (!(options.resume && std::filesystem::exists(options.out))) {
+    generate_one(options, images.files[0]);
+  }
+}
+
 }  // namespace
 
 void add_generate(CLI::App& app) {
   auto* command = app.add_subcommand("generate", "redraw a face with given action units or emotions");
   auto options = std::make_shared<GenerateOptions>();
-  add_image_options(*command, options->image, options->image_limits);
+  add_image_options(*command, options->images, options->image_limits);
   add_expression_options(*command, options->expression, Voice::kNo);
   command->add_option("--au-file", options->au_file, "start from a .csv, .json or .npy as aus writes it, not from neutral");
   command->add_option("--row", options->row, "row of the AU file, from 1")->check(CLI::Range(1, 1'000'000));
-  command->add_option("--out,-o", options->out, "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]")
+  command
+      ->add_option("--out,-o", options->out,
+                   "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]; many photos: a folder")
       ->required();
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop [default: photo]")
       ->check(CLI::IsMember({"photo", "face"}));
@@ -119,6 +172,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--save-mask", options->save_mask, "write the attention mask as a picture");
   command->add_option("--save-colour", options->save_colour, "write the colour image as a picture");
   command->add_option("--dump-layers", options->dump_layers, "write every layer's output as .npy into this folder");
+  add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kGenerator);
   command->callback([options] { generate(*options); });
 }

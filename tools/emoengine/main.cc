@@ -15,13 +15,15 @@ int exit_code(emo::ErrorKind kind) {
     case emo::ErrorKind::kInput: return 3;
     case emo::ErrorKind::kModel: return 4;
     case emo::ErrorKind::kDevice: return 5;
+    case emo::ErrorKind::kSomeInputs: return 6;
   }
   return 1;
 }
 
 constexpr const char* kFooter = R"(
 Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a picture, sound or output that cannot be used,
-            4 a weight file or checkpoint that cannot be used, 5 a backend or library that is not there.
+            4 a weight file or checkpoint that cannot be used, 5 a backend or library that is not there,
+            6 some of many inputs failed (the outputs of the others are written).
 Example:    emoengine run --image face.jpg --audio voice.wav -o out.png)";
 
 }  // namespace
@@ -35,6 +37,8 @@ int main(int argc, char** argv) {
   emo::cli::add_generate(app);
   emo::cli::add_animate(app);
   emo::cli::add_aus(app);
+  emo::cli::add_sweep(app);
+  emo::cli::add_strengths(app);
   emo::cli::add_mfcc(app);
   emo::cli::add_convert(app);
   emo::cli::add_inspect(app);

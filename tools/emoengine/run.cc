@@ -2,39 +2,54 @@
 #include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
+#include "tools/emoengine/inputs.h"
+#include "tools/emoengine/progress.h"
+#include "tools/emoengine/redraw_queue.h"
 
 namespace emo::cli {
 namespace {
 
 struct RunOptions {
-  std::string image, audio, out;
+  std::vector<std::string> images, audios;
+  std::string out;
   ImageLimits image_limits;
   AudioLimits audio_limits;
   FaceChoice face;
   std::string output = "photo";  ///< photo | face
   Expression expression;
-  bool json = false;
+  bool json = false, resume = false;
   ModelOptions model;
 };
 
-void run(const RunOptions& options) {
-  if (options.output == "face" && options.face.which == "all") {
-    fail(ErrorKind::kUsage, "--output face writes one face; choose it with --face largest or --face N");
+/// What is told of a picture with --json.
+nlohmann::ordered_json report(const Engine& engine, const std::string& image, const std::string& audio,
+                              const std::string& out, const ActionUnits& au, const std::vector<Box>& faces) {
+  nlohmann::ordered_json json{
+      {"image", image}, {"audio", audio}, {"output", out}, {"au", to_json(au)}, {"emotion", to_json(read_emotion(au))}};
+  for (const Box& face : faces) {
+    const Box crop = scaled(face, engine.generator_config().crop_scale);
+    json["crops"].push_back({{"x", crop.x}, {"y", crop.y}, {"side", crop.side}});
   }
+  json["backend"] = engine.backend().describe();
+  return json;
+}
+
+/// One photo and one voice, as fast as it goes.
+void run_one(const RunOptions& options, const std::string& image, const std::string& audio) {
   StageClock clock;
   // The models are opened while the photo is read and searched: neither needs the other.
   auto opening = std::async(std::launch::async, [&] { return open_engine(options.model, Needs::kBoth); });
   clock.time("media", [] { media(); });
-  Image photo = clock.time("image", [&] { return media().load_image(options.image, options.image_limits); });
-  const auto faces = clock.time("faces", [&] { return choose_faces(photo, options.image, options.face); });
+  Image photo = clock.time("image", [&] { return media().load_image(image, options.image_limits); });
+  const auto faces = clock.time("faces", [&] { return choose_faces(photo, image, options.face); });
   const Engine engine = clock.time("models", [&] { return opening.get(); });
-  const Clip clip = clock.time("audio", [&] {
-    return media().load_audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
-  });
+  const Clip clip = clock.time(
+      "audio", [&] { return media().load_audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
   const ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm)); });
 
   // All faces are redrawn from the photo as it came, so that one never shows in another's crop.
@@ -49,22 +64,75 @@ void run(const RunOptions& options) {
   clock.time("save", [&] { media().save_image(options.out, photo); });
 
   if (options.json) {
-    nlohmann::ordered_json json;
-    json["image"] = options.image;
-    json["audio"] = options.audio;
-    json["output"] = options.out;
+    auto json = report(engine, image, audio, options.out, au, faces);
     json["audio_seconds"] = clip.seconds();
-    json["au"] = to_json(au);
-    json["emotion"] = to_json(read_emotion(au));
-    for (const Box& face : faces) {
-      const Box crop = scaled(face, engine.generator_config().crop_scale);
-      json["crops"].push_back({{"x", crop.x}, {"y", crop.y}, {"side", crop.side}});
-    }
-    json["backend"] = engine.backend().describe();
     json["timings_ms"] = clock.to_json();
     std::printf("%s\n", json.dump(2).c_str());
   } else if (!options.model.quiet) {
     std::printf("%s: %s\n", options.out.c_str(), summary(au).c_str());
+  }
+}
+
+/// Every photo with every voice. Voices are read once and kept as AUs, photos one after the other.
+void run_many(const RunOptions& options, const std::vector<std::string>& images, const std::vector<std::string>& audios) {
+  OutputFolder folder(options.out);
+  std::vector<std::vector<std::filesystem::path>> outs(images.size());  // empty path: is there already
+  std::vector<char> image_needed(images.size()), audio_needed(audios.size());
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    for (std::size_t a = 0; a < audios.size(); ++a) {
+      auto out = folder.claim(stem(images[i]) + "_" + stem(audios[a]) + picture_extension(images[i]),
+                              images[i] + " with " + audios[a]);
+      const bool needed = !(options.resume && std::filesystem::exists(out));
+      outs[i].push_back(needed ? std::move(out) : std::filesystem::path());
+      image_needed[i] |= needed;
+      audio_needed[a] |= needed;
+      count += needed;
+    }
+  }
+  folder.make();
+  const Engine engine = open_engine(options.model, Needs::kBoth);
+  Failures failures;
+  std::vector<std::optional<ActionUnits>> voices(audios.size());
+  for (std::size_t a = 0; a < audios.size(); ++a) {
+    if (!audio_needed[a]) continue;
+    failures.attempt([&] {
+      const Clip clip = media().load_audio(audios[a], engine.speech_config().sample_rate_hz, options.audio_limits);
+      voices[a] = options.expression.over(engine.aus(clip.pcm));
+    });
+  }
+
+  Progress progress("run", "pictures", count, options.model.quiet);
+  RedrawQueue queue(engine, failures, [&](const Redraw& job) {
+    progress.step();
+    if (options.json) std::printf("%s\n", report(engine, job.image, job.audio, job.out, job.au, job.faces).dump().c_str());
+  });
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    if (!image_needed[i]) continue;
+    failures.attempt([&] {
+      const auto photo = std::make_shared<const Image>(media().load_image(images[i], options.image_limits));
+      const auto faces = choose_faces(*photo, images[i], options.face);
+      for (std::size_t a = 0; a < audios.size(); ++a) {
+        if (!voices[a] || outs[i][a].empty()) continue;
+        queue.add({images[i], audios[a], photo, faces, *voices[a], outs[i][a], options.output == "face"});
+      }
+    });
+  }
+  queue.flush();
+  if (!options.model.quiet && !options.json) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
+  failures.report();
+}
+
+void run(const RunOptions& options) {
+  if (options.output == "face" && options.face.which == "all") {
+    fail(ErrorKind::kUsage, "--output face writes one face; choose it with --face largest or --face N");
+  }
+  const Inputs images = find_inputs(options.images, InputKind::kPictures);
+  const Inputs audios = find_inputs(options.audios, InputKind::kSounds);
+  if (images.many || audios.many) {
+    run_many(options, images.files, audios.files);
+  } else if (!(options.resume && std::filesystem::exists(options.out))) {
+    run_one(options, images.files[0], audios.files[0]);
   }
 }
 
@@ -73,15 +141,21 @@ void run(const RunOptions& options) {
 void add_run(CLI::App& app) {
   auto* command = app.add_subcommand("run", "a photo and a voice in, that face with the voice's emotion out");
   auto options = std::make_shared<RunOptions>();
-  add_image_options(*command, options->image, options->image_limits);
-  add_audio_options(*command, options->audio, options->audio_limits);
-  command->add_option("--out,-o", options->out, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
+  add_image_options(*command, options->images, options->image_limits);
+  add_audio_options(*command, options->audios, options->audio_limits);
+  command
+      ->add_option("--out,-o", options->out,
+                   "picture to write: .png, .jpg, .webp, .bmp, .tif; with many inputs a folder, for PHOTO_VOICE.png (or the "
+                   "photo's type)")
+      ->required();
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop")
       ->capture_default_str()
       ->check(CLI::IsMember({"photo", "face"}));
   add_expression_options(*command, options->expression, Voice::kYes);
   add_face_option(*command, options->face);
-  command->add_flag("--json", options->json, "print AUs, emotion, crop boxes and the time of each stage as JSON");
+  command->add_flag("--json", options->json,
+                    "print AUs, emotion, crop boxes and times as JSON; with many inputs a line each");
+  add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);
   command->callback([options] { run(*options); });
 }

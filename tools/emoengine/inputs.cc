@@ -1,0 +1,105 @@
+#include "tools/emoengine/inputs.h"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <cctype>
+#include <span>
+#include <string_view>
+
+namespace emo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPictures[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
+constexpr std::string_view kSounds[] = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf"};
+
+std::string lower_extension(const fs::path& path) {
+  std::string extension = path.extension().string();
+  for (char& c : extension) c = char(std::tolower(static_cast<unsigned char>(c)));
+  return extension;
+}
+
+bool is_kind(const fs::path& path, InputKind kind) {
+  const auto extension = lower_extension(path);
+  return kind == InputKind::kPictures ? std::ranges::count(kPictures, extension) : std::ranges::count(kSounds, extension);
+}
+
+std::vector<std::string> files_of_folder(const std::string& folder, InputKind kind) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (it->is_regular_file(ignored) && is_kind(it->path(), kind)) files.push_back(it->path().string());
+  }
+  if (error) fail(ErrorKind::kInput, folder, ": cannot be read: ", error.message());
+  if (files.empty()) {
+    std::string wanted;
+    for (const auto extension : kind == InputKind::kPictures ? std::span<const std::string_view>(kPictures) : kSounds) {
+      wanted += (wanted.empty() ? "" : ", ") + std::string(extension);
+    }
+    fail(ErrorKind::kInput, folder, ": this folder holds no ", kind == InputKind::kPictures ? "pictures" : "sounds", " (",
+         wanted, ")");
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+std::vector<std::string> files_of_pattern(const std::string& pattern) {
+  glob_t found{};
+  const int status = ::glob(pattern.c_str(), 0, nullptr, &found);  // sorted
+  std::vector<std::string> files(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  if (status != 0) fail(ErrorKind::kInput, pattern, ": no file matches this pattern");
+  return files;
+}
+
+}  // namespace
+
+Inputs find_inputs(const std::vector<std::string>& named, InputKind kind) {
+  Inputs inputs{.many = named.size() > 1};
+  for (const auto& name : named) {
+    std::error_code ignored;
+    std::vector<std::string> files{name};
+    if (fs::is_directory(name, ignored)) {
+      files = files_of_folder(name, kind);
+    } else if (!fs::exists(name, ignored) && name.find_first_of("*?[") != std::string::npos) {
+      files = files_of_pattern(name);
+    }
+    inputs.many |= files[0] != name;
+    inputs.files.insert(inputs.files.end(), files.begin(), files.end());
+  }
+  return inputs;
+}
+
+void OutputFolder::make() const {
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  if (error) fail(ErrorKind::kInput, "output: ", folder_.string(), " cannot be made a folder: ", error.message());
+}
+
+fs::path OutputFolder::claim(const std::string& name, const std::string& input) {
+  const auto taken = std::ranges::find(claimed_, name, [](const auto& claim) { return claim.first; });
+  if (taken != claimed_.end()) {
+    fail(ErrorKind::kUsage, "output: ", name, " would be written for ", taken->second, " and for ", input,
+         "; rename one, or write them into different folders");
+  }
+  claimed_.emplace_back(name, input);
+  return folder_ / name;
+}
+
+std::string stem(const std::string& file) { return fs::path(file).stem().string(); }
+
+std::string picture_extension(const std::string& photo) {
+  return is_kind(photo, InputKind::kPictures) ? fs::path(photo).extension().string() : ".png";
+}
+
+void Failures::report() const {
+  if (texts_.empty()) return;
+  std::string text = concat(texts_.size(), texts_.size() == 1 ? " input or output" : " inputs or outputs", " failed:");
+  for (const auto& one : texts_) text += "\n  " + one;
+  throw Error(ErrorKind::kSomeInputs, text);
+}
+
+}  // namespace emo::cli

@@ -1,0 +1,117 @@
+#include <cstdio>
+#include <memory>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "tools/emoengine/commands.h"
+#include "tools/emoengine/common.h"
+#include "tools/emoengine/inputs.h"
+#include "tools/emoengine/portrait.h"
+#include "tools/emoengine/progress.h"
+
+namespace emo::cli {
+namespace {
+
+struct StrengthsOptions {
+  std::vector<std::string> images, audios;
+  std::string out, emotions;
+  ImageLimits image_limits;
+  AudioLimits audio_limits;
+  FaceChoice face;
+  TableOptions table;
+  int steps = 4;
+  Expression expression;  ///< of the clips
+  ModelOptions model;
+};
+
+/// A picture of the figure to be: what it shows and what stands below it.
+struct Sight {
+  ActionUnits au;
+  std::vector<std::string> caption;
+};
+
+/// A row of clips; then a row for each emotion from weak to strong, or one row of all when there is one strength.
+std::vector<std::vector<Sight>> planned_rows(const StrengthsOptions& options, const Engine& engine) {
+  std::vector<std::vector<Sight>> rows;
+  const auto& names = engine.generator_config().au_names;
+  if (!options.audios.empty()) {
+    auto& row = rows.emplace_back();
+    for (const auto& file : find_inputs(options.audios, InputKind::kSounds).files) {
+      const Clip clip = media().load_audio(file, engine.speech_config().sample_rate_hz, options.audio_limits);
+      const ActionUnits au = options.expression.over(engine.aus(clip.pcm));
+      row.push_back({au, {std::filesystem::path(file).filename().string(), describe(read_emotion(au))}});
+    }
+  }
+  if (options.emotions.empty()) return rows;
+  std::string all;
+  for (const auto& emotion : emotions()) all += (all.empty() ? "" : ",") + std::string(emotion.name);
+  const bool one_row = options.steps == 1;
+  if (one_row) rows.emplace_back();
+  for (const auto name : split(options.emotions == "all" ? all : options.emotions, ',')) {
+    if (name.find('=') != std::string_view::npos) {
+      fail(ErrorKind::kUsage, "strengths: --emotion takes names alone, and '", name, "' came; --steps gives the strengths");
+    }
+    if (!one_row) rows.emplace_back();
+    for (int i = 1; i <= options.steps; ++i) {
+      const double strength = std::round(100.0 * i / options.steps) / 100;
+      const auto setting = concat(name, '=', strength);
+      rows.back().push_back({parse_emotions(setting, names), {concat(name, ' ', strength)}});
+    }
+  }
+  return rows;
+}
+
+void strengths(const StrengthsOptions& options) {
+  if (options.audios.empty() && options.emotions.empty()) {
+    fail(ErrorKind::kUsage, "strengths: nothing to show; give --audio, --emotion or both");
+  }
+  const Engine engine = open_engine(options.model, options.audios.empty() ? Needs::kGenerator : Needs::kBoth);
+  const auto rows = planned_rows(options, engine);
+  const auto images = find_inputs(options.images, InputKind::kPictures).files;
+  std::size_t cells = 0;
+  for (const auto& row : rows) cells += row.size() * images.size();
+
+  PictureTable table = empty_table(options.table);
+  Progress progress("strengths", "faces", cells, options.model.quiet);
+  for (const auto& image : images) {
+    const Image photo = media().load_image(image, options.image_limits);
+    const Portrait portrait(photo, choose_face(photo, image, options.face));
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      PictureTable::Row row;
+      if (r == 0) row.cells.push_back({portrait.picture, {stem(image), "as it came"}});
+      if (r > 0) row.cells.push_back({});  // below the photo nothing
+      std::vector<ActionUnits> expressions;
+      for (const auto& sight : rows[r]) expressions.push_back(sight.au);
+      auto pictures = portrait.with(engine, expressions);
+      for (std::size_t i = 0; i < pictures.size(); ++i) {
+        row.cells.push_back({std::move(pictures[i]), rows[r][i].caption});
+        progress.step();
+      }
+      table.rows.push_back(std::move(row));
+    }
+  }
+  media().save_image(options.out, media().draw_table(table));
+  if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
+}
+
+}  // namespace
+
+void add_strengths(CLI::App& app) {
+  auto* command = app.add_subcommand("strengths", "a figure of faces by clips, and by emotions from weak to strong");
+  auto options = std::make_shared<StrengthsOptions>();
+  add_image_options(*command, options->images, options->image_limits);
+  add_audio_options(*command, options->audios, options->audio_limits)->required(false);
+  command->add_option("--emotion", options->emotions, "rows of these, for example happiness,anger; all: the six");
+  command->add_option("--steps", options->steps, "strengths of each emotion up to 1; with 1 all are in one row")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 20));
+  command->add_option("--out,-o", options->out, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
+  add_intensity_option(*command, options->expression);
+  add_au_option(*command, options->expression);
+  add_face_option(*command, options->face);
+  add_table_options(*command, options->table);
+  add_model_options(*command, options->model, Needs::kBoth);
+  command->callback([options] { strengths(*options); });
+}
+
+}  // namespace emo::cli

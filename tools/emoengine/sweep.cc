@@ -1,0 +1,78 @@
+#include <cstdio>
+#include <memory>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "tools/emoengine/commands.h"
+#include "tools/emoengine/common.h"
+#include "tools/emoengine/portrait.h"
+#include "tools/emoengine/progress.h"
+
+namespace emo::cli {
+namespace {
+
+struct SweepOptions {
+  std::string image, out, au;
+  ImageLimits image_limits;
+  FaceChoice face;
+  TableOptions table;
+  int steps = 5;
+  ModelOptions model;
+};
+
+/// The AUs that --au names, in its order; by default all of the model's.
+std::vector<std::string> chosen_aus(const std::string& text, const std::vector<std::string>& names) {
+  if (text.empty()) return names;
+  std::vector<std::string> chosen;
+  for (const auto part : split(text, ',')) {
+    ActionUnits one(names);
+    one.set(part, 1);
+    for (const auto& name : names) {
+      if (one.get(name) > 0) chosen.push_back(name);
+    }
+  }
+  return chosen;
+}
+
+void sweep(const SweepOptions& options) {
+  const Engine engine = open_engine(options.model, Needs::kGenerator);
+  const auto& names = engine.generator_config().au_names;
+  const auto chosen = chosen_aus(options.au, names);
+  const Image photo = media().load_image(options.image, options.image_limits);
+  const Portrait portrait(photo, choose_face(photo, options.image, options.face));
+
+  PictureTable table = empty_table(options.table);
+  for (int i = 0; i < options.steps; ++i) table.columns.push_back(concat(std::round(100.0 * i / (options.steps - 1)) / 100));
+  Progress progress("sweep", "faces", chosen.size() * std::size_t(options.steps), options.model.quiet);
+  for (const auto& name : chosen) {
+    std::vector<ActionUnits> expressions(std::size_t(options.steps), ActionUnits(names));
+    for (int i = 0; i < options.steps; ++i) expressions[std::size_t(i)].set(name, float(i) / float(options.steps - 1));
+    PictureTable::Row row{.heading = name + " " + std::string(au_meaning(name))};
+    for (Image& picture : portrait.with(engine, expressions)) {
+      row.cells.push_back({std::move(picture), {}});
+      progress.step();
+    }
+    table.rows.push_back(std::move(row));
+  }
+  media().save_image(options.out, media().draw_table(table));
+  if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
+}
+
+}  // namespace
+
+void add_sweep(CLI::App& app) {
+  auto* command = app.add_subcommand("sweep", "a figure of a face with each action unit varied by itself");
+  auto options = std::make_shared<SweepOptions>();
+  add_image_options(*command, options->image, options->image_limits);
+  command->add_option("--out,-o", options->out, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
+  command->add_option("--au", options->au, "a row each, for example 12,26 [default: all]");
+  command->add_option("--steps", options->steps, "strengths from 0 to 1, a column each")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 21));
+  add_face_option(*command, options->face);
+  add_table_options(*command, options->table);
+  add_model_options(*command, options->model, Needs::kGenerator);
+  command->callback([options] { sweep(*options); });
+}
+
+}  // namespace emo::cli
