@@ -14,8 +14,8 @@ import time
 import torch
 import torch.nn.functional as F
 
-from common import (NEUTRAL_NORM, TrainingError, check_finite, load_checkpoint, option, parse_options, run, save_checkpoint,
-                    seed_all, unit_prototypes)
+from common import (NEUTRAL_NORM, TrainingError, check_finite, load_checkpoint, option, parse_options, read_emotions, run,
+                    save_checkpoint, seed_all, unit_prototypes)
 from speech_augment import augment
 from speech_data import feature_scale, load_clips, speakers
 from speech_features import SpeechConfig
@@ -32,24 +32,24 @@ class Options:
     hold_out: str = option((), "speakers to leave out of training", many=True)
     epochs: int = option(60, "passes over the clips")
     batch: int = option(32, "clips a step")
-    rate: float = option(4e-3, "highest learning rate; it rises for a tenth of the steps, then falls as a cosine")
+    rate: float = option(3e-3, "highest learning rate; it rises for a tenth of the steps, then falls as a cosine")
     weight_decay: float = option(1e-2, "of AdamW")
-    dropout: float = option(0.4, "between LSTM layers and before the FC layer")
+    dropout: float = option(0.3, "before the FC layer, and between LSTM layers")
     average: float = option(0.995, "the weights kept are a running mean with this factor a step")
     copies: int = option(2, "degraded copies (noise, echo, telephone) of each clip")
     degraded_share: float = option(0.25, "how often such a copy is heard instead of the clean clip")
     synthetic: bool = option(True, "also hear styled espeak-ng speech, and sounds that are no speech as neutral")
     gain_db: float = option(12.0, "level changes of up to this")
     ramp: float = option(0.3, "share of the epochs over which the changes to the clips grow from nothing to all")
-    window_share: float = option(0.3, "how often a random window of states, not all, is averaged")
+    window_share: float = option(0.1, "how often a random window of states, not all, is averaged")
     mse_weight: float = option(4.0, "of the AUs' squared error")
     reading_weight: float = option(0.3, "of the cross-entropy of the emotion that the engine reads from the AUs")
     head_weight: float = option(0.3, "of the cross-entropy of the classifier that is dropped afterwards")
-    order_weight: float = option(0.3, "of the loss that asks strong readings for larger AUs than normal ones")
-    hidden: int = option(96, "LSTM states")
-    layers: int = option(2, "LSTM layers")
+    order_weight: float = option(0.6, "of the loss that asks strong readings for larger AUs than normal ones")
+    hidden: int = option(128, "LSTM states")
+    layers: int = option(1, "LSTM layers")
     bidirectional: bool = option(False, "a second LSTM from the end")
-    stride: int = option(2, "every n-th frame reaches the LSTM")
+    stride: int = option(3, "every n-th frame reaches the LSTM")
     mean_subtracted: bool = option(True, "subtract the utterance's mean features")
     n_mfcc: int = option(39, "coefficients; 13 with --deltas makes 39 features too")
     deltas: bool = option(False, "append first and second differences")
@@ -68,10 +68,10 @@ def batches(clips, size, generator):
     return [order.tolist() for order in torch.randperm(len(clips), generator=generator).split(size)]
 
 
-def pairs_of(clips):
-    """Positions (k, 2) in a batch of a normal and a strong clip of one emotion."""
-    return [(i, j) for i, normal in enumerate(clips) if normal.strength == 1 and normal.emotion > 0
-            for j, strong in enumerate(clips) if strong.strength == 2 and strong.emotion == normal.emotion]
+def pairs_of(emotion, strength):
+    """Positions (k, 2) in a batch of a normal and a strong clip of one emotion. emotion, strength (N)."""
+    same = (emotion[:, None] == emotion) & (emotion > 0)
+    return (same & (strength[:, None] == 1) & (strength == 2)).nonzero()
 
 
 def reading_logits(au):
@@ -83,15 +83,14 @@ def reading_logits(au):
 def losses(au, head, clips, options):
     """The terms of the loss by name, weighted."""
     target = torch.stack([clip.target for clip in clips])
-    emotion = torch.tensor([clip.emotion for clip in clips])
+    emotion = read_emotions(target)
     terms = {
         "mse": options.mse_weight * F.mse_loss(au, target),
         "reading": options.reading_weight * F.cross_entropy(reading_logits(au), emotion, label_smoothing=0.1),
         "head": options.head_weight * F.cross_entropy(head, emotion, label_smoothing=0.1),
     }
-    pairs = pairs_of(clips)
-    if pairs:
-        normal, strong = torch.tensor(pairs).T
+    normal, strong = pairs_of(emotion, torch.tensor([clip.strength for clip in clips])).T
+    if len(normal):
         size = au.norm(dim=1)
         terms["order"] = options.order_weight * F.softplus(1 - 5 * (size[strong] - size[normal])).mean()
     return terms
