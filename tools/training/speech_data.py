@@ -131,8 +131,8 @@ def load_clips(folder, config, copies, seed, synthetic=True, cache=None):
         except Exception as error:  # whatever a damaged file throws: it is only a cache
             print(f"{cache}: not usable ({type(error).__name__}); it is made anew", file=sys.stderr)
 
+    made = synthetic_clips(torch.Generator().manual_seed(seed + 1)) if synthetic else []
     generator = torch.Generator().manual_seed(seed)
-    made = synthetic_clips(generator) if synthetic else []
     clips = []
     for pcm, clip in [*((load_pcm(path), clip) for path, clip in found), *made]:
         for version in [pcm, *(degraded(pcm, generator) for _ in range(copies))]:

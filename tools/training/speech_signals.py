@@ -138,23 +138,26 @@ def no_speech(name, generator):
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How espeak-ng speaks: words a minute, pitch and its range (0..99, 50 is the voice's own), loudness (0..200)."""
+    """How espeak-ng speaks: words a minute, pitch and its range (0..99, 50 is the voice's own), loudness (0..200); then
+    what it cannot do itself, a pressed voice (gain into saturation, dB) and a trembling one (share of the loudness)."""
     speed: int = 165
     pitch: int = 50
     range: int = 50
     amplitude: int = 100
+    pressed_db: int = 0
+    tremor: float = 0.0
 
 
 # What the literature on vocal expression agrees on (Banse & Scherer 1996; Murray & Arnott 1993; Burkhardt & Sendlmeier
-# 2000): joy fast, high and lively; sadness slow, low and flat; anger fast, loud and lively; fear very fast, high and flat;
+# 2000): joy fast, high and lively; sadness slow, low and flat; anger fast, loud, pressed; fear very fast, high, trembling;
 # surprise high with the widest range; disgust slow, low.
 STYLES = {
     "neutral": Style(),
     "happiness": Style(speed=195, pitch=70, range=85, amplitude=130),
     "sadness": Style(speed=115, pitch=30, range=12, amplitude=60),
     "surprise": Style(speed=185, pitch=88, range=99, amplitude=130),
-    "fear": Style(speed=235, pitch=85, range=20, amplitude=80),
-    "anger": Style(speed=205, pitch=45, range=75, amplitude=190),
+    "fear": Style(speed=220, pitch=82, range=55, amplitude=85, tremor=0.4),
+    "anger": Style(speed=200, pitch=44, range=70, amplitude=185, pressed_db=6),
     "disgust": Style(speed=125, pitch=18, range=45, amplitude=110),
 }
 
@@ -175,9 +178,16 @@ def espeak(text, style, voice="en-gb"):
     except (OSError, subprocess.CalledProcessError) as error:
         raise TrainingError(f"espeak-ng with voice {voice}: {error}; install espeak-ng, or go without synthetic speech") from None
     pcm, rate_hz = soundfile.read(io.BytesIO(wav), dtype="float32")
-    return resample(torch.from_numpy(np.ascontiguousarray(pcm)), rate_hz)
+    pcm = resample(torch.from_numpy(np.ascontiguousarray(pcm)), rate_hz)
+    if style.pressed_db:
+        pcm = torch.tanh(pcm * (10 ** (style.pressed_db / 20) / pcm.abs().max()))
+    if style.tremor:
+        seven_hz = torch.sin(2 * math.pi * 7 * torch.arange(len(pcm)) / SAMPLE_RATE_HZ)
+        pcm = pcm * (1 - style.tremor * (0.5 + 0.5 * seven_hz))
+    return pcm
 
 
 def jittered(style, generator):
     """The style as another speaker would have it: each number up to 12 % off."""
-    return Style(*(max(1, round(value * uniform(0.88, 1.12, generator))) for value in dataclasses.astuple(style)))
+    values = {k: v * uniform(0.88, 1.12, generator) for k, v in vars(style).items()}
+    return Style(**{k: v if k == "tremor" else round(v) for k, v in values.items()})
