@@ -412,6 +412,15 @@ class TrainingTest(InTempDir):
         au = torch.stack([prototype(name, s) for name in EMOTIONS for s in (0.6, 1.0)])
         self.assertEqual(train_speech.reading_logits(au).argmax(1).tolist(), read_emotions(au).tolist())
 
+    def test_long_clips_are_heard_in_part(self):
+        mel, starts = torch.arange(10.0)[:, None], set()
+        for seed in range(40):
+            part = train_speech.random_part(mel, 7, torch.Generator().manual_seed(seed))
+            starts.add(part[0].item())
+            self.assertTrue(torch.equal(part, mel[int(part[0]):int(part[0]) + 7]))
+        self.assertEqual(starts, {0, 1, 2, 3})
+        self.assertTrue(torch.equal(train_speech.random_part(mel, 20, torch.Generator()), mel))
+
     def test_windows_lie_in_the_clips(self):
         lengths = torch.tensor([100, 30, 10])
         for seed in range(20):

@@ -40,6 +40,7 @@ class Options:
     degraded_share: float = option(0.25, "how often such a copy is heard instead of the clean clip")
     synthetic: bool = option(True, "also hear styled espeak-ng speech, and sounds that are no speech as neutral")
     gain_db: float = option(12.0, "level changes of up to this")
+    longest: int = option(280, "frames; of longer clips a random part of this length is heard, or padding would rule")
     ramp: float = option(0.3, "share of the epochs over which the changes to the clips grow from nothing to all")
     window_share: float = option(0.1, "how often a random window of states, not all, is averaged")
     mse_weight: float = option(4.0, "of the AUs' squared error")
@@ -72,6 +73,12 @@ def pairs_of(emotion, strength):
     """Positions (k, 2) in a batch of a normal and a strong clip of one emotion. emotion, strength (N)."""
     same = (emotion[:, None] == emotion) & (emotion > 0)
     return (same & (strength[:, None] == 1) & (strength == 2)).nonzero()
+
+
+def random_part(mel, longest, generator):
+    """At most so many frames of a spectrogram, from anywhere."""
+    begin = int(torch.randint(max(0, len(mel) - longest) + 1, (), generator=generator))
+    return mel[begin:begin + longest]
 
 
 def reading_logits(au):
@@ -162,7 +169,7 @@ class Training:
         versions = [1 + int(torch.randint(len(clip.mels) - 1, (), generator=generator))
                     if len(clip.mels) > 1 and torch.rand((), generator=generator) < amount * options.degraded_share else 0
                     for clip in clips]
-        mel, lengths = pad_mels([clip.mels[v] for clip, v in zip(clips, versions)])
+        mel, lengths = pad_mels([random_part(clip.mels[v], options.longest, generator) for clip, v in zip(clips, versions)])
         mel, lengths = augment(mel, lengths, generator, amount, options.gain_db)
         first = int(torch.randint(self.config.frame_stride, (), generator=generator))
         x, lengths = batch_input(mel, lengths, self.config, first)
