@@ -9,11 +9,12 @@ def cross(a, b):
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
-def cover(corners, visible, size):
+def cover(corners, visible, behind, size):
     """Which triangle covers each pixel: (B,size,size) int64, NOTHING where none does; the last of several wins.
 
     corners  (B,F,3,2) in pixels, integers at pixel centres
     visible  (B,F) bool; triangles without area are left out too
+    behind   (B,F) bool; these lose against all others
 
     Every pixel of every bounding box becomes one row of a flat list, of some 2.5 rows per pixel of the picture.
     """
@@ -41,9 +42,10 @@ def cover(corners, visible, size):
     hit = (second >= -EDGE) & (third >= -EDGE) & (second + third <= 1 + EDGE)
 
     row, pixel = row[hit], (line[hit] * size + column[hit]).long()
+    rank = row % n_faces + n_faces * (~behind).flatten()[row]
     covered = torch.full((batch * size * size,), NOTHING, dtype=torch.int64, device=device)
-    covered.scatter_reduce_(0, row // n_faces * (size * size) + pixel, row % n_faces, "amax")
-    return covered.view(batch, size, size)
+    covered.scatter_reduce_(0, row // n_faces * (size * size) + pixel, rank, "amax")
+    return torch.where(covered == NOTHING, covered, covered % n_faces).view(batch, size, size)
 
 
 def affine_maps(source, target):
@@ -61,14 +63,20 @@ def affine_maps(source, target):
     return torch.cat([target[:, :, 0], source[:, :, 0], column_x, column_y], 2)
 
 
+def line_distance(start, end, points):
+    """Distance of points (M,2) to the nearest of their segments, from start to end (M,K,2)."""
+    edge, to = end - start, points[:, None] - start
+    along = ((to * edge).sum(2) / (edge.square().sum(2) + 1e-9)).clamp(0, 1)
+    return (to - along[..., None] * edge).norm(dim=2).amin(1)
+
+
 def polygon_distance(polygon, points):
     """Distance of points (M,2) to the outlines of their polygons (M,K,2): positive inside, negative outside."""
     start, end = polygon, polygon.roll(1, 1)
     edge, to = end - start, points[:, None] - start
-    along = ((to * edge).sum(2) / (edge.square().sum(2) + 1e-9)).clamp(0, 1)
-    distance = (to - along[..., None] * edge).norm(dim=2).amin(1)
     crosses = (start[..., 1] > points[:, None, 1]) != (end[..., 1] > points[:, None, 1])
     rise = torch.where(crosses, edge[..., 1], torch.ones_like(edge[..., 1]))
     left = to[..., 0] < edge[..., 0] * to[..., 1] / rise
     odd = (crosses & left).sum(1) % 2 == 1
+    distance = line_distance(start, end, points)
     return torch.where(odd, distance, -distance)

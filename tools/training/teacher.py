@@ -21,6 +21,8 @@ N_EYE = 17  # vertices of an eye's fan: sixteen on the lids, one in the middle
 RING_FOLLOWS = 0.45  # share of the outline's displacement that the inner ring takes
 PHOTO_SCALE = 90.6  # median pixels per unit of the portraits that the pixel thresholds below were found on
 SKIN_TONE = (1.26, 0.95, 0.79)  # mean colour of bare skin over its grey value
+LASH_WIDTH, LASH_DARKNESS = 0.016, 0.6  # units, share of the light
+LASHES = 0.25  # of the way from the lid's margin to its fold are lashes
 TINT = 0.6  # how much of the light's colour teeth take on
 SHADE_LEFT, SHADE_TOP = -1.0, 0.62  # corner of the shading texture, in units; it is 2 units wide
 
@@ -57,6 +59,9 @@ class Teacher:
                 for e in range(2) for i in range(16)]
         self.faces = torch.cat([tensor(fans, torch.int64), tensor(triangles, torch.int64)])
         self.is_skin = torch.arange(len(self.faces), device=device) >= len(fans)
+        lids = torch.zeros(first_eye + 2 * N_EYE, dtype=torch.bool, device=device)
+        lids[sum(EYE_OPENING, [])] = True
+        self.is_lid = self.is_skin & lids[self.faces].any(1)
         self.is_shaded = (self.faces < N_SKIN).all(1)
         # Places in the shading texture, in grid_sample's -1..1.
         texture = torch.zeros(first_eye + 2 * N_EYE, 2, device=device)
@@ -122,12 +127,26 @@ class Teacher:
         outline = before[:, OUTLINE]
         centre = outline.mean(1, keepdim=True)
         ring, border = centre + (outline - centre) * RING_INNER, centre + (outline - centre) * RING_OUTER
-        source, target = [before, ring, border], [after, ring + RING_FOLLOWS * (after - before)[:, OUTLINE], border]
+        source, target = [self._lid_skin(before, after), ring, border], [after, ring + RING_FOLLOWS * (after - before)[:, OUTLINE], border]
         for e in (0, 1):
             fan_source, fan_target = self._eye(before[:, EYE_OPENING[e]], after[:, EYE_OPENING[e]])
             source.append(fan_source)
             target.append(fan_target)
         return torch.cat(source, 1), torch.cat(target, 1)
+
+    def _lid_skin(self, before, after):
+        """The photo's landmarks, the upper lids' margins raised towards the fold as the eye shuts: they carry lashes and a rim of
+        eyeball, which would smear over the lid that unrolls."""
+        skin = before.clone()
+        for e in (0, 1):
+            raised = LASHES * self._shut(before, after, e) * (before[:, UPPER_LID_FOLD[e]] - before[:, UPPER_LID[e]])
+            skin[:, UPPER_LID[e]] += raised
+        return skin
+
+    def _shut(self, before, after, e):
+        """How far each column (B,7,1) of an eye was shut: 0 as before, 1 wholly."""
+        gap = lambda at: (at[:, LOWER_LID[e]] - at[:, UPPER_LID[e]]).norm(dim=2, keepdim=True)
+        return 1 - (gap(after) / gap(before).clamp(min=1e-3)).clamp(0, 1)
 
     def _eye(self, before, after):
         """An eye's fan (B,17,2): lids that open uncover more of an eyeball that stays, lids that close hide it, and only where
@@ -158,8 +177,9 @@ class Teacher:
         after = self.move(p, target)
         source, vertices = self.meshes(p.points, after)
         vertices, source = vertices[:, self.faces], source[:, self.faces]
-        turned = self._area(source) * self._area(vertices) < 0  # skin folded over shows its back: leave it out
-        face = raster.cover((vertices - corner) / step, ~(turned & self.is_skin), n)
+        # Skin folded over shows its back and is left out, but at the lids it is all that hides the eye.
+        turned = (self._area(source) * self._area(vertices) < 0) & self.is_skin
+        face = raster.cover((vertices - corner) / step, ~turned | self.is_lid, turned, n)
         maps = raster.affine_maps(torch.cat([source, self.texture.expand(len(p), -1, -1, -1)], 3), vertices)
         covered = face != raster.NOTHING
         flat = face.clamp(min=0) + torch.arange(len(p), device=self.device)[:, None, None] * len(self.faces)
@@ -172,6 +192,7 @@ class Teacher:
         shade = F.grid_sample(shade, image[..., 2:], align_corners=True).clamp(-0.45, 0.11).exp()
         shaded = covered & self.is_shaded[face.clamp(min=0)] & (image[..., 2:].abs().amax(3) < 1)
         picture = torch.where(shaded[:, None], picture * shade, picture)
+        self._draw_lashes(picture, p, after, place)
         self._paint_mouth(picture, p, target, after, place, face)
 
         same = (target == p.own).all(1)[:, None, None, None]
@@ -184,6 +205,18 @@ class Teacher:
     def _sample(self, photos, place):
         limit = photos.new_tensor([photos.shape[3] - 1, photos.shape[2] - 1])
         return F.grid_sample(photos, place / limit * 2 - 1, padding_mode="border", align_corners=True)
+
+    def _draw_lashes(self, picture, p, after, place):
+        """Darkens the line on which an eye shuts, in place of the lashes that _lid_skin left behind."""
+        for e in (0, 1):
+            outer, inner = EYE_CORNERS[e]
+            line = after[:, [outer, *LOWER_LID[e], inner]]
+            dark = LASH_DARKNESS * self._shut(p.points, after, e)[:, :, 0].mean(1)
+            width = LASH_WIDTH * p.scale[:, None]
+            low, high = line.amin(1) - 3 * width, line.amax(1) + 3 * width
+            b, y, x = ((place > low[:, None, None]) & (place < high[:, None, None])).all(3).nonzero(as_tuple=True)
+            distance = raster.line_distance(line[b, :-1], line[b, 1:], place[b, y, x])
+            picture[b, :, y, x] *= (1 - dark[b] * torch.exp(-(distance / width[b, 0]).square()))[:, None]
 
     def _paint_mouth(self, picture, p, target, after, place, face):
         """Draws the inside of the mouth where the skin leaves the lips' opening bare: the photo's own where it shows one."""
