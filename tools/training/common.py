@@ -3,6 +3,7 @@
 AU intensities are in [0,1] in the order of AU_NUMBERS, as the engine has them; OpenFace's 0..5 is divided by 5.
 """
 import argparse
+import contextlib
 import csv
 import dataclasses
 import json
@@ -139,7 +140,8 @@ def write_whole(path, write):
     except OSError as error:
         raise TrainingError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def write_json(path, value):
@@ -151,16 +153,21 @@ def save_checkpoint(path, state):
     write_whole(path, lambda part: torch.save(state, part))
 
 
-def load_checkpoint(path, recipe):
-    """Reads what save_checkpoint wrote; its key "recipe" must be `recipe`. Runs no code from the file."""
+def load_tensors(path):
+    """Reads what save_checkpoint wrote, or any state dict. Runs no code from the file."""
     path = pathlib.Path(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise TrainingError(f"{path}: no such checkpoint") from None
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(f"{path}: not a readable checkpoint ({reason}); restore a copy, or delete it to start anew") from None
+
+
+def load_checkpoint(path, recipe):
+    """The state that a recipe saved; its key "recipe" must be `recipe`."""
+    state = load_tensors(path)
     if not isinstance(state, dict) or state.get("recipe") != recipe:
         found = state.get("recipe") if isinstance(state, dict) else type(state).__name__
         raise TrainingError(f"{path}: a checkpoint of '{found}', not of '{recipe}'; give another path")

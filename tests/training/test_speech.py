@@ -1,0 +1,512 @@
+"""Tests of tools/training/{common,speech_*,train_speech,evaluate_speech}.py on made-up data, a minute on one core.
+
+  python3 -m unittest discover -s tests/training -p 'test_speech.py'
+
+They run with torch 1.13 and without torchaudio, soundfile and espeak-ng; what needs one of these is skipped without it.
+"""
+import contextlib
+import dataclasses
+import io
+import math
+import pathlib
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+import torch
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "training"))
+
+import common
+import evaluate_speech
+import speech_data
+import speech_features
+import speech_model
+import speech_signals
+import train_speech
+from common import AU_NAMES, AU_NUMBERS, EMOTIONS, TrainingError, prototype, read_emotions
+from speech_augment import augment
+from speech_data import Clip
+from speech_features import SpeechConfig
+
+try:
+    import torchaudio
+except Exception:  # not installed, or built for another torch
+    torchaudio = None
+try:
+    import soundfile
+except (ImportError, OSError):
+    soundfile = None
+
+
+def config(**changes):
+    c = SpeechConfig(lstm_hidden=5, lstm_layers=2, **changes)
+    c.feature_mean = [0.1 * i for i in range(c.features())]
+    c.feature_std = [1 + 0.2 * i for i in range(c.features())]
+    return c
+
+
+def sound(hz, seconds=0.8, level=0.3, seed=0):
+    """A tone that swells, with a little noise."""
+    t = torch.arange(int(16_000 * seconds)) / 16_000
+    hiss = torch.randn(len(t), generator=torch.Generator().manual_seed(seed))
+    return level * torch.sin(2 * math.pi * hz * t) * torch.sin(math.pi * t / seconds) + 1e-3 * hiss
+
+
+def toy_clips(per_speaker=3):
+    """Clips of two speakers whose emotion is plain to hear: the tone's pitch; strong ones are longer."""
+    clips = []
+    for s, speaker in enumerate(["01", "02"]):
+        for e, emotion in enumerate(["neutral", "happiness", "anger"]):
+            for i in range(per_speaker):
+                for strength, intensity in ((1, 0.6), (2, 1.0)):
+                    if emotion == "neutral" and strength == 2:
+                        continue
+                    pcm = sound(200 * 3 ** e * (1 + 0.05 * s), 0.4 + 0.3 * strength, seed=i)
+                    mel = speech_features.trimmed_log_mel(pcm, SpeechConfig()).half()
+                    clips.append(Clip(f"{speaker}-{emotion}-{i}-{strength}", speaker, prototype(emotion, intensity),
+                                      f"{emotion}-{i}-{speaker}", strength, mels=[mel, mel + 1]))
+    return clips
+
+
+def options(out, **changes):
+    return train_speech.Options(**{**dict(data="toy", out=str(out), epochs=4, batch=8, hidden=8, layers=1, stride=3), **changes})
+
+
+class InTempDir(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = pathlib.Path(folder.name)
+        torch.set_num_threads(1)
+
+    def assertFails(self, text, call, *args, **kwargs):
+        with self.assertRaises(TrainingError) as caught:
+            call(*args, **kwargs)
+        self.assertIn(text, str(caught.exception))
+
+
+class CommonTest(InTempDir):
+    def test_reading_is_the_smallest_residual(self):
+        au = torch.rand(200, 17, generator=torch.Generator().manual_seed(1)) * 1.3 - 0.1
+        for row, index in zip(au, read_emotions(au).tolist()):
+            row = row.clamp(0, 1)
+            residuals = []
+            for name in EMOTIONS[1:]:
+                p = prototype(name)
+                residuals.append((row - p * (row @ p) / (p @ p)).norm().item())
+            self.assertEqual(index, 0 if row.norm() < 0.5 else 1 + residuals.index(min(residuals)))
+
+    def test_every_prototype_reads_as_itself(self):
+        for strength in (0.6, 1.0):
+            au = torch.stack([prototype(name, strength) for name in EMOTIONS])
+            self.assertEqual(read_emotions(au).tolist(), list(range(7)))
+
+    def write_openface(self, rows, columns=None):
+        columns = columns or ["frame", " timestamp", " success", *(f" {name}_r" for name in reversed(AU_NAMES)), " AU01_c"]
+        (self.dir / "a.csv").write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n")
+        return self.dir / "a.csv"
+
+    def test_openface_values_are_fifths_of_frames_with_a_face(self):
+        last_first = list(range(17, 0, -1))  # of AU45 .. AU01
+        path = self.write_openface([[1, 0, 1, *(v / 4 for v in last_first), 1], [2, 0, 0, *[5] * 17, 1], [3, 0, 1, *[0] * 17, 1]])
+        au = common.read_openface(path)
+        self.assertEqual(au.shape, (2, 17))
+        torch.testing.assert_close(au[0], torch.arange(1, 18) / 20)
+
+    def test_openface_errors_name_file_and_line(self):
+        self.assertFails("no column AU01_r", common.read_openface, self.write_openface([], ["frame", "AU02_r"]))
+        self.assertFails("line 2: a value is missing or no number", common.read_openface,
+                         self.write_openface([[1, 0, 1, *["x"] * 18]]))
+        self.assertFails("line 2: an AU is outside 0..5", common.read_openface, self.write_openface([[1, 0, 1, *[6] * 18]]))
+        self.assertFails("line 2: an AU is outside 0..5", common.read_openface, self.write_openface([[1, 0, 1, *["nan"] * 18]]))
+        self.assertFails("no frame with a face", common.read_openface, self.write_openface([[1, 0, 0, *[1] * 18]]))
+        self.assertFails("cannot be read", common.read_openface, self.dir / "none.csv")
+
+    def test_a_failed_write_keeps_the_old_file(self):
+        path = self.dir / "x.json"
+        common.write_json(path, {"a": 1})
+        with self.assertRaises(TypeError):
+            common.write_json(path, {"a": object()})
+        self.assertEqual(path.read_text(), '{\n "a": 1\n}\n')
+        self.assertEqual([p.name for p in self.dir.iterdir()], ["x.json"])
+        self.assertFails("cannot be written", common.write_json, path / "y.json", 1)
+
+    def test_checkpoint_errors(self):
+        path = self.dir / "state.pth"
+        self.assertFails("no such checkpoint", common.load_checkpoint, path, "speech")
+        common.save_checkpoint(path, {"recipe": "face"})
+        self.assertFails("a checkpoint of 'face', not of 'speech'", common.load_checkpoint, path, "speech")
+        common.save_checkpoint(path, {"recipe": "speech", "x": torch.zeros(1000)})
+        whole = path.read_bytes()
+        for damaged in (whole[:len(whole) // 2], b"", b"no checkpoint"):
+            path.write_bytes(damaged)
+            self.assertFails("not a readable checkpoint", common.load_checkpoint, path, "speech")
+
+    def test_run_prints_one_line(self):
+        def main():
+            raise TrainingError("here: this came")
+        with self.assertRaises(SystemExit) as caught:
+            common.run(main)
+        self.assertEqual(caught.exception.code, "error: here: this came")
+
+
+class FeaturesTest(unittest.TestCase):
+    def test_log_mel_is_a_filterbank_over_a_dft(self):
+        pcm, c, frame = sound(440), SpeechConfig(), 20
+        start = frame * 160 - 200
+        n = torch.arange(400, dtype=torch.float64)
+        windowed = pcm[start:start + 400].double() * (0.5 - 0.5 * torch.cos(2 * math.pi * n / 400))
+        angle = 2 * math.pi / 512 * torch.arange(257, dtype=torch.float64)[:, None] * n
+        power = (windowed * torch.cos(angle)).sum(1) ** 2 + (windowed * torch.sin(angle)).sum(1) ** 2
+        mel = [2595 * math.log10(1 + 8000 / 700) * i / 65 for i in range(66)]
+        edge = [700 * (10 ** (m / 2595) - 1) for m in mel]
+        for band in range(64):
+            low, peak, high = edge[band:band + 3]
+            total = sum(max(0.0, min((hz - low) / (peak - low), (high - hz) / (high - peak))) * p
+                        for hz, p in ((8000 / 256 * k, power[k].item()) for k in range(257)))
+            # fp32 against fp64: the strongest band is 60 dB over the weakest, whose digits it eats
+            self.assertAlmostEqual(speech_features.log_mel(pcm, c)[frame, band].item(), 10 * math.log10(max(total, 1e-10)),
+                                   delta=0.02)
+
+    @unittest.skipUnless(torchaudio, "torchaudio is not installed")
+    def test_mfcc_is_torchaudios(self):
+        mel = dict(n_fft=512, win_length=400, hop_length=160, n_mels=64)
+        for pcm in (sound(440), sound(90, 2.0), 1e-4 * torch.randn(3000, generator=torch.Generator().manual_seed(3))):
+            ours = speech_features.mfcc(speech_features.log_mel(pcm, SpeechConfig()), SpeechConfig())
+            theirs = torchaudio.transforms.MFCC(16_000, 39, log_mels=False, melkwargs=mel)(pcm).T
+            # 64 terms of some 80 dB, each off by fp32's rounding of a log: 64 * 80 * 2^-23 and the same of the filterbank
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=5e-3)
+
+    @unittest.skipUnless(torchaudio, "torchaudio is not installed")
+    def test_slopes_are_torchaudios(self):
+        x = torch.randn(9, 4, generator=torch.Generator().manual_seed(3))
+        torch.testing.assert_close(speech_features.slopes(x), torchaudio.functional.compute_deltas(x.T).T)
+
+    def test_trimming_keeps_speech_and_padding(self):
+        pcm = torch.cat([torch.zeros(8000), sound(300), torch.zeros(8000)])
+        c = SpeechConfig()
+        begin, end = speech_features.speech_rows(pcm, c, 1 + len(pcm) // 160)
+        energy = [pcm[i * 160:i * 160 + 400].double().pow(2).mean().item() for i in range((len(pcm) - 400) // 160 + 1)]
+        loud = [i for i, e in enumerate(energy) if e > max(energy) * 1e-3]
+        self.assertEqual((begin, end), (loud[0] - 5, loud[-1] + 5))
+
+    def test_silence_has_no_speech(self):
+        for pcm in (torch.zeros(16_000), torch.full((50,), 1e-6)):
+            self.assertIsNone(speech_features.trimmed_log_mel(pcm, SpeechConfig()))
+
+    def test_gain_changes_nothing_when_the_mean_is_subtracted(self):
+        c = config()
+        a, b = (speech_features.network_input(speech_features.trimmed_log_mel(pcm, c), c) for pcm in (sound(300), sound(300) / 4))
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-3)
+
+    def test_a_padded_batch_is_its_clips(self):
+        mels = [speech_features.trimmed_log_mel(sound(300, s), SpeechConfig()) for s in (0.3, 0.7, 0.41)]
+        for changes in ({}, dict(utterance_mean_subtracted=False, frame_stride=3), dict(n_mfcc=13, deltas=True)):
+            for first in (0, 1):
+                c = config(**changes)
+                x, lengths = speech_model.batch_input(*speech_model.pad_mels(mels), c, first)
+                for row, n, mel in zip(x, lengths.tolist(), mels):
+                    alone = speech_features.network_input(mel, c, first)
+                    self.assertEqual(n, len(alone))
+                    torch.testing.assert_close(row[:n], alone, rtol=1e-4, atol=1e-3)
+
+
+class SignalsTest(unittest.TestCase):
+    def setUp(self):
+        self.generator = torch.Generator().manual_seed(5)
+
+    def test_noise_has_the_asked_level(self):
+        pcm = sound(300, 2.0)
+        for slope in (0.0, 0.5, 1.0):
+            noise = speech_signals.with_noise(pcm, 10, self.generator, slope) - pcm
+            self.assertAlmostEqual(10 * math.log10((pcm.pow(2).sum() / noise.pow(2).sum()).item()), 10, places=3)
+
+    def test_telephone_keeps_the_middle(self):
+        def level_db(hz):
+            pcm = sound(hz, 1.0, 0.3)
+            return 10 * math.log10((speech_signals.telephone(pcm).pow(2).sum() / pcm.pow(2).sum()).item())
+        self.assertGreater(level_db(1000), -0.1)
+        self.assertLess(level_db(100), -30)
+        self.assertLess(level_db(6000), -15)
+
+    def test_echo_decays_by_60_db(self):
+        click = torch.zeros(16_000)
+        click[0] = 1
+        room = speech_signals.with_echo(click, 0.5, 0, self.generator)
+        early, late = room[100:900].pow(2).mean(), room[7000:7800].pow(2).mean()
+        self.assertAlmostEqual(10 * math.log10((early / late).item()), 60 * 6900 / 8000, delta=2)
+
+    def test_resampling_keeps_a_tone(self):
+        t = torch.arange(22_050) / 22_050
+        out = speech_signals.resample(torch.sin(2 * math.pi * 440 * t), 22_050)
+        torch.testing.assert_close(out, torch.sin(2 * math.pi * 440 * torch.arange(16_000) / 16_000), rtol=0, atol=1e-3)
+
+    def test_no_speech_repeats_and_is_heard(self):
+        for name in speech_signals.NO_SPEECH:
+            a, b = (speech_signals.no_speech(name, torch.Generator().manual_seed(2)) for _ in range(2))
+            self.assertTrue(torch.equal(a, b))
+            self.assertTrue(a.isfinite().all() and 0.05 <= a.abs().max() <= 0.9 + 1e-6)
+
+    @unittest.skipUnless(soundfile and speech_signals.has_espeak(), "espeak-ng or soundfile is not installed")
+    def test_espeak_speaks_in_styles(self):
+        fast, slow = (speech_signals.espeak("One, two & three.", speech_signals.STYLES[k]) for k in ("fear", "sadness"))
+        self.assertLess(len(fast), len(slow))
+        self.assertGreater(slow.abs().max(), 0.05)
+        with self.assertRaises(TrainingError):
+            with mock.patch("subprocess.run", side_effect=FileNotFoundError("espeak-ng")):
+                speech_signals.espeak("One.", speech_signals.Style())
+
+
+class AugmentTest(unittest.TestCase):
+    def test_lengths_and_values(self):
+        mel = torch.rand(6, 50, 64) * 40 - 60
+        lengths = torch.tensor([50, 40, 30, 20, 10, 5])
+        out, new = augment(mel, lengths, torch.Generator().manual_seed(0))
+        self.assertEqual(out.shape, (6, int(new.max()), 64))
+        self.assertTrue(out.isfinite().all())
+        self.assertTrue(((new >= lengths * 0.85 - 1) & (new <= lengths * 1.15 + 1)).all())
+
+    def test_padding_is_not_heard(self):
+        mel, lengths = torch.rand(2, 40, 64) * 40 - 60, torch.tensor([40, 30])
+        other = mel.clone()
+        other[1, 30:] = 1000
+        for seed in range(5):
+            a, n = augment(mel, lengths, torch.Generator().manual_seed(seed))
+            b, _ = augment(other, lengths, torch.Generator().manual_seed(seed))
+            torch.testing.assert_close(a[1, :n[1]], b[1, :n[1]])
+
+
+class DataTest(InTempDir):
+    def test_ravdess_names(self):
+        clip = speech_data.ravdess_clip(pathlib.Path("x/03-01-06-02-01-02-17.flac"))
+        self.assertEqual((clip.speaker, clip.pair, clip.strength), ("17", "06-01-02-17", 2))
+        torch.testing.assert_close(clip.target, prototype("fear"))
+        self.assertEqual(speech_data.ravdess_clip(pathlib.Path("03-01-02-02-01-02-17.wav")).target.sum(), 0)
+        self.assertIsNone(speech_data.ravdess_clip(pathlib.Path("03-01-09-02-01-02-17.wav")))
+        self.assertIsNone(speech_data.ravdess_clip(pathlib.Path("hello.wav")))
+
+    def test_missing_data(self):
+        self.assertFails("no sound or video files", speech_data.find_clips, self.dir)
+        (self.dir / "hello.wav").touch()
+        self.assertFails("has no hello.csv beside it and no RAVDESS name", speech_data.find_clips, self.dir)
+
+    def test_openface_beside_a_clip_gives_its_mean(self):
+        (self.dir / "anna").mkdir()
+        (self.dir / "anna" / "hello.mp4").touch()
+        header = ",".join(f"{name}_r" for name in AU_NAMES)
+        (self.dir / "anna" / "hello.csv").write_text(f"{header}\n{','.join(['1'] * 17)}\n{','.join(['2'] * 17)}\n")
+        [(_, clip)] = speech_data.find_clips(self.dir)
+        self.assertEqual((clip.speaker, clip.pair), ("anna", ""))
+        torch.testing.assert_close(clip.target, torch.full((17,), 0.3))
+
+    def test_videos_need_ffmpeg(self):
+        with mock.patch.dict(sys.modules, soundfile=mock.Mock()), mock.patch("shutil.which", return_value=None):
+            self.assertFails("needs ffmpeg", speech_data.load_pcm, self.dir / "a.mp4")
+
+    @unittest.skipUnless(soundfile, "soundfile is not installed")
+    def test_bad_sound_files(self):
+        (self.dir / "03-01-01-01-01-01-01.wav").write_bytes(b"no sound")
+        self.assertFails("not a readable sound file", speech_data.load_clips, self.dir, SpeechConfig(), 0, 0, False)
+        soundfile.write(self.dir / "03-01-01-01-01-01-01.wav", torch.zeros(8000).numpy(), 16_000)
+        self.assertFails("03-01-01-01-01-01-01: is silent", speech_data.load_clips, self.dir, SpeechConfig(), 0, 0, False)
+
+    @unittest.skipUnless(soundfile, "soundfile is not installed")
+    def test_cache_is_read_and_made_anew(self):
+        soundfile.write(self.dir / "03-01-03-01-01-01-01.wav", sound(300).numpy(), 16_000)
+        cache = self.dir / "cache.pt"
+
+        def load(seed=0):
+            return speech_data.load_clips(self.dir, SpeechConfig(), 2, seed, False, cache)
+        first = load()
+        with mock.patch.object(speech_data, "load_pcm", side_effect=AssertionError("the cache was not used")):
+            again = load()
+        self.assertTrue(all(torch.equal(a, b) for a, b in zip(first[0].mels, again[0].mels)))
+        self.assertEqual(len(first[0].mels), 3)
+        self.assertFalse(torch.equal(load(seed=1)[0].mels[1], first[0].mels[1]))
+        cache.write_bytes(b"damaged")
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertTrue(torch.equal(load()[0].mels[1], first[0].mels[1]))
+        self.assertIn("made anew", said.getvalue())
+
+    def test_folds_part_the_speakers(self):
+        clips = [Clip("", f"{i:02}", torch.zeros(17)) for i in range(1, 8)]
+        folds = speech_data.fold_speakers(clips, 3)
+        self.assertEqual(sum(folds, []), [f"{i:02}" for i in range(1, 8)])
+        self.assertEqual([len(fold) for fold in folds], [3, 2, 2])
+        self.assertFails("8 folds are asked", speech_data.fold_speakers, clips, 8)
+
+
+class ModelTest(InTempDir):
+    def test_a_clip_does_not_hear_its_batch(self):
+        for changes in (dict(bidirectional=True), dict(), dict(readout="last"), dict(readout="last", bidirectional=True)):
+            torch.manual_seed(0)
+            model = speech_model.SpeechModel(config(**changes)).eval()
+            mels = [speech_features.trimmed_log_mel(sound(300, s), model.config) for s in (0.3, 0.7, 0.41)]
+            alone = torch.cat([speech_model.predict(model, [mel]) for mel in mels])
+            torch.testing.assert_close(speech_model.predict(model, mels), alone, rtol=0, atol=1e-5)
+
+    def test_windows_average_their_states(self):
+        model = speech_model.SpeechModel(config()).eval()
+        x, lengths = torch.randn(2, 30, 39), torch.tensor([30, 20])
+        states = model.lstm(x)[0]
+        expected = model.fc(torch.stack([states[0, 3:9].mean(0), states[1, :20].mean(0)]))
+        torch.testing.assert_close(model(x, lengths, torch.tensor([[3, 9], [0, 20]]))[0], expected)
+
+    def test_export_holds_what_the_engine_runs(self):
+        model = speech_model.SpeechModel(config()).eval()
+        speech_model.export(model, self.dir / "m.pth", self.dir / "m.json")
+        names = set(torch.load(self.dir / "m.pth"))
+        self.assertEqual(names, {f"lstm.{kind}_l{layer}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                                 for layer in (0, 1)} | {"fc.weight", "fc.bias"})
+        mel = [speech_features.trimmed_log_mel(sound(300), model.config)]
+        again = speech_model.load_export(self.dir / "m.pth")
+        torch.testing.assert_close(speech_model.predict(again, mel), speech_model.predict(model, mel))
+
+    def test_export_refuses_nan(self):
+        model = speech_model.SpeechModel(config())
+        model.fc.bias.data[3] = math.nan
+        self.assertFails("fc.bias holds NaN", speech_model.export, model, self.dir / "m.pth", self.dir / "m.json")
+        self.assertEqual(list(self.dir.iterdir()), [])
+
+    def test_load_export_errors(self):
+        self.assertFails("not a speech model with its .json", speech_model.load_export, self.dir / "m.pth")
+        common.save_checkpoint(self.dir / "m.pth", {"lstm.weight_ih_l0": torch.zeros(3)})
+        common.write_json(self.dir / "m.json", dataclasses.asdict(config()))
+        self.assertFails("not a speech model", speech_model.load_export, self.dir / "m.pth")
+
+
+class TrainingTest(InTempDir):
+    @classmethod
+    def setUpClass(cls):
+        cls.clips = toy_clips()
+
+    def test_batches_hold_each_clip_once_and_pairs_together(self):
+        lists = train_speech.batches(self.clips, 6, torch.Generator().manual_seed(0))
+        order = sum(lists, [])
+        self.assertEqual(sorted(order), list(range(len(self.clips))))
+        together = sum(len(train_speech.pairs_of([self.clips[i] for i in batch])) for batch in lists)
+        self.assertGreaterEqual(together, 8)  # of 12; a batch's edge may part one
+
+    def test_pairs_are_normal_then_strong(self):
+        pairs = train_speech.pairs_of(self.clips)
+        self.assertEqual(len(pairs), 12)
+        for normal, strong in pairs:
+            self.assertEqual(self.clips[normal].pair, self.clips[strong].pair)
+            self.assertLess(self.clips[normal].target.sum(), self.clips[strong].target.sum())
+
+    def test_reading_logits_agree_with_the_reading(self):
+        au = torch.stack([prototype(name, s) for name in EMOTIONS for s in (0.6, 1.0)])
+        self.assertEqual(train_speech.reading_logits(au).argmax(1).tolist(), read_emotions(au).tolist())
+
+    def test_windows_lie_in_the_clips(self):
+        lengths = torch.tensor([100, 30, 10])
+        for seed in range(20):
+            windows = train_speech.random_windows(lengths, 0.7, torch.Generator().manual_seed(seed))
+            begin, end = windows.T
+            self.assertTrue((begin >= 0).all() and (end <= lengths).all())
+            self.assertTrue((end - begin >= lengths.clamp(max=25)).all())
+
+    def test_it_learns(self):
+        model = train_speech.train(options(self.dir, epochs=40, rate=2e-2, dropout=0.0), self.clips, lambda line: None)
+        figures = evaluate_speech.scores(speech_model.predict(model, [clip.mels[0] for clip in self.clips]), self.clips)
+        self.assertGreater(figures["accuracy"], 0.9)  # doing nothing reads neutral: 0.2
+
+    def test_a_resumed_run_gives_the_same_weights(self):
+        whole = train_speech.train(options(self.dir / "whole"), self.clips, lambda line: None)
+        broken = train_speech.Training(options(self.dir / "broken"), self.clips)
+        for _ in range(2):
+            broken.run_epoch(self.dir / "broken" / "state.pth")
+        common.save_checkpoint(self.dir / "broken" / "state.pth", broken.state())
+        torch.rand(100)  # the random state of another process
+        said = []
+        resumed = train_speech.train(options(self.dir / "broken"), self.clips, said.append)
+        self.assertIn("carrying on after epoch 2", said[0])
+        for a, b in zip(whole.parameters(), resumed.parameters()):
+            self.assertTrue(torch.equal(a, b))
+
+    def test_resuming_with_other_options_is_refused(self):
+        train_speech.train(options(self.dir, epochs=1), self.clips, lambda line: None)
+        self.assertFails("was made with --rate 0.004, now 0.1", train_speech.train, options(self.dir, epochs=1, rate=0.1), self.clips)
+
+    def test_nan_stops_and_keeps_the_last_good_state(self):
+        checkpoint = self.dir / "state.pth"
+        self.assertFails("epoch 1: the loss is nan; nothing was saved yet", train_speech.train,
+                         options(self.dir, mse_weight=math.nan), self.clips)
+        with mock.patch.object(train_speech, "losses", wraps=train_speech.losses) as losses:
+            def turn_bad(line):
+                losses.side_effect = lambda au, *rest: {"mse": au.sum() * math.nan}
+            self.assertFails("epoch 2: the loss is nan; the last good state is in", train_speech.train, options(self.dir),
+                             self.clips, turn_bad)
+        state = common.load_checkpoint(checkpoint, "speech")
+        self.assertEqual(state["epoch"], 1)
+        self.assertTrue(all(tensor.isfinite().all() for tensor in state["model"].values()))
+
+    def test_a_corrupt_state_is_named(self):
+        (self.dir / "state.pth").write_bytes(b"PK\3\4 half a file")
+        self.assertFails("state.pth: not a readable checkpoint", train_speech.train, options(self.dir), self.clips)
+
+    def test_no_speaker_left(self):
+        self.assertFails("no speech is left", train_speech.train, options(self.dir, hold_out=("01", "02")), self.clips)
+
+    def test_help_shows_every_default(self):
+        with contextlib.redirect_stdout(io.StringIO()) as out, self.assertRaises(SystemExit):
+            common.parse_options(train_speech.Options, "x", ["--help"])
+        said = " ".join(out.getvalue().split())
+        for field in dataclasses.fields(train_speech.Options):
+            self.assertIn("--" + field.name.replace("_", "-"), said)
+        self.assertIn("(default: 0.01)", said)
+
+    def test_options_come_from_flags(self):
+        o = common.parse_options(train_speech.Options, "x", "--data d --out o --hold-out 01 02 --no-synthetic --epochs 3".split())
+        self.assertEqual((list(o.hold_out), o.synthetic, o.epochs, o.batch), (["01", "02"], False, 3, train_speech.Options.batch))
+
+
+class EvaluationTest(InTempDir):
+    def test_scores_of_known_answers(self):
+        clips = [Clip("a", "1", prototype("anger", 0.6), "p", 1), Clip("b", "1", prototype("anger"), "p", 2),
+                 Clip("c", "1", prototype("neutral"))]
+        au = torch.stack([prototype("anger", 0.5), prototype("fear", 0.9), prototype("neutral")])
+        figures = evaluate_speech.scores(au, clips)
+        self.assertAlmostEqual(figures["accuracy"], 2 / 3)
+        self.assertEqual(figures["order_of_strengths"], 1.0)
+        self.assertEqual(figures["recall"], {"neutral": 1.0, "anger": 0.5})
+        self.assertEqual(figures["confusion"][EMOTIONS.index("anger")][EMOTIONS.index("fear")], 1)
+        error = 4 * 0.1 + (3 * 0.1 + 1 + 4 * 0.9)  # anger: 4 AUs; of fear's 7, three are anger's, AU23 is not
+        self.assertAlmostEqual(figures["au_mae"], error / 51, places=6)
+
+    def test_mean_and_spread(self):
+        merged = evaluate_speech.mean_and_spread([{"a": 1.0, "b": {"c": None}}, {"a": 3.0, "b": {"c": 2}}])
+        self.assertEqual(merged["a"]["mean"], 2.0)
+        self.assertAlmostEqual(merged["a"]["spread"], math.sqrt(2))
+        self.assertEqual(merged["b"]["c"], {"mean": 2.0, "spread": 0.0})
+
+    def test_silence_is_neutral(self):
+        model = speech_model.SpeechModel(config()).eval()
+        au = evaluate_speech.predict_pcm(model, [torch.zeros(16_000), sound(300)])
+        self.assertEqual(au[0].abs().max(), 0)
+        self.assertGreater(au[1].abs().max(), 0)
+
+    @unittest.skipUnless(soundfile, "soundfile is not installed")
+    def test_cross_validation_end_to_end(self):
+        data = self.dir / "data"
+        data.mkdir()
+        for actor in ("01", "02"):
+            for emotion, strengths in (("01", ("01",)), ("03", ("01", "02")), ("05", ("01", "02"))):
+                for strength in strengths:
+                    name = f"03-01-{emotion}-{strength}-01-01-{actor}.wav"
+                    soundfile.write(data / name, sound(200 * int(emotion)).numpy(), 16_000)
+        arguments = ["evaluate_speech.py", "--data", str(data), "--out", str(self.dir / "cv"), "--folds", "2", "--epochs", "1",
+                     "--hidden", "4", "--layers", "1", "--copies", "1", "--no-synthetic", "--robust-every", "2"]
+        with mock.patch.object(sys, "argv", arguments), contextlib.redirect_stdout(io.StringIO()) as out:
+            with mock.patch.object(evaluate_speech, "has_espeak", return_value=False):
+                evaluate_speech.main()
+        self.assertIn("accuracy of seven", out.getvalue())
+        report = (self.dir / "cv" / "report.json").read_text()
+        self.assertIn('"telephone"', report)
+        self.assertTrue((self.dir / "cv" / "fold1" / "speech.pth").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,46 @@
+"""Random changes of a batch of log-mel spectrograms that leave the emotion: another throat, tempo, microphone, room."""
+import torch
+import torch.nn.functional as F
+
+
+def augment(mel, lengths, generator, warp=0.12, tempo=0.15, gain_db=12.0):
+    """mel (N, T, n_mels) in dB, rows past `lengths` (N) are padding. Returns the same form, T and lengths changed.
+
+    warp, tempo: frequency and time are scaled by up to 1 +- this. Of each clip also: level, slope and unevenness over
+    frequency, noise floor, two masked bands.
+    """
+    N, T, M = mel.shape
+
+    def rand(*shape):
+        return torch.rand(*shape, generator=generator)
+
+    def randn(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    # Tempo and frequency warp in one resampling.
+    new_lengths = (lengths * (1 + tempo * (2 * rand(N) - 1))).long().clamp(min=4)
+    T_new = int(new_lengths.max())
+    step = (lengths - 1) / (new_lengths - 1)
+    t = (torch.arange(T_new)[None] * step[:, None]).clamp(max=T - 1) * (2 / max(1, T - 1)) - 1  # (N, T_new)
+    f = (torch.linspace(0, 2, M)[None] * (1 + warp * (2 * rand(N, 1) - 1))) - 1  # (N, M)
+    grid = torch.stack([f[:, None].expand(N, T_new, M), t[:, :, None].expand(N, T_new, M)], -1)
+    mel = F.grid_sample(mel[:, None], grid, align_corners=True, padding_mode="border")[:, 0]
+
+    # The microphone: a random walk over frequency is a slope with unevenness.
+    response = (0.5 * randn(N, M)).cumsum(1)
+    response += gain_db * (2 * rand(N, 1) - 1) - response.mean(1, keepdim=True)
+    mel = mel + response[:, None]
+
+    # A noise floor, 20 to 60 dB under the loudest, for every second clip.
+    inside = (torch.arange(T_new)[None] < new_lengths[:, None])[..., None]
+    loudest = mel.masked_fill(~inside, -1e9).amax((1, 2), keepdim=True)
+    floor = loudest - 20 - 40 * rand(N, 1, 1) + 3 * randn(N, T_new, M)
+    mel = torch.where(rand(N, 1, 1) < 0.5, torch.maximum(mel, floor), mel)
+
+    # Two masked bands of up to 7, at the clip's mean.
+    mean = (mel * inside).sum((1, 2), keepdim=True) / (M * new_lengths[:, None, None])
+    band = torch.arange(M)
+    for _ in range(2):
+        first, width = (rand(N, 1) * (M - 8)).long(), (rand(N, 1) * 8).long()
+        mel = torch.where(((band >= first) & (band < first + width))[:, None], mean, mel)
+    return mel, new_lengths

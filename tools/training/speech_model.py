@@ -1,0 +1,104 @@
+"""Model B: LSTM over MFCC, mean or last state, one fully connected layer to 17 AUs."""
+import dataclasses
+import json
+import pathlib
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from common import AU_NUMBERS, EMOTIONS, TrainingError, load_tensors, save_checkpoint, write_json
+from speech_features import SpeechConfig, mfcc, network_input
+
+
+class SpeechModel(nn.Module):
+    """`lstm` and `fc` are what the engine runs. `emotion`, a classifier on the same states, only helps to train them."""
+
+    def __init__(self, config, dropout=0.0):
+        super().__init__()
+        self.config = config
+        self.lstm = nn.LSTM(config.features(), config.lstm_hidden, config.lstm_layers, batch_first=True,
+                            bidirectional=config.bidirectional, dropout=dropout if config.lstm_layers > 1 else 0.0)
+        width = config.lstm_hidden * (2 if config.bidirectional else 1)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(width, len(AU_NUMBERS))
+        self.emotion = nn.Linear(width, len(EMOTIONS))
+
+    def forward(self, x, lengths, window=None):
+        """x (N, T, features), lengths (N) -> AUs (N, 17), not clamped, and emotion logits (N, 7).
+
+        window (N, 2): with read-out `mean`, the states [begin, end) that are averaged; None: all.
+        """
+        if self.config.bidirectional:  # the backward direction must begin at each clip's own end
+            packed, (h, _) = self.lstm(pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))
+            states = pad_packed_sequence(packed, batch_first=True)[0]
+        else:
+            states, _ = self.lstm(x)
+            h = None
+        if self.config.readout == "mean":
+            begin, end = (torch.zeros_like(lengths), lengths) if window is None else window.T
+            t = torch.arange(states.shape[1])[None]
+            inside = ((t >= begin[:, None]) & (t < end[:, None])).float()[..., None]
+            z = (states * inside).sum(1) / inside.sum(1)
+        elif self.config.bidirectional:
+            z = torch.cat([h[-2], h[-1]], 1)
+        else:
+            z = states[torch.arange(len(lengths)), lengths - 1]
+        z = self.dropout(z)
+        return self.fc(z), self.emotion(z)
+
+
+def pad_mels(mels):
+    """Spectrograms of different lengths as (N, T, n_mels) and lengths (N)."""
+    lengths = torch.tensor([len(mel) for mel in mels])
+    return nn.utils.rnn.pad_sequence([mel.float() for mel in mels], batch_first=True), lengths
+
+
+def batch_input(mel, lengths, config, first_frame=0):
+    """network_input() of a padded batch: (N, T, features) and lengths in states. Padding is zero."""
+    if config.deltas:  # slopes need each clip's own end
+        rows = [network_input(m[:n], config, first_frame) for m, n in zip(mel, lengths)]
+        return pad_mels(rows)
+    x = mfcc(mel, config)
+    inside = (torch.arange(x.shape[1])[None] < lengths[:, None]).float()[..., None]
+    if config.utterance_mean_subtracted:
+        x = x - (x * inside).sum(1, keepdim=True) / lengths[:, None, None]
+    x = (x - torch.tensor(config.feature_mean)) / torch.tensor(config.feature_std) * inside
+    stride = config.frame_stride
+    return x[:, first_frame::stride], (lengths - first_frame + stride - 1) // stride
+
+
+@torch.no_grad()
+def predict(model, mels, batch=64):
+    """AUs (N, 17) in [0,1], as the engine clamps them, of trimmed log-mel spectrograms."""
+    model.eval()
+    rows = []
+    for i in range(0, len(mels), batch):
+        x, lengths = batch_input(*pad_mels(mels[i:i + batch]), model.config)
+        rows.append(model(x, lengths)[0].clamp(0, 1))
+    return torch.cat(rows)
+
+
+def export(model, pth_path, json_path):
+    """Writes what `emoengine convert PTH --layout speech --config JSON` takes: the LSTM and FC alone, and the config."""
+    state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()
+             if not name.startswith("emotion.")}
+    bad = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+    if bad:
+        raise TrainingError(f"{pth_path}: {bad[0]} holds NaN or infinity; nothing is written")
+    save_checkpoint(pth_path, state)
+    write_json(json_path, dataclasses.asdict(model.config))
+
+
+def load_export(pth_path):
+    """The model that export() wrote to PTH and to the .json of the same name."""
+    pth_path = pathlib.Path(pth_path)
+    try:
+        config = SpeechConfig(**json.loads(pth_path.with_suffix(".json").read_text()))
+        model = SpeechModel(config)
+        missing, unknown = model.load_state_dict(load_tensors(pth_path), strict=False)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise TrainingError(f"{pth_path}: not a speech model with its .json beside it: {error}") from None
+    if unknown or any(not name.startswith("emotion.") for name in missing):
+        raise TrainingError(f"{pth_path}: not a speech model of this recipe: {', '.join([*unknown, *missing])[:80]}")
+    return model.eval()

@@ -1,0 +1,241 @@
+"""Trains Model B, speech -> AUs, and writes what `emoengine convert --layout speech` takes.
+
+  python train_speech.py --data DATA/speech --out out/speech            # all speakers
+  python train_speech.py --data DATA/speech --out out/fold0 --hold-out 01 02 03 04
+
+DATA holds RAVDESS clips, or your own clips and videos with OpenFace CSV files beside them (speech_data.py). After each
+epoch the state goes to OUT/state.pth; the same command carries on from it, to the same result as without a break.
+"""
+import dataclasses
+import math
+import pathlib
+import time
+
+import torch
+import torch.nn.functional as F
+
+from common import (NEUTRAL_NORM, TrainingError, check_finite, load_checkpoint, option, parse_options, run, save_checkpoint,
+                    seed_all, unit_prototypes)
+from speech_augment import augment
+from speech_data import feature_scale, load_clips, speakers
+from speech_features import SpeechConfig
+from speech_model import SpeechModel, batch_input, export, pad_mels
+
+RECIPE = "speech"
+
+
+@dataclasses.dataclass
+class Options:
+    data: str = option(dataclasses.MISSING, "folder of clips")
+    out: str = option(dataclasses.MISSING, "folder for state.pth, speech.pth and speech.json")
+    cache: str = option("", "file that keeps the spectrograms between runs; empty: none")
+    hold_out: str = option((), "speakers to leave out of training", many=True)
+    epochs: int = option(60, "passes over the clips")
+    batch: int = option(32, "clips a step; a strong and a normal reading of the same sentence go together")
+    rate: float = option(4e-3, "highest learning rate; it rises for a tenth of the steps, then falls as a cosine")
+    weight_decay: float = option(1e-2, "of AdamW")
+    dropout: float = option(0.4, "between LSTM layers and before the FC layer")
+    average: float = option(0.995, "the weights kept are a running mean with this factor a step")
+    copies: int = option(2, "degraded copies (noise, echo, telephone) of each clip")
+    degraded_share: float = option(0.25, "how often such a copy is heard instead of the clean clip")
+    synthetic: bool = option(True, "also hear styled espeak-ng speech, and sounds that are no speech as neutral")
+    gain_db: float = option(12.0, "level changes of up to this")
+    window_share: float = option(0.3, "how often a random window of states, not all, is averaged")
+    mse_weight: float = option(4.0, "of the AUs' squared error")
+    reading_weight: float = option(0.3, "of the cross-entropy of the emotion that the engine reads from the AUs")
+    head_weight: float = option(0.3, "of the cross-entropy of the classifier that is dropped afterwards")
+    order_weight: float = option(0.3, "of the loss that asks strong readings for larger AUs than normal ones")
+    hidden: int = option(96, "LSTM states")
+    layers: int = option(2, "LSTM layers")
+    bidirectional: bool = option(False, "a second LSTM from the end")
+    stride: int = option(2, "every n-th frame reaches the LSTM")
+    mean_subtracted: bool = option(True, "subtract the utterance's mean features")
+    n_mfcc: int = option(39, "coefficients; 13 with --deltas makes 39 features too")
+    deltas: bool = option(False, "append first and second differences")
+    seed: int = option(0, "of everything random")
+    threads: int = option(1, "CPU threads")
+
+    def speech_config(self):
+        return SpeechConfig(lstm_hidden=self.hidden, lstm_layers=self.layers, bidirectional=self.bidirectional,
+                            frame_stride=self.stride, utterance_mean_subtracted=self.mean_subtracted,
+                            n_mfcc=self.n_mfcc, deltas=self.deltas)
+
+
+def batches(clips, size, generator):
+    """Lists of clip indices, each clip once, partners of a pair side by side, clips of like length together: padding
+    would cost a third of the time."""
+    groups = {}
+    for i, clip in enumerate(clips):
+        groups.setdefault(clip.pair or i, []).append(i)
+    groups = list(groups.values())
+    groups = [groups[g] for g in torch.randperm(len(groups), generator=generator).tolist()]
+    near = 4 * size  # groups sorted at a time: enough to be alike, few enough to stay random
+    ordered = [i for begin in range(0, len(groups), near)
+               for group in sorted(groups[begin:begin + near], key=lambda group: len(clips[group[0]].mels[0])) for i in group]
+    lists = [ordered[i:i + size] for i in range(0, len(ordered), size)]
+    return [lists[i] for i in torch.randperm(len(lists), generator=generator).tolist()]
+
+
+def pairs_of(clips):
+    """Positions (k, 2) in a batch of (normal, strong) readings of one sentence."""
+    seen = {(clip.pair, clip.strength): i for i, clip in enumerate(clips) if clip.pair}
+    return [(i, seen[pair, 2]) for (pair, strength), i in seen.items() if strength == 1 and (pair, 2) in seen]
+
+
+def reading_logits(au):
+    """Logits (N, 7) over EMOTIONS whose maximum is what the engine reads: projections on the prototypes against the
+    threshold of neutral. 8 makes the distance of fear from surprise at strength 0.6, 0.39, a clear 3."""
+    return 8 * torch.cat([torch.full_like(au[:, :1], NEUTRAL_NORM), au @ unit_prototypes().T], 1)
+
+
+def losses(au, head, clips, options):
+    """The terms of the loss by name, weighted."""
+    target = torch.stack([clip.target for clip in clips])
+    emotion = torch.tensor([clip.emotion for clip in clips])
+    terms = {
+        "mse": options.mse_weight * F.mse_loss(au, target),
+        "reading": options.reading_weight * F.cross_entropy(reading_logits(au), emotion, label_smoothing=0.1),
+        "head": options.head_weight * F.cross_entropy(head, emotion, label_smoothing=0.1),
+    }
+    pairs = [(normal, strong) for normal, strong in pairs_of(clips) if emotion[normal] > 0]
+    if pairs:
+        normal, strong = torch.tensor(pairs).T
+        size = au.norm(dim=1)
+        terms["order"] = options.order_weight * F.softplus(1 - 5 * (size[strong] - size[normal])).mean()
+    return terms
+
+
+def random_windows(lengths, share, generator, shortest=25):
+    """Windows (N, 2) of states: for a share of the clips at least `shortest` states from anywhere, else all."""
+    n = lengths.float()
+    kept = torch.where(torch.rand(len(lengths), generator=generator) < share, torch.rand(len(lengths), generator=generator), 1.0)
+    size = torch.maximum(n * kept, n.clamp(max=shortest)).long()
+    begin = ((lengths - size + 1) * torch.rand(len(lengths), generator=generator)).long()
+    return torch.stack([begin, begin + size], 1)
+
+
+class Training:
+    """One run: model, optimiser and random state, which state() and restore() carry over a break."""
+
+    def __init__(self, options, clips):
+        self.options = options
+        self.clips = [clip for clip in clips if clip.speaker not in options.hold_out]
+        if not any(clip.kind == "speech" for clip in self.clips):
+            raise TrainingError(f"{options.data}: no speech is left for training; hold out fewer speakers")
+        seed_all(options.seed)
+        self.generator = torch.Generator().manual_seed(options.seed)
+        self.config = options.speech_config()
+        feature_scale([clip for clip in self.clips if clip.kind == "speech"], self.config)
+        self.model = SpeechModel(self.config, options.dropout)
+        self.average = SpeechModel(self.config)
+        self.average.load_state_dict(self.model.state_dict())
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), options.rate, weight_decay=options.weight_decay)
+        self.steps = options.epochs * math.ceil(len(self.clips) / options.batch)
+        self.step = self.epoch = 0
+
+    def settings(self):
+        """The options that decide the result, for a resumed run to agree on."""
+        kept = dataclasses.asdict(self.options)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()
+                if k not in ("out", "cache", "threads")}
+
+    def state(self):
+        return {"recipe": RECIPE, "settings": self.settings(), "epoch": self.epoch, "step": self.step,
+                "model": self.model.state_dict(), "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(), "generator": self.generator.get_state(),
+                "torch_rng": torch.get_rng_state()}
+
+    def restore(self, path):
+        state = load_checkpoint(path, RECIPE)
+        changed = [k for k, v in self.settings().items() if state["settings"].get(k) != v]
+        if changed:
+            raise TrainingError(f"{path}: was made with --{changed[0].replace('_', '-')} {state['settings'].get(changed[0])}, "
+                                f"now {self.settings()[changed[0]]}; give the same options, or another --out")
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch_rng"])
+
+    def rate(self):
+        """Of the next step."""
+        rise = max(1, self.steps // 10)
+        if self.step < rise:
+            return self.options.rate * (0.05 + 0.95 * self.step / rise)
+        return self.options.rate * (0.001 + 0.5 * (1 + math.cos(math.pi * (self.step - rise) / max(1, self.steps - rise))))
+
+    def batch_loss(self, clips):
+        options, generator = self.options, self.generator
+        versions = [1 + int(torch.randint(len(clip.mels) - 1, (), generator=generator))
+                    if len(clip.mels) > 1 and torch.rand((), generator=generator) < options.degraded_share else 0
+                    for clip in clips]
+        mel, lengths = pad_mels([clip.mels[v] for clip, v in zip(clips, versions)])
+        mel, lengths = augment(mel, lengths, generator, gain_db=options.gain_db)
+        first = int(torch.randint(self.config.frame_stride, (), generator=generator))
+        x, lengths = batch_input(mel, lengths, self.config, first)
+        windows = random_windows(lengths, options.window_share, generator)
+        return sum(losses(*self.model(x, lengths, windows), clips, options).values())
+
+    def run_epoch(self, checkpoint):
+        """One pass; returns the mean loss."""
+        self.model.train()
+        total, order = 0.0, batches(self.clips, self.options.batch, self.generator)
+        for indices in order:
+            loss = self.batch_loss([self.clips[i] for i in indices])
+            check_finite(loss.item(), f"epoch {self.epoch + 1}", checkpoint)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate()
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.step += 1
+            self.update_average()
+            total += loss.item()
+        self.epoch += 1
+        return total / len(order)
+
+    @torch.no_grad()
+    def update_average(self):
+        # The first steps count less: a mean over steps until there are enough of them.
+        keep = min(self.options.average, self.step / (self.step + 10))
+        for mean, now in zip(self.average.parameters(), self.model.parameters()):
+            mean.lerp_(now, 1 - keep)
+
+    def run(self, checkpoint, report=print):
+        """To the last epoch, from wherever it stands. The state is saved after each epoch."""
+        while self.epoch < self.options.epochs:
+            started = time.monotonic()
+            loss = self.run_epoch(checkpoint)
+            save_checkpoint(checkpoint, self.state())
+            report(f"epoch {self.epoch}/{self.options.epochs}: loss {loss:.4f}, {time.monotonic() - started:.1f} s")
+        return self.average
+
+
+def train(options, clips, report=print):
+    """The trained model; resumes from OUT/state.pth where there is one."""
+    checkpoint = pathlib.Path(options.out) / "state.pth"
+    training = Training(options, clips)
+    if checkpoint.exists():
+        training.restore(checkpoint)
+        report(f"{checkpoint}: carrying on after epoch {training.epoch}")
+    return training.run(checkpoint, report)
+
+
+def main():
+    options = parse_options(Options, __doc__.splitlines()[0])
+    torch.set_num_threads(options.threads)
+    clips = load_clips(options.data, options.speech_config(), options.copies, options.seed, options.synthetic,
+                       options.cache)
+    unknown = set(options.hold_out) - set(speakers(clips))
+    if unknown:
+        raise TrainingError(f"--hold-out {min(unknown)}: no such speaker; there are {', '.join(speakers(clips))}")
+    model = train(options, clips, lambda line: print(line, flush=True))
+    out = pathlib.Path(options.out)
+    export(model, out / "speech.pth", out / "speech.json")
+    print(f"{out / 'speech.pth'}, {out / 'speech.json'}: written")
+
+
+if __name__ == "__main__":
+    run(main)
