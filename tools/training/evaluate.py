@@ -169,7 +169,7 @@ def au_table(names, drawn, taught):
                           ["neutral", *(f"{name}x{s}" for s in STRENGTHS), name]])
         table[name] = {"least": least, "right": float(np.mean(got >= least)), "median": float(np.nanmedian(got)),
                        "teacher_right": float(np.mean(model >= least)), "teacher_median": float(np.nanmedian(model)),
-                       "share": float(np.nanmedian(got) / np.nanmedian(model)),
+                       "share": float(np.nanmedian(got) / max(np.nanmedian(model), NOISE)),
                        "monotone": float(np.mean((np.diff(steps, axis=0) > -NOISE).all(0)))}
     return table
 

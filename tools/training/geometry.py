@@ -98,7 +98,7 @@ class OwnExpression:
         gap = np.linalg.norm(shapes[:, 13] - shapes[:, 14], axis=1)
         smile = aus[:, AU_NUMBERS.index(12)]
         shut = gap < 0.03
-        calm = shut & (smile < np.percentile(smile[shut], 35))
+        calm = shut & (smile <= np.percentile(smile[shut], 35))
         d = (shapes[calm, :N_SKIN, :2] - mean_shape[:N_SKIN, :2]).reshape(calm.sum(), -1)
         q = np.linalg.qr(basis[:, :N_SKIN, :2].reshape(len(basis), -1).T)[0]
         outside = d - (d @ q) @ q.T

@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import io
 import pathlib
+import zipfile
 import zlib
 
 import numpy as np
@@ -45,13 +46,13 @@ def is_held_out(name):
 
 def read_arrays(path, names):
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in names}
     except KeyError as error:
         raise TrainingError(f"{path}: has no array {error.args[0]}; it needs {', '.join(names)}") from None
     except FileNotFoundError:
         raise TrainingError(f"{path}: no such file; see tools/training/README.md for the data that training needs") from None
-    except (OSError, ValueError, EOFError, zlib.error) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise TrainingError(f"{path}: not a readable .npz file ({error})") from None
 
 
@@ -200,14 +201,14 @@ class PackedFaces:
         data = self.arrays["jpeg"][end[index - 1] if index else 0:end[index]].tobytes()
         return torch.from_numpy(np.array(Image.open(io.BytesIO(data)))).permute(2, 0, 1)
 
-    def load_photos(self):
-        """Decodes every crop, once."""
-        if self.photos is None:
-            self.photos = torch.stack([self.photo(i) for i in range(len(self))])
+    def load_photos(self, device="cpu"):
+        """Decodes every crop, once, into the device's memory."""
+        self.photos = torch.stack([self.photo(i) for i in range(len(self))]).to(device)
 
     def portraits(self, index, device="cpu"):
         """The portraits of an index tensor (B)."""
-        photos = torch.stack([self.photo(int(i)) for i in index]) if self.photos is None else self.photos[index]
+        photos = torch.stack([self.photo(int(i)) for i in index]) if self.photos is None else self.photos[
+            index.to(self.photos.device)]
         return Portraits(photos.to(device).float() / 255, self.points[index], self.rotation[index], self.scale[index],
                          self.aus[index]).to(device)
 

@@ -18,7 +18,8 @@ import types
 import torch
 
 import losses
-from common import (TrainingError, check_finite, load_checkpoint, option, parse_options, run, save_checkpoint, seed_all)
+from common import (TrainingError, check_finite, load_checkpoint, load_tensors, option, parse_options, run, save_checkpoint,
+                    seed_all)
 from generator import Critic, Generator, generator_of
 from pack import PackedFaces
 from pairs import Pairs, seeded
@@ -34,6 +35,9 @@ class Options:
     out: str = option("generator_state.pth", "state file: resumed when it exists")
     weights: str = option("", "also write the averaged weights here (a plain state dict)")
     start: str = option("", "weights or state to start from, with a fresh optimiser; ignored when resuming")
+    start_critic: str = option("", "the same for the critic")
+    critic: str = option("", "also write the critic's weights here")
+    half: bool = option(False, "write --weights and --critic in fp16, half the size")
     stage: str = option("supervised", "which losses", choices=["supervised", "adversarial"])
     filters: int = option(64, "filters of the first layer; with --start as there")
     blocks: int = option(6, "residual blocks; with --start as there")
@@ -79,11 +83,14 @@ class Run:
         self.optimiser = torch.optim.Adam(self.generator.parameters(), options.rate, betas=(.9, .99))
         self.critic = self.critic_optimiser = None
         if options.stage == "adversarial":
-            self.critic = Critic(options.critic_filters, SIZE).to(device).to(memory_format=memory)
+            self.critic = open_critic(options).to(device).to(memory_format=memory)
             self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), options.critic_rate, betas=(.5, .99))
         bf16 = options.precision == "bf16" or (options.precision == "auto" and device.type == "cuda")
         self.autocast = lambda: torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
         can_compile = options.compile and device.type == "cuda" and hasattr(torch, "compile")
+        if can_compile:
+            from torch import _dynamo
+            _dynamo.config.suppress_errors = True  # a machine that cannot compile trains uncompiled
         self.forward = torch.compile(self.generator) if can_compile else self.generator
         self.started = time.monotonic()
 
@@ -162,8 +169,11 @@ class Run:
     def save(self):
         state = {name: part.state_dict() for name, part in self.parts().items()}
         save_checkpoint(self.o.out, dict(state, recipe=RECIPE, stage=self.o.stage, step=self.step, elapsed=self.minutes()))
+        kind = torch.float16 if self.o.half else torch.float32
         if self.o.weights:
-            save_checkpoint(self.o.weights, plain(self.averaged))
+            save_checkpoint(self.o.weights, plain(self.averaged, kind))
+        if self.o.critic and self.critic:
+            save_checkpoint(self.o.critic, plain(self.critic, kind))
 
     def load(self, state):
         for name, part in self.parts().items():
@@ -171,20 +181,26 @@ class Run:
         self.step, self.elapsed = state["step"], state["elapsed"]
 
 
-def plain(net):
-    """A state dict of fp32 tensors in row-major order, on the CPU."""
-    return {key: value.detach().float().cpu().contiguous() for key, value in net.state_dict().items()}
+def plain(net, kind=torch.float32):
+    """A state dict of tensors in row-major order, on the CPU."""
+    return {key: value.detach().cpu().to(kind).contiguous() for key, value in net.state_dict().items()}
 
 
 def read_weights(path):
     """The state dict in a file of weights; of a state file, the averaged ones."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise TrainingError(f"{path}: no such file of weights") from None
-    except Exception as error:  # torch.load raises a dozen kinds for a damaged file
-        raise TrainingError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0][:120]})") from None
+    state = load_tensors(path)
     return state["averaged"] if isinstance(state, dict) and "averaged" in state else state
+
+
+def open_critic(options):
+    critic = Critic(options.critic_filters, SIZE)
+    if options.start_critic:
+        try:
+            critic.load_state_dict({key: value.float() for key, value in read_weights(options.start_critic).items()})
+        except (RuntimeError, AttributeError) as error:
+            raise TrainingError(f"{options.start_critic}: not a critic of {options.critic_filters} filters "
+                                f"({' '.join(str(error).split())[:160]})") from None
+    return critic
 
 
 def open_run(options):
@@ -212,8 +228,8 @@ def open_run(options):
 def train(options):
     """Runs to the end or to --stop-after; returns the run. Its state file always holds a state with finite losses."""
     faces = PackedFaces(options.pack)
-    faces.load_photos()
     r = open_run(options)
+    faces.load_photos(r.device)
     pairs = Pairs(faces, faces.teacher(r.device), options.seed, options.batch, options.batches_per_chapter, options.reuse)
     first, saved, seen, coarse = r.step, r.minutes(), [], None
     while (progress := r.progress()) < 1 and not (options.stop_after and r.step - first >= options.stop_after):
@@ -239,7 +255,7 @@ def train(options):
 
 def report(r, seen, progress):
     """Prints the means since the last report; stops the run when a loss or a gradient is not finite."""
-    loss, norm, missing = torch.stack([torch.stack([torch.as_tensor(v).float().to(r.device) for v in row]) for row in seen]).mean(0).tolist()
+    loss, norm, missing = torch.stack([torch.stack(row) for row in seen]).mean(0).tolist()
     check_finite(loss + norm, f"train_generator: step {r.step}", r.o.out)
     print(f"step {r.step} {r.minutes():.1f} min rate {r.rate(progress):.1e} loss {loss:.4f} change missing {missing:.3f}", flush=True)
 
