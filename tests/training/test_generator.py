@@ -7,6 +7,7 @@ They run with torch 1.13 and need numpy, scipy and Pillow. mediapipe is not need
 import contextlib
 import dataclasses
 import io
+import os
 import pathlib
 import subprocess
 import sys
@@ -364,7 +365,7 @@ class GpuSlice(WithFaces):
     def run_slice(self, number, start, out, *more):
         command = ["sh", ROOT / "tools" / "training" / "gpu_slice.sh", str(number), self.pack, start, out, "--device", "cpu",
                    "--batch", "2", "--batches-per-chapter", "1", "--reuse", "1", "--critic-filters", "2", *more]
-        environment = {"PYTHON": sys.executable, "MINUTES": "5", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+        environment = dict(os.environ, PYTHON=sys.executable, MINUTES="5", OMP_NUM_THREADS="1")
         return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
 
     def test_slices_go_on_from_the_parts_of_the_slice_before(self):

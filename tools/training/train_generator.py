@@ -162,13 +162,19 @@ class Run:
     # ---- the state file
 
     def parts(self):
-        named = {"generator": self.generator, "averaged": self.averaged, "optimiser": self.optimiser, "critic": self.critic,
-                 "critic_optimiser": self.critic_optimiser}
-        return {name: part for name, part in named.items() if part}
+        """Networks and optimisers by name."""
+        networks = {"generator": self.generator, "averaged": self.averaged, "critic": self.critic}
+        optimisers = {"optimiser": self.optimiser, "critic_optimiser": self.critic_optimiser}
+        return [{name: part for name, part in parts.items() if part} for parts in (networks, optimisers)]
 
     def save(self):
-        state = {name: part.state_dict() for name, part in self.parts().items()}
-        save_checkpoint(self.o.out, dict(state, recipe=RECIPE, stage=self.o.stage, step=self.step, elapsed=self.minutes()))
+        """Tensors, whole numbers and text only: torch 1.13 reads no floats without running code from the file. Of the
+        optimisers the moments are kept; their rates come from the options."""
+        networks, optimisers = self.parts()
+        state = {name: net.state_dict() for name, net in networks.items()}
+        state.update({name: optimiser.state_dict()["state"] for name, optimiser in optimisers.items()})
+        seconds = round(60 * self.minutes())
+        save_checkpoint(self.o.out, dict(state, recipe=RECIPE, stage=self.o.stage, step=self.step, elapsed_s=seconds))
         kind = torch.float16 if self.o.half else torch.float32
         if self.o.weights:
             save_checkpoint(self.o.weights, plain(self.averaged, kind))
@@ -176,9 +182,12 @@ class Run:
             save_checkpoint(self.o.critic, plain(self.critic, kind))
 
     def load(self, state):
-        for name, part in self.parts().items():
-            part.load_state_dict(state[name])
-        self.step, self.elapsed = state["step"], state["elapsed"]
+        networks, optimisers = self.parts()
+        for name, net in networks.items():
+            net.load_state_dict(state[name])
+        for name, optimiser in optimisers.items():
+            optimiser.load_state_dict(dict(optimiser.state_dict(), state=state[name]))
+        self.step, self.elapsed = state["step"], state["elapsed_s"] / 60
 
 
 def plain(net, kind=torch.float32):
