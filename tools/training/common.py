@@ -148,8 +148,19 @@ def write_json(path, value):
     write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1) + "\n"))
 
 
+def replaced(value, test, change):
+    """A copy of nested dicts, lists and tuples with change(v) for every v in them that passes the test."""
+    if isinstance(value, dict):
+        return {key: replaced(v, test, change) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(replaced(v, test, change) for v in value)
+    return change(value) if test(value) else value
+
+
 def save_checkpoint(path, state):
-    """Writes a dict of tensors, numbers, strings and containers of them."""
+    """Writes a dict of tensors, numbers, strings and containers of them. Its floats are kept as fp64 scalars, because
+    torch 1.13 cannot read a float when it may run no code from the file."""
+    state = replaced(state, lambda v: isinstance(v, float), lambda v: torch.tensor(v, dtype=torch.float64))
     write_whole(path, lambda part: torch.save(state, part))
 
 
@@ -171,7 +182,7 @@ def load_checkpoint(path, recipe):
     if not isinstance(state, dict) or state.get("recipe") != recipe:
         found = state.get("recipe") if isinstance(state, dict) else type(state).__name__
         raise TrainingError(f"{path}: a checkpoint of '{found}', not of '{recipe}'; give another path")
-    return state
+    return replaced(state, lambda v: isinstance(v, torch.Tensor) and v.dtype == torch.float64 and v.dim() == 0, torch.Tensor.item)
 
 
 def check_finite(loss, where, checkpoint):

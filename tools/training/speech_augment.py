@@ -3,13 +3,14 @@ import torch
 import torch.nn.functional as F
 
 
-def augment(mel, lengths, generator, warp=0.12, tempo=0.15, gain_db=12.0):
+def augment(mel, lengths, generator, amount=1.0, gain_db=12.0):
     """mel (N, T, n_mels) in dB, rows past `lengths` (N) are padding. Returns the same form, T and lengths changed.
 
-    warp, tempo: frequency and time are scaled by up to 1 +- this. Of each clip also: level, slope and unevenness over
-    frequency, noise floor, two masked bands.
+    amount 0..1 scales how far: at 1 frequencies move by up to 12 %, the tempo by 15 %, the level by gain_db; the response
+    over frequency wanders by 0.5 dB a band; a half of the clips get a noise floor; two bands of up to 7 are masked.
     """
     N, T, M = mel.shape
+    warp, tempo, gain_db = 0.12 * amount, 0.15 * amount, gain_db * amount
 
     def rand(*shape):
         return torch.rand(*shape, generator=generator)
@@ -27,20 +28,20 @@ def augment(mel, lengths, generator, warp=0.12, tempo=0.15, gain_db=12.0):
     mel = F.grid_sample(mel[:, None], grid, align_corners=True, padding_mode="border")[:, 0]
 
     # The microphone: a random walk over frequency is a slope with unevenness.
-    response = (0.5 * randn(N, M)).cumsum(1)
+    response = (0.5 * amount * randn(N, M)).cumsum(1)
     response += gain_db * (2 * rand(N, 1) - 1) - response.mean(1, keepdim=True)
     mel = mel + response[:, None]
 
-    # A noise floor, 20 to 60 dB under the loudest, for every second clip.
+    # A noise floor, 25 to 65 dB under the loudest.
     inside = (torch.arange(T_new)[None] < new_lengths[:, None])[..., None]
     loudest = mel.masked_fill(~inside, -1e9).amax((1, 2), keepdim=True)
-    floor = loudest - 20 - 40 * rand(N, 1, 1) + 3 * randn(N, T_new, M)
-    mel = torch.where(rand(N, 1, 1) < 0.5, torch.maximum(mel, floor), mel)
+    floor = loudest - 25 - 40 * rand(N, 1, 1) + 3 * randn(N, T_new, M)
+    mel = torch.where(rand(N, 1, 1) < 0.5 * amount, torch.maximum(mel, floor), mel)
 
-    # Two masked bands of up to 7, at the clip's mean.
+    # Masked bands take the clip's mean.
     mean = (mel * inside).sum((1, 2), keepdim=True) / (M * new_lengths[:, None, None])
     band = torch.arange(M)
     for _ in range(2):
-        first, width = (rand(N, 1) * (M - 8)).long(), (rand(N, 1) * 8).long()
+        first, width = (rand(N, 1) * (M - 8)).long(), (rand(N, 1) * 8 * amount).long()
         mel = torch.where(((band >= first) & (band < first + width))[:, None], mean, mel)
     return mel, new_lengths

@@ -27,7 +27,7 @@ RAVDESS_EMOTIONS = {1: "neutral", 2: "neutral", 3: "happiness", 4: "sadness", 5:
 STRENGTHS = {1: 0.6, 2: 1.0}
 SENTENCES = ["The boy is standing at the window.", "We will be there in half an hour.", "That is my old red bicycle.",
              "Nobody told me about the letter.", "She put the keys on the table.", "It is the second time this week."]
-VOICES = ["en-gb", "en-us", "en-gb+f2", "en-us+f4", "en-gb+m3", "en-us+m7"]
+VOICES = ["en-gb", "en-us", "en-gb+f2", "en-us+f4", "en-gb+m3", "en-us+m7", "en-us+f1", "en-gb+m4"]
 
 
 @dataclasses.dataclass
@@ -101,14 +101,14 @@ def synthetic_clips(generator):
     if has_espeak():
         for v, voice in enumerate(VOICES):
             for emotion in EMOTIONS:
-                for repetition in range(2):
-                    text = SENTENCES[(v + repetition * 3) % len(SENTENCES)]
+                for repetition in range(3):
+                    text = SENTENCES[(v + repetition * 2) % len(SENTENCES)]
                     clip = Clip(f"{emotion}-{voice}-{repetition}", "espeak", prototype(emotion, 0.8), kind="synthetic")
                     made.append((espeak(text, jittered(STYLES[emotion], generator), voice), clip))
     else:
         print("espeak-ng is not installed: training goes without synthetic speech", file=sys.stderr)
     for name in NO_SPEECH:
-        for i in range(25):
+        for i in range(40):
             made.append((no_speech(name, generator), Clip(f"{name}-{i}", "none", prototype("neutral"), kind="other")))
     return made
 

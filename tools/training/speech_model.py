@@ -23,6 +23,9 @@ class SpeechModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(width, len(AU_NUMBERS))
         self.emotion = nn.Linear(width, len(EMOTIONS))
+        for name, bias in self.lstm.named_parameters():
+            if name.startswith("bias_ih"):  # gates are stacked i,f,g,o: begin by remembering
+                bias.data[config.lstm_hidden:2 * config.lstm_hidden] += 1.0
 
     def forward(self, x, lengths, window=None):
         """x (N, T, features), lengths (N) -> AUs (N, 17), not clamped, and emotion logits (N, 7).

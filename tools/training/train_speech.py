@@ -14,8 +14,8 @@ import time
 import torch
 import torch.nn.functional as F
 
-from common import (NEUTRAL_NORM, TrainingError, check_finite, load_checkpoint, option, parse_options, run, save_checkpoint,
-                    seed_all, unit_prototypes)
+from common import (NEUTRAL_NORM, TrainingError, check_finite, load_checkpoint, option, parse_options, read_emotions, run,
+                    save_checkpoint, seed_all, unit_prototypes)
 from speech_augment import augment
 from speech_data import feature_scale, load_clips, speakers
 from speech_features import SpeechConfig
@@ -31,24 +31,25 @@ class Options:
     cache: str = option("", "file that keeps the spectrograms between runs; empty: none")
     hold_out: str = option((), "speakers to leave out of training", many=True)
     epochs: int = option(60, "passes over the clips")
-    batch: int = option(32, "clips a step; a strong and a normal reading of the same sentence go together")
-    rate: float = option(4e-3, "highest learning rate; it rises for a tenth of the steps, then falls as a cosine")
+    batch: int = option(32, "clips a step")
+    rate: float = option(3e-3, "highest learning rate; it rises for a tenth of the steps, then falls as a cosine")
     weight_decay: float = option(1e-2, "of AdamW")
-    dropout: float = option(0.4, "between LSTM layers and before the FC layer")
+    dropout: float = option(0.3, "before the FC layer, and between LSTM layers")
     average: float = option(0.995, "the weights kept are a running mean with this factor a step")
     copies: int = option(2, "degraded copies (noise, echo, telephone) of each clip")
     degraded_share: float = option(0.25, "how often such a copy is heard instead of the clean clip")
     synthetic: bool = option(True, "also hear styled espeak-ng speech, and sounds that are no speech as neutral")
     gain_db: float = option(12.0, "level changes of up to this")
-    window_share: float = option(0.3, "how often a random window of states, not all, is averaged")
+    ramp: float = option(0.3, "share of the epochs over which the changes to the clips grow from nothing to all")
+    window_share: float = option(0.1, "how often a random window of states, not all, is averaged")
     mse_weight: float = option(4.0, "of the AUs' squared error")
     reading_weight: float = option(0.3, "of the cross-entropy of the emotion that the engine reads from the AUs")
     head_weight: float = option(0.3, "of the cross-entropy of the classifier that is dropped afterwards")
-    order_weight: float = option(0.3, "of the loss that asks strong readings for larger AUs than normal ones")
-    hidden: int = option(96, "LSTM states")
-    layers: int = option(2, "LSTM layers")
+    order_weight: float = option(0.6, "of the loss that asks strong readings for larger AUs than normal ones")
+    hidden: int = option(128, "LSTM states")
+    layers: int = option(1, "LSTM layers")
     bidirectional: bool = option(False, "a second LSTM from the end")
-    stride: int = option(2, "every n-th frame reaches the LSTM")
+    stride: int = option(3, "every n-th frame reaches the LSTM")
     mean_subtracted: bool = option(True, "subtract the utterance's mean features")
     n_mfcc: int = option(39, "coefficients; 13 with --deltas makes 39 features too")
     deltas: bool = option(False, "append first and second differences")
@@ -62,24 +63,15 @@ class Options:
 
 
 def batches(clips, size, generator):
-    """Lists of clip indices, each clip once, partners of a pair side by side, clips of like length together: padding
-    would cost a third of the time."""
-    groups = {}
-    for i, clip in enumerate(clips):
-        groups.setdefault(clip.pair or i, []).append(i)
-    groups = list(groups.values())
-    groups = [groups[g] for g in torch.randperm(len(groups), generator=generator).tolist()]
-    near = 4 * size  # groups sorted at a time: enough to be alike, few enough to stay random
-    ordered = [i for begin in range(0, len(groups), near)
-               for group in sorted(groups[begin:begin + near], key=lambda group: len(clips[group[0]].mels[0])) for i in group]
-    lists = [ordered[i:i + size] for i in range(0, len(ordered), size)]
-    return [lists[i] for i in torch.randperm(len(lists), generator=generator).tolist()]
+    """Lists of clip indices, each clip once. Sorting by length or keeping pairs together would save padding, and learns
+    at half the pace: alike clips make alike gradients."""
+    return [order.tolist() for order in torch.randperm(len(clips), generator=generator).split(size)]
 
 
-def pairs_of(clips):
-    """Positions (k, 2) in a batch of (normal, strong) readings of one sentence."""
-    seen = {(clip.pair, clip.strength): i for i, clip in enumerate(clips) if clip.pair}
-    return [(i, seen[pair, 2]) for (pair, strength), i in seen.items() if strength == 1 and (pair, 2) in seen]
+def pairs_of(emotion, strength):
+    """Positions (k, 2) in a batch of a normal and a strong clip of one emotion. emotion, strength (N)."""
+    same = (emotion[:, None] == emotion) & (emotion > 0)
+    return (same & (strength[:, None] == 1) & (strength == 2)).nonzero()
 
 
 def reading_logits(au):
@@ -91,15 +83,14 @@ def reading_logits(au):
 def losses(au, head, clips, options):
     """The terms of the loss by name, weighted."""
     target = torch.stack([clip.target for clip in clips])
-    emotion = torch.tensor([clip.emotion for clip in clips])
+    emotion = read_emotions(target)
     terms = {
         "mse": options.mse_weight * F.mse_loss(au, target),
         "reading": options.reading_weight * F.cross_entropy(reading_logits(au), emotion, label_smoothing=0.1),
         "head": options.head_weight * F.cross_entropy(head, emotion, label_smoothing=0.1),
     }
-    pairs = [(normal, strong) for normal, strong in pairs_of(clips) if emotion[normal] > 0]
-    if pairs:
-        normal, strong = torch.tensor(pairs).T
+    normal, strong = pairs_of(emotion, torch.tensor([clip.strength for clip in clips])).T
+    if len(normal):
         size = au.norm(dim=1)
         terms["order"] = options.order_weight * F.softplus(1 - 5 * (size[strong] - size[normal])).mean()
     return terms
@@ -167,14 +158,15 @@ class Training:
 
     def batch_loss(self, clips):
         options, generator = self.options, self.generator
+        amount = min(1.0, self.step / max(1.0, options.ramp * self.steps))
         versions = [1 + int(torch.randint(len(clip.mels) - 1, (), generator=generator))
-                    if len(clip.mels) > 1 and torch.rand((), generator=generator) < options.degraded_share else 0
+                    if len(clip.mels) > 1 and torch.rand((), generator=generator) < amount * options.degraded_share else 0
                     for clip in clips]
         mel, lengths = pad_mels([clip.mels[v] for clip, v in zip(clips, versions)])
-        mel, lengths = augment(mel, lengths, generator, gain_db=options.gain_db)
+        mel, lengths = augment(mel, lengths, generator, amount, options.gain_db)
         first = int(torch.randint(self.config.frame_stride, (), generator=generator))
         x, lengths = batch_input(mel, lengths, self.config, first)
-        windows = random_windows(lengths, options.window_share, generator)
+        windows = random_windows(lengths, amount * options.window_share, generator)
         return sum(losses(*self.model(x, lengths, windows), clips, options).values())
 
     def run_epoch(self, checkpoint):
