@@ -101,7 +101,8 @@ def engine_pictures(options, source, au):
         for row in au:
             text = ",".join(f"{name}={value:.6f}" for name, value in zip(AU_NAMES, row.tolist()))
             command = [options.engine, "generate", "-i", photo, "--au", text, "--crop", "none", "-o", result]
-            done = subprocess.run(command + (["--generator", options.model] if options.model else []), capture_output=True, text=True)
+            command += ["--generator", options.model] if options.model else []
+            done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise TrainingError(f"{options.engine}: {done.stderr.strip()}")
             pictures.append(torch.from_numpy(np.array(Image.open(result).convert("RGB"))).permute(2, 0, 1))
@@ -157,8 +158,8 @@ def compare(names, source, drawn, taught, own_drawn):
 
 
 def au_table(names, drawn, taught):
-    """What each measured AU does, on normalised landmarks (portraits, n, 478, 3) of the results and of the teacher's; rows in
-    which no face was found are NaN and count as wrong."""
+    """What each measured AU does, on normalised landmarks (portraits, n, 478, 3) of the results and of the teacher's; rows
+    in which no face was found are NaN and count as wrong."""
     at = {name: i for i, name in enumerate(names)}
     table = {}
     for number, (measure, least) in MEASURES.items():
@@ -189,7 +190,8 @@ def evaluate(options):
     held = faces.held_out
     if options.count:
         held = held[torch.linspace(0, len(held) - 1, min(options.count, len(held))).round().long()]
-    cases = [(str(faces.names[i]), f"{faces.arrays['sex'][i]} {faces.arrays['group'][i]}", faces.portraits(i[None])) for i in held]
+    group_of = lambda i: f"{faces.arrays['sex'][i]} {faces.arrays['group'][i]}"
+    cases = [(str(faces.names[i]), group_of(i), faces.portraits(i[None])) for i in held]
     cases += [(pathlib.Path(p).name, "photo", photo_portrait(p, faces, options.face_mesh_python)) for p in options.photos]
     if not cases:
         raise TrainingError(f"{options.pack}: none of its portraits is held out; pack more of them")
@@ -220,9 +222,8 @@ def evaluate(options):
     shown = list(range(min(options.sheets, len(held)))) + list(range(len(held), len(cases)))
     n_aus = 1 + len(AU_NAMES)
     last = n_aus + len(EMOTIONS) - 1
-    sheet(out / "aus.png", [row for k in shown for row in ((sources[k], *drawn[k][:n_aus]), (sources[k], *taught[k][:n_aus]))])
-    sheet(out / "emotions.png", [row for k in shown for row in ((sources[k], drawn[k][0], *drawn[k][n_aus:last]),
-                                                                (sources[k], taught[k][0], *taught[k][n_aus:last]))])
+    for name, columns in (("aus.png", range(n_aus)), ("emotions.png", [0, *range(n_aus, last)])):
+        sheet(out / name, [(sources[k], *(pictures[k][c] for c in columns)) for k in shown for pictures in (drawn, taught)])
     return report
 
 
@@ -260,7 +261,8 @@ def summary(names, figures, drawn, taught, source):
 
 def print_report(r):
     print(f"{r['portraits']} portraits: SSIM {r['ssim']:.3f} (nothing {r['ssim_nothing']:.3f}), PSNR where nothing changes "
-          f"{r['psnr_still']:.1f} dB, own expression {r['psnr_own']:.1f} dB, open mouths closed by zeros {r['closed_by_zeros']}")
+          f"{r['psnr_still']:.1f} dB, own expression {r['psnr_own']:.1f} dB, "
+          f"open mouths closed by zeros {r['closed_by_zeros']} of {r['open_mouths']}")
     print("PSNR: " + ", ".join(f"{n} {v:.1f} ({r['psnr_nothing'][n]:.1f})" for n, v in r["psnr"].items()))
     for name, row in r["aus"].items():
         print(f"{name} right {row['right']:.2f} (teacher {row['teacher_right']:.2f}) median {row['median']:.3f} "

@@ -34,12 +34,13 @@ class Generator(nn.Module):
         layers = [nn.Conv2d(3 + N_AUS, filters, 7, 1, 3, bias=False), nn.InstanceNorm2d(filters, affine=True), nn.ReLU()]
         width = filters
         for _ in range(2):
-            layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.InstanceNorm2d(2 * width, affine=True), nn.ReLU()]
+            layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.InstanceNorm2d(2 * width, affine=True),
+                       nn.ReLU()]
             width *= 2
         layers += [ResidualBlock(width) for _ in range(blocks)]
         for _ in range(2):
-            layers += [nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False), nn.InstanceNorm2d(width // 2, affine=True),
-                       nn.ReLU()]
+            layers += [nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False),
+                       nn.InstanceNorm2d(width // 2, affine=True), nn.ReLU()]
             width //= 2
         self.main = nn.Sequential(*layers)
         self.img_reg = nn.Sequential(nn.Conv2d(filters, 3, 7, 1, 3, bias=False), nn.Tanh())
@@ -50,7 +51,9 @@ class Generator(nn.Module):
     def forward(self, photo, au):
         planes = au[:, :, None, None].expand(-1, -1, *photo.shape[2:])
         features = self.main(torch.cat([photo, planes], 1))
-        mask, colour = self.attetion_reg(features).float(), self.img_reg(features).float()
+        # bf16 has eight bits, as a picture has: the last layers are fp32 under autocast too.
+        with torch.autocast(photo.device.type, enabled=False):
+            mask, colour = self.attetion_reg(features.float()), self.img_reg(features.float())
         return mask * photo + (1 - mask) * colour, mask, colour
 
 

@@ -73,8 +73,8 @@ class OwnExpression:
     """Estimates the AUs that a photo already shows, from its landmarks.
 
     Non-negative least squares: landmarks = mean + basis @ au + identity. The identity is Gaussian with the covariance of
-    closed, unsmiling faces, its part inside the span of the basis kept at 8 %, since that part is expression too; each AU has
-    an exponential-like prior of its usual size. Mouths that are shut have no AU25 or AU26.
+    closed, unsmiling faces, its part inside the span of the basis kept at 8 %, since that part is expression too; each AU
+    has a Gaussian prior of its usual size. Mouths that are shut have no AU25 or AU26.
     """
 
     PRIOR = np.array([.15, .15, .13, .15, .15, .2, .1, .25, .6, .12, .08, .06, .12, .06, .6, .18, .15])

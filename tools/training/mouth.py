@@ -1,4 +1,4 @@
-"""The inside of a mouth that the photo does not show: upper teeth and gum on the skull, lower teeth and tongue on the jaw."""
+"""The inside of a mouth that the photo does not show: upper teeth and gum on the skull, lower teeth, tongue on the jaw."""
 import torch
 
 TOOTH, GUM, CAVITY, TONGUE, LOWER_TOOTH = ((222, 208, 190), (172, 100, 98), (46, 20, 20), (132, 62, 62), (214, 200, 186))

@@ -88,7 +88,8 @@ def portraits(folder, limit):
     for name, points, au in list(zip(marks["names"], marks["points"], marks["aus"]))[:limit or None]:
         picture = read_picture(folder / "faces" / str(name))
         side = picture.width / 1.4
-        yield str(name), *about.get(str(name), ("", "")), picture, points / 64.0, au, ((picture.width - side) / 2,) * 2 + (side,)
+        corner = (picture.width - side) / 2
+        yield str(name), *about.get(str(name), ("", "")), picture, points / 64.0, au, (corner, corner, side)
 
 
 def own_pictures(folder, openface, limit, typical):
@@ -129,7 +130,8 @@ def make(options):
     base = read_arrays(data / "au_basis.npz", ["aus", "basis", "mean_shape", "shade"])
     mean, basis = base["mean_shape"].astype(np.float64), base["basis"].astype(np.float64)
     if options.pictures:
-        rows = own_pictures(pathlib.Path(options.pictures), pathlib.Path(options.openface), options.limit, typical_marks(mean))
+        folders = pathlib.Path(options.pictures), pathlib.Path(options.openface)
+        rows = own_pictures(*folders, options.limit, typical_marks(mean))
     else:
         rows = portraits(data, options.limit)
 
@@ -140,7 +142,8 @@ def make(options):
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=options.quality)
         rotation, scale = pose(moved, mean)
-        values = name, sex, group, np.frombuffer(buffer.getvalue(), np.uint8), moved[:, :2], au, rotation, scale, normalise(points)
+        jpeg = np.frombuffer(buffer.getvalue(), np.uint8)
+        values = name, sex, group, jpeg, moved[:, :2], au, rotation, scale, normalise(points)
         for column, value in zip(columns.values(), values):
             column.append(value)
     if not columns["names"]:
@@ -148,7 +151,8 @@ def make(options):
 
     own = OwnExpression.fit(np.stack(columns["shape"]), mean, basis, np.stack(columns["aus"]))
     return dict(
-        format=np.array(FORMAT), names=np.array(columns["names"]), sex=np.array(columns["sex"]), group=np.array(columns["group"]),
+        format=np.array(FORMAT),
+        names=np.array(columns["names"]), sex=np.array(columns["sex"]), group=np.array(columns["group"]),
         jpeg=np.concatenate(columns["jpeg"]), jpeg_end=np.cumsum([len(j) for j in columns["jpeg"]]),
         size=np.array(options.size),
         points=np.round(np.stack(columns["points"]) * 64).astype(np.int16),  # 1/64 px: finer than fp16 from 128 px on
@@ -218,8 +222,7 @@ class PackedFaces:
 
     def own_expression(self):
         a = self.arrays
-        return OwnExpression(a["mean_shape"].astype(np.float64), a["basis"].astype(np.float64), a["identity"].astype(np.float64),
-                             a["variance"].astype(np.float64))
+        return OwnExpression(*(a[name].astype(np.float64) for name in ("mean_shape", "basis", "identity", "variance")))
 
 
 def main():

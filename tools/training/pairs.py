@@ -52,7 +52,8 @@ def expressions(g, n):
     emotion[:, AU_NUMBERS.index(25)] += (uniform(g, .2, .9, n, 1) * chance(.25))[:, 0]
 
     odds = torch.tensor([2.5 if number in FAINT else 1. for number in AU_NUMBERS])
-    single = torch.zeros(n, n_aus).scatter_(1, torch.multinomial(odds, n, True, generator=g)[:, None], uniform(g, .3, 1, n, 1))
+    chosen = torch.multinomial(odds, n, True, generator=g)[:, None]
+    single = torch.zeros(n, n_aus).scatter_(1, chosen, uniform(g, .3, 1, n, 1))
     rank = torch.rand(n, n_aus, generator=g).argsort(1)
     several = (rank < torch.randint(2, 6, (n, 1), generator=g)) * uniform(g, .1, 1, n, n_aus)
 

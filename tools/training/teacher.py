@@ -48,7 +48,7 @@ class Portraits:
 
 class Teacher:
     def __init__(self, basis, mean_shape, shade, triangles, device="cpu"):
-        """basis (17,478,3), mean_shape (478,3), shade (17,T,T) log brightness per AU, triangles (n,3): arrays of the pack."""
+        """basis (17,478,3), mean_shape (478,3), shade (17,T,T): log brightness per AU, triangles (n,3); from a pack."""
         tensor = lambda a, kind=torch.float32: torch.as_tensor(a, dtype=kind, device=device)
         self.device = device
         self.basis, self.shade = tensor(basis), tensor(shade)
@@ -127,7 +127,8 @@ class Teacher:
         outline = before[:, OUTLINE]
         centre = outline.mean(1, keepdim=True)
         ring, border = centre + (outline - centre) * RING_INNER, centre + (outline - centre) * RING_OUTER
-        source, target = [self._lid_skin(before, after), ring, border], [after, ring + RING_FOLLOWS * (after - before)[:, OUTLINE], border]
+        moved_ring = ring + RING_FOLLOWS * (after - before)[:, OUTLINE]
+        source, target = [self._lid_skin(before, after), ring, border], [after, moved_ring, border]
         for e in (0, 1):
             fan_source, fan_target = self._eye(before[:, EYE_OPENING[e]], after[:, EYE_OPENING[e]])
             source.append(fan_source)
@@ -135,8 +136,8 @@ class Teacher:
         return torch.cat(source, 1), torch.cat(target, 1)
 
     def _lid_skin(self, before, after):
-        """The photo's landmarks, the upper lids' margins raised towards the fold as the eye shuts: they carry lashes and a rim of
-        eyeball, which would smear over the lid that unrolls."""
+        """The photo's landmarks, the upper lids' margins raised towards the fold as the eye shuts: they carry lashes and a
+        rim of eyeball, which would smear over the lid that unrolls."""
         skin = before.clone()
         for e in (0, 1):
             raised = LASHES * self._shut(before, after, e) * (before[:, UPPER_LID_FOLD[e]] - before[:, UPPER_LID[e]])
@@ -149,8 +150,8 @@ class Teacher:
         return 1 - (gap(after) / gap(before).clamp(min=1e-3)).clamp(0, 1)
 
     def _eye(self, before, after):
-        """An eye's fan (B,17,2): lids that open uncover more of an eyeball that stays, lids that close hide it, and only where
-        they open beyond what the photo shows is the eyeball stretched."""
+        """An eye's fan (B,17,2): lids that close hide an eyeball that stays, and only where they open beyond what the photo
+        shows is it stretched."""
         axis = before[:, 8] - before[:, 0]
         normal = F.normalize(torch.stack([-axis[:, 1], axis[:, 0]], 1), dim=1)
         normal = normal * torch.where(normal[:, 1:] > 0, 1., -1.)
@@ -165,8 +166,8 @@ class Teacher:
 
     @torch.no_grad()
     def render(self, portraits, target, box, size, supersample=2):
-        """Pictures (B,3,size,size) in [0,1] of the expressions `target` (B,17), of the square `box` (B,3): left, top, side in
-        pixels of the photo. A photo that shows the expression already comes back as it is."""
+        """Pictures (B,3,size,size) in [0,1] of the expressions `target` (B,17), of the square `box` (B,3): left, top, side
+        in pixels of the photo. A photo that shows the expression already comes back as it is."""
         p, n = portraits, size * supersample
         step = box[:, 2, None, None, None] / n  # photo pixels per subpixel
         corner = box[:, None, None, :2] + step / 2 - 0.5

@@ -137,8 +137,8 @@ class Run:
         return loss.detach(), norm, missing
 
     def train_critic(self, photo, target, au):
-        """One step of the critic; whether the generator's turn has come. Real are the teacher's pictures: only they show every
-        AU, each with its value. The penalty needs second derivatives, so no autocast."""
+        """One step of the critic; whether the generator's turn has come. Real are the teacher's pictures: only they show
+        every AU, each with its value. The penalty needs second derivatives, so no autocast."""
         with torch.no_grad(), self.autocast():
             fake = self.forward(photo, au)[0]
         share = torch.rand(len(photo), generator=seeded(self.o.seed, self.step, 11)).to(self.device)
@@ -225,7 +225,8 @@ def open_run(options):
     if pathlib.Path(options.out).exists():
         state = load_checkpoint(options.out, RECIPE)
         if state["stage"] != options.stage:
-            raise TrainingError(f"{options.out}: a state of the {state['stage']} stage; give another --out, and this one as --start")
+            raise TrainingError(f"{options.out}: a state of the {state['stage']} stage; "
+                                "give another --out, and this one as --start")
         result = Run(options, generator_of(state["generator"], options.out), device)
         result.load(state)
         return result
@@ -266,7 +267,8 @@ def report(r, seen, progress):
     """Prints the means since the last report; stops the run when a loss or a gradient is not finite."""
     loss, norm, missing = torch.stack([torch.stack(row) for row in seen]).mean(0).tolist()
     check_finite(loss + norm, f"train_generator: step {r.step}", r.o.out)
-    print(f"step {r.step} {r.minutes():.1f} min rate {r.rate(progress):.1e} loss {loss:.4f} change missing {missing:.3f}", flush=True)
+    print(f"step {r.step} {r.minutes():.1f} min rate {r.rate(progress):.1e} loss {loss:.4f} change missing {missing:.3f}",
+          flush=True)
 
 
 def main():
