@@ -5,6 +5,7 @@ flips and colours. A chapter, and the order in it, depend on the seed and its nu
 would have seen.
 """
 import torch
+import torch.nn.functional as F
 
 from common import AU_NUMBERS, PROTOTYPES, prototype
 from generator import to_network
@@ -73,6 +74,12 @@ def draw(g, own):
     return first, second
 
 
+def sharpen(pictures, amount):
+    """Unsharp mask; blurs for amounts (N,1,1,1) below 0. Photos of all cameras come crisper or softer than the portraits."""
+    around = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    return pictures + amount * (pictures - around)
+
+
 class Chapter:
     """`count` pairs of side `size`, rendered on the device."""
 
@@ -95,15 +102,18 @@ class Chapter:
                 pictures[rows.to(teacher.device)] = (drawn * 255).round().to(torch.uint8)
 
     def batch(self, g, rows):
-        """Pairs `rows`, flipped and coloured at random: photo, target, AUs wanted, AUs that the photo shows."""
+        """Pairs `rows`, flipped, coloured and sharpened at random: photo, target, AUs wanted, AUs that the photo shows."""
         n, device = len(rows), self.photo.device
         rows = rows.to(device)
         photo, target = (to_network(p[rows].float() / 255) for p in (self.photo, self.target))
         flip = (torch.rand(n, 1, 1, 1, generator=g) < .5).to(device)
         colour = (torch.rand(n, 1, 1, 1, generator=g) < .7).float()
-        gain = 1 + colour * (uniform(g, .8, 1.2, n, 1, 1, 1) * uniform(g, .92, 1.08, n, 3, 1, 1) - 1)
-        gain, offset = gain.to(device), (colour * uniform(g, -.12, .12, n, 1, 1, 1)).to(device)
-        photo, target = ((torch.where(flip, p.flip(3), p) * gain + offset).clamp(-1, 1) for p in (photo, target))
+        gain = 1 + colour * (uniform(g, .75, 1.35, n, 1, 1, 1) * uniform(g, .92, 1.08, n, 3, 1, 1) - 1)
+        offset = colour * uniform(g, -.15, .15, n, 1, 1, 1)
+        crisp = (torch.rand(n, 1, 1, 1, generator=g) < .5).float() * uniform(g, -.5, 1, n, 1, 1, 1)
+        gain, offset, crisp = gain.to(device), offset.to(device), crisp.to(device)
+        photo, target = (torch.where(flip, p.flip(3), p) for p in (photo, target))
+        photo, target = ((sharpen(p, crisp) * gain + offset).clamp(-1, 1) for p in (photo, target))
         return photo, target, self.au[rows], self.own[rows]
 
 
