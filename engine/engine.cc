@@ -92,7 +92,8 @@ Face Engine::redraw(const Face& cut, const ActionUnits& au, const LayerSink* sin
   return std::move(redraw_all({&cut, 1}, {&au, 1}, sink)[0]);
 }
 
-std::vector<Face> Engine::redraw_all(std::span<const Face> cuts, std::span<const ActionUnits> aus, const LayerSink* sink) const {
+std::vector<Face> Engine::redraw_all(std::span<const Face> cuts, std::span<const ActionUnits> aus,
+                                     const LayerSink* sink) const {
   const auto& names = generator_config().au_names;
   const int side = generator_config().image_size, N = int(cuts.size());
   const Shape shape{N, 3, side, side}, mask_shape{N, 1, side, side};

@@ -66,14 +66,14 @@ stage_layering() {
   forbid '(kernels|engine|tools)/' weights
   forbid '(weights|engine|tools)/' kernels
   forbid 'tools/' engine
-  forbid '(opencv2/|dlib/|sndfile|soxr)' base weights kernels engine tools --exclude-dir=media
+  forbid '(opencv2/|dlib/|sndfile|soxr|libav|libsw)' base weights kernels engine tools --exclude-dir=media
   echo "layering: every include points downward"
 }
 
 stage_core() {
   build_preset core
   build-core/bin/emoengine --version
-  if ldd build-core/bin/emoengine | grep -E 'opencv|dlib|sndfile|soxr'; then
+  if ldd build-core/bin/emoengine | grep -E 'opencv|dlib|sndfile|soxr|libav|libsw'; then
     echo "core: emoengine links the media libraries above" >&2
     return 1
   fi

@@ -8,7 +8,7 @@
 namespace emo {
 namespace {
 
-TEST(BoundedQueue, KeepsTheOrderAndTheBound) {
+TEST(BoundedQueue, KeepsTheOrderAndTheBoundBetweenThreads) {
   BoundedQueue<int> queue(3);
   std::atomic<int> pushed = 0, taken = 0;
   std::thread producer([&] {
@@ -24,7 +24,7 @@ TEST(BoundedQueue, KeepsTheOrderAndTheBound) {
   producer.join();
 }
 
-TEST(BoundedQueue, ClosingWakesAProducerThatWaits) {
+TEST(BoundedQueue, ClosingWakesAThreadThatWaits) {
   BoundedQueue<int> queue(1);
   EXPECT_TRUE(queue.push(1));
   std::thread closer([&] { queue.close(); });
