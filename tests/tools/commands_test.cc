@@ -29,7 +29,8 @@ TEST_F(Commands, VersionAndHelpAreAnswered) {
   EXPECT_THAT(run("--version").out, StartsWith("emoengine "));
   const auto help = run("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* command : {"run", "generate", "aus", "sweep", "strengths", "mfcc", "convert", "inspect", "doctor"}) {
+  for (const char* command :
+       {"run", "generate", "animate", "aus", "sweep", "strengths", "mfcc", "convert", "inspect", "doctor"}) {
     EXPECT_THAT(help.out, HasSubstr(command));
     EXPECT_EQ(run(std::string(command) + " --help").code, 0);
   }

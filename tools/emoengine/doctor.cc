@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/media/video.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
 #include "weights/model_file.h"
@@ -68,6 +69,7 @@ void doctor() {
               CPU_COUNT(&set), gib);
   bool well = line("backend", [] { return open_backend(nullptr, nullptr, {})->describe(); });
   well &= line("media", [] { return media().describe(); });
+  line("video", [] { return video().describe(); });  // only animate needs it
   for (const char* name : {"generator.safetensors", "speech.safetensors"}) {
     well &= line("weights", [name] {
       const auto path = default_weights(name);

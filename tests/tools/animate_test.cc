@@ -1,0 +1,202 @@
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "engine/au_file.h"
+#include "engine/media/video.h"
+#include "tests/random_generator.h"
+#include "tests/tools/program.h"
+
+namespace emo {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+/// Animates the sample portrait with a narrow seeded generator, so that a frame takes a few milliseconds.
+class Animate : public ProgramTest {
+ protected:
+  void SetUp() override {
+    GeneratorConfig config;
+    config.conv_dim = 8, config.res_blocks = 1, config.image_size = 32;
+    write_random_generator(dir_ / "narrow.safetensors", config);
+    Image photo = media().load_image(EMO_SOURCE_DIR "/samples/astronaut.png", {}), face(240, 240);
+    for (int y = 0; y < 240; ++y) std::copy_n(photo.pixel(100, y), 3 * 240, face.pixel(0, y));  // her head
+    media().save_image(dir_ / "face.png", face);
+    write_curve("curve.csv", 1.0);
+  }
+  /// A row of AU12 = 0.5 every 0.1 s.
+  void write_curve(const std::string& name, double seconds) const {
+    AuCurve curve;
+    for (int i = 0; i < int(std::lround(seconds * 10)); ++i) {
+      curve.times_s.push_back(i / 10.0);
+      curve.rows.push_back(parse_action_units("12=0.5", default_au_names()));
+    }
+    write_au_file(dir_ / name, curve);
+  }
+  Outcome animate(const std::string& arguments) const { return run("animate --generator narrow.safetensors " + arguments); }
+  std::vector<Image> frames(const std::string& name) const {
+    const auto reader = video().read(dir_ / name, {});
+    std::vector<Image> images;
+    Image image;
+    double t = 0;
+    while (reader->read(image, t)) images.push_back(image);
+    return images;
+  }
+
+  const std::string by_curve_ = "-i face.png --au-file curve.csv --fps 10 ";
+};
+
+TEST_F(Animate, ACurveMakesAsManyFramesAndNoSound) {
+  for (const std::string name : {"a.mp4", "a.webm", "a.gif"}) {
+    const auto outcome = animate(by_curve_ + "-o " + name);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, StartsWith(name + ": 10 frames, "));
+    EXPECT_THAT(outcome.out, HasSubstr("the first after "));
+    EXPECT_EQ(frames(name).size(), 10u);
+  }
+  ASSERT_EQ(animate(by_curve_ + "-o frames").code, 0);
+  EXPECT_TRUE(exists("frames/000010.png"));
+  EXPECT_FALSE(exists("frames/000011.png"));
+}
+
+TEST_F(Animate, AVoiceMakesItsLengthWithSound) {
+  const auto voice = source("samples/happy.flac");
+  const auto outcome = animate("-i face.png -a " + voice + " --fps 5 -o a.mp4");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const double seconds = media().load_audio(EMO_SOURCE_DIR "/samples/happy.flac", 16000, {}).seconds();
+  EXPECT_EQ(frames("a.mp4").size(), std::size_t(std::ceil(seconds * 5 - 1e-3)));
+  EXPECT_THAT(read_file(dir_ / "a.mp4"), HasSubstr("mp4a"));
+  ASSERT_EQ(animate("-i face.png --au-file curve.csv -a " + voice + " --fps 5 -o b.gif").code, 0);
+}
+
+// What `aus` writes drives the face as the voice itself does: to the last pixel but for the table's four decimals.
+TEST_F(Animate, TheVoicesOwnCurvePlaysBackTheSame) {
+  const auto voice = source("samples/happy.flac");
+  ASSERT_EQ(run("aus -a " + voice + " --per-frame --fps 5 -o voice.csv").code, 0);
+  ASSERT_EQ(animate("-i face.png -a " + voice + " --fps 5 -o a").code, 0);
+  ASSERT_EQ(animate("-i face.png --au-file voice.csv --fps 5 -o b").code, 0);
+  for (const char* frame : {"/000001.png", "/000004.png", "/000007.png"}) {
+    const Image a = media().load_image(dir_ / ("a" + std::string(frame)), {});
+    const Image b = media().load_image(dir_ / ("b" + std::string(frame)), {});
+    int most = 0;
+    for (std::size_t i = 0; i < a.rgb.size(); ++i) most = std::max(most, std::abs(a.rgb[i] - b.rgb[i]));
+    EXPECT_LE(most, 1) << frame;
+  }
+  EXPECT_EQ(exists("a/000012.png"), exists("b/000012.png"));
+}
+
+TEST_F(Animate, FramesOutsideTheFaceAreThePhotosOwnAndItMoves) {
+  ASSERT_EQ(animate(by_curve_ + "-o a").code, 0);
+  const Image photo = media().load_image(dir_ / "face.png", {}), first = media().load_image(dir_ / "a/000001.png", {}),
+              middle = media().load_image(dir_ / "a/000005.png", {});
+  EXPECT_NE(first.rgb, middle.rgb);
+  EXPECT_TRUE(std::equal(photo.pixel(0, 239), photo.pixel(0, 239) + 30, middle.pixel(0, 239)));
+  ASSERT_EQ(run("generate --generator narrow.safetensors -i face.png --emotion neutral -o neutral.png").code, 0);
+  EXPECT_EQ(first.rgb, media().load_image(dir_ / "neutral.png", {}).rgb);  // eased in
+}
+
+TEST_F(Animate, AVideosFaceIsFollowed) {
+  ASSERT_EQ(animate(by_curve_ + "-o v.mp4").code, 0);
+  const auto outcome = animate("--video v.mp4 --emotion surprise -o again.mp4");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(frames("again.mp4").size(), 10u);
+}
+
+TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {
+  {
+    const auto writer = video().write(dir_ / "v.mp4", {5, {}});
+    const Image face = media().load_image(dir_ / "face.png", {});
+    for (int i = 0; i < 6; ++i) writer->add(i < 3 ? face : Image(240, 240));
+    writer->finish();
+  }
+  const auto refused = animate("--video v.mp4 --emotion surprise -o a.mp4");
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_EQ(refused.err,
+            "emoengine: v.mp4: no face was found at 0.60 s; use --no-face skip to leave such frames as they are, or "
+            "--no-face hold to go on where it was\n");
+  EXPECT_FALSE(exists("a.mp4"));
+  ASSERT_EQ(animate("--video v.mp4 --emotion surprise --no-face skip -o skip").code, 0);
+  ASSERT_EQ(animate("--video v.mp4 --emotion surprise --no-face hold -o hold").code, 0);
+  const auto spread = [](const Image& image) {
+    const auto [low, high] = std::ranges::minmax(image.rgb);
+    return high - low;
+  };
+  EXPECT_LT(spread(media().load_image(dir_ / "skip/000005.png", {})), 8);   // black, as it came
+  EXPECT_GT(spread(media().load_image(dir_ / "hold/000005.png", {})), 20);  // a face drawn where it was
+}
+
+TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
+  write_curve("long.csv", 500);
+  const auto outcome =
+      run("animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 25 -o a.mp4 2>int.err & "
+          "for i in $(seq 200); do sleep 0.1; [ $(stat -c %s a.part.mp4 2>/dev/null || echo 0) -gt 2000 ] && break; done; "
+          "kill -INT $!; wait $!");
+  EXPECT_EQ(outcome.code, 130);
+  EXPECT_FALSE(exists("a.mp4"));
+  EXPECT_THAT(read_file(dir_ / "int.err"), testing::MatchesRegex("emoengine: interrupted after [0-9]+ frames, .* of 12500; "
+                                                                 "a.part.mp4 plays up to there\n"));
+  EXPECT_GT(frames("a.part.mp4").size(), 10u);
+}
+
+TEST_F(Animate, AFullDiskLeavesNoWholeVideo) {
+  // A limit of 64 blocks of 512 bytes stands for the disk's end; ignored, the signal becomes an error.
+  const auto outcome = run("--version; trap '' XFSZ; ulimit -f 64; " EMO_BINARY
+                           " animate --generator narrow.safetensors -i face.png --au-file curve.csv --fps 100 -o a.mp4");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_EQ(outcome.err, "emoengine: output: a.mp4 cannot be written: File too large; what was done stays in a.part.mp4\n");
+  EXPECT_FALSE(exists("a.mp4"));
+}
+
+TEST_F(Animate, MemoryDoesNotGrowWithTheLength) {
+  const auto peak_kb = [&](const std::string& seconds) {
+    write_curve("c.csv", std::stod(seconds));
+    const auto outcome =
+        run("--version >/dev/null; /usr/bin/env bash -c 'exec 3>&1; " EMO_BINARY
+            " animate --generator narrow.safetensors -i face.png --au-file c.csv --fps 10 -o m" +
+            seconds +
+            ".mp4 >/dev/null & p=$!; m=0; while [ -r /proc/$p/status ]; do "
+            "v=$(awk \"/VmHWM/{print \\$2}\" /proc/$p/status 2>/dev/null); m=${v:-$m}; sleep 0.02; done; echo $m'");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return std::stod(outcome.out);
+  };
+  const double shorter = peak_kb("10"), longer = peak_kb("60");
+  EXPECT_GT(shorter, 10e3);
+  EXPECT_LT(longer, shorter + 10e3);  // 500 frames of 240 x 240 RGB would be 86 MB
+}
+
+TEST_F(Animate, RefusalsAreOneLine) {
+  const auto err = [&](int code, const std::string& arguments) {
+    const auto outcome = animate(arguments);
+    EXPECT_EQ(outcome.code, code) << arguments;
+    return outcome.err;
+  };
+  EXPECT_EQ(err(2, "-a x.wav -o a.mp4"), "emoengine: animate: give one of --image and --video\n");
+  EXPECT_EQ(err(2, "-i face.png --emotion anger -o a.mp4"),
+            "emoengine: animate: nothing says how a photo moves; give --audio or --au-file\n");
+  EXPECT_EQ(err(2, "--video v.mp4 --face 2 -o a.mp4"),
+            "emoengine: --face goes with --image; in a video the largest face of the first frame is followed\n");
+  EXPECT_EQ(err(2, "-i face.png --au-file curve.csv --fps 0 -o a.mp4"),
+            "emoengine: --fps: 0 came; more than 0 and at most 240 is needed\n");
+  EXPECT_THAT(err(2, by_curve_ + "-o a.avi"), HasSubstr("ends in '.avi'; .mp4, .webm, .gif or a folder"));
+  EXPECT_THAT(err(3, by_curve_ + "-o none/a.mp4"), HasSubstr("cannot be written: No such file or directory"));
+  write_file(dir_ / "bad.csv", "frame,timestamp,AU12_r\n1,0,1\n");
+  EXPECT_THAT(err(3, "-i face.png --au-file bad.csv -o a.mp4"), StartsWith("emoengine: bad.csv: lacks AU01"));
+  write_curve("long.csv", 700);
+  EXPECT_EQ(err(3, "-i face.png --au-file long.csv --fps 10 -o a.mp4"),
+            "emoengine: long.csv: lasts 700 s; at most 600 s are taken. Cut it, or raise --max-audio-s\n");
+  write_file(dir_ / "empty.wav",
+             std::string("RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80\x3e\0\0\0\x7d\0\0\2\0\x10\0data\0\0\0\0", 44));
+  EXPECT_THAT(err(3, "-i face.png -a empty.wav -o a.mp4"), StartsWith("emoengine: empty.wav: "));
+  EXPECT_FALSE(exists("a.mp4"));
+  EXPECT_FALSE(exists("a.part.mp4"));
+}
+
+TEST_F(Animate, QuietPrintsNothing) {
+  const auto outcome = animate(by_curve_ + "-q -o a.mp4");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out + outcome.err, "");
+}
+
+}  // namespace
+}  // namespace emo
