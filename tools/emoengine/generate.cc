@@ -107,8 +107,8 @@ void add_generate(CLI::App& app) {
   auto options = std::make_shared<GenerateOptions>();
   add_image_options(*command, options->image, options->image_limits);
   command->add_option("--au", options->au, "intensities 0..1, for example \"12=1,6=0.8\"; those not named are 0");
-  command->add_option("--au-file", options->au_file, "a .csv, .json or .npy as aus writes it");
-  command->add_option("--row", options->row, "row of the AU file, from 1")->check(CLI::Range(1, 1'000'000));
+  auto* au_file = command->add_option("--au-file", options->au_file, "a .csv, .json or .npy as aus writes it");
+  command->add_option("--row", options->row, "row of the AU file, from 1")->check(within(1, 999'999))->needs(au_file);
   command->add_option("--emotion", options->emotion,
                       "for example happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, disgust");
   command->add_option("--out,-o", options->out, "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]")

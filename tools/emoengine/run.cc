@@ -81,7 +81,7 @@ void add_run(CLI::App& app) {
       ->check(CLI::IsMember({"photo", "face"}));
   command->add_option("--intensity", options->intensity, "multiplies what the voice gave; results end at 1")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 10.0));
+      ->check(within(0, 10));
   add_face_option(*command, options->face);
   command->add_flag("--json", options->json, "print AUs, emotion, crop boxes and the time of each stage as JSON");
   add_model_options(*command, options->model, Needs::kBoth);
