@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -15,6 +16,21 @@ namespace emo {
 namespace {
 
 std::string reason() { return std::strerror(errno); }
+
+/// Calls make() with names beside `path` until one is new; keeps that one in `name` unless make() fails. The count keeps
+/// threads apart, the process id runs; an old crash may have left the same. Short: the output's own name may have 255 bytes.
+template <typename Make>
+int with_new_name(const std::filesystem::path& path, std::filesystem::path& name, Make make) {
+  static std::atomic<unsigned> count{0};
+  std::filesystem::path candidate = path;
+  int result = -1;
+  do {
+    candidate.replace_filename(concat(".emoengine.", ::getpid(), '.', count++, ".part"));
+    result = make(candidate.c_str());
+  } while (result < 0 && errno == EEXIST);
+  if (result >= 0) name = candidate;
+  return result;
+}
 
 }  // namespace
 
@@ -71,11 +87,12 @@ OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
   if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_regular_file(path_, ignored)) {
     fail(ErrorKind::kInput, "output: ", path_.string(), " is a device or a pipe; a regular file is needed");
   }
-  // The process id keeps two runs with the same output apart; the extension stays last because image writers go by it.
-  temporary_ = path_;
-  temporary_.replace_filename("." + path_.stem().string() + "." + std::to_string(::getpid()) + ".part" +
-                              path_.extension().string());
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const auto folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
+  fd_ = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  if (fd_ < 0 && errno == EOPNOTSUPP) {  // NFS and FAT have no files without a name
+    fd_ = with_new_name(path_, temporary_,
+                        [](const char* name) { return ::open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+  }
   if (fd_ < 0) {
     fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason(),
          ". Check that its folder exists and may be written to");
@@ -85,7 +102,7 @@ OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
 OutputFile::~OutputFile() {
   if (fd_ < 0) return;
   ::close(fd_);
-  ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) {
@@ -103,6 +120,13 @@ void OutputFile::commit() {
   // fsync before rename: after a crash the name must not stand on a file without its contents.
   if (::fsync(fd_) != 0 && errno != EINVAL) {
     fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());
+  }
+  if (temporary_.empty()) {  // a link cannot replace an older file, a rename can
+    const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+    const int linked = with_new_name(path_, temporary_, [&](const char* name) {
+      return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+    });
+    if (linked != 0) fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be given its name: ", reason());
   }
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be renamed into place: ", reason());

@@ -27,8 +27,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-/// An output that exists only when it is whole: written beside its place under a temporary name, renamed by commit().
-/// Without commit() the destructor removes what was written and an older file of that name stays as it was.
+/// An output that exists only when it is whole: written to a file without a name, which commit() puts in its place. Without
+/// commit(), or when the process is killed, nothing of it is left and an older file of that name stays as it was.
 class OutputFile {
  public:
   /// A link is followed. Throws Error(kInput) when the folder is missing or not writable, or when `path` is empty, a folder,
@@ -38,8 +38,6 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  /// Where to write until commit(): same folder, same extension as the final name (some writers go by it).
-  const std::filesystem::path& temporary() const { return temporary_; }
   /// Throws Error(kInput) with the reason of the system (disk full ...).
   void write(std::span<const std::byte> bytes);
   void write(const std::string& text);
@@ -47,7 +45,7 @@ class OutputFile {
   void commit();
 
  private:
-  std::filesystem::path path_, temporary_;
+  std::filesystem::path path_, temporary_;  ///< temporary_ is empty while the file has no name
   int fd_ = -1;
 };
 

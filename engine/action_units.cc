@@ -22,7 +22,8 @@ std::string au_name(int number) {
 int find_au(std::string_view name, const std::vector<std::string>& names) {
   const bool prefixed = name.size() > 2 && (name[0] == 'A' || name[0] == 'a') && (name[1] == 'U' || name[1] == 'u');
   const auto value = parse_number(prefixed ? name.substr(2) : name);
-  const auto wanted = value && *value >= 0 && *value <= 999 ? au_name(int(*value)) : std::string(name);
+  const auto wanted =
+      value && *value >= 0 && *value <= 999 && *value == int(*value) ? au_name(int(*value)) : std::string(name);
   const auto it = std::find(names.begin(), names.end(), wanted);
   return it == names.end() ? -1 : int(it - names.begin());
 }

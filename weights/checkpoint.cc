@@ -188,32 +188,32 @@ void read_torch_legacy(Bytes file, const std::string& name, std::size_t max_tens
   Gatherer(storages, name, max_tensors, tensors).gather(state.root(), "");
 }
 
-void read_safetensors(Bytes file, const std::string& name, std::size_t max_tensors, Tensors& tensors) {
+std::map<std::string, std::string> read_safetensors(Bytes file, const std::string& name, std::size_t max_tensors,
+                                                    Tensors& tensors) {
   const SafeTensors source(file, name, max_tensors);
   for (const auto& [key, tensor] : source.tensors()) {
     tensors[key] = {tensor.dtype, tensor.shape, row_major(tensor.shape), 0, tensor.bytes};
   }
-}
-
-Tensors read(Bytes file, const std::string& name, std::size_t max_tensors) {
-  if (file.size() > limits::kMaxCheckpointBytes) {
-    fail(ErrorKind::kModel, name, ": has ", file.size(), " bytes; at most ", limits::kMaxCheckpointBytes, " are read");
-  }
-  Tensors tensors;
-  if (starts_with(file, 0, "PK\3\4")) {
-    read_torch_zip(file, name, max_tensors, tensors);
-  } else if (starts_with(file, 8, "{")) {
-    read_safetensors(file, name, max_tensors, tensors);
-  } else if (starts_with(file, 2, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")) {
-    read_torch_legacy(file, name, max_tensors, tensors);
-  } else {
-    fail(ErrorKind::kModel, name, ": is no checkpoint; a file written by torch.save or a safetensors file is needed");
-  }
-  if (tensors.empty()) fail(ErrorKind::kModel, name, ": holds no tensors under names; a state dict is needed");
-  return tensors;
+  return source.metadata();
 }
 
 }  // namespace
+
+void Checkpoint::read(Bytes file, std::size_t max_tensors) {
+  if (file.size() > limits::kMaxCheckpointBytes) {
+    fail(ErrorKind::kModel, name_, ": has ", file.size(), " bytes; at most ", limits::kMaxCheckpointBytes, " are read");
+  }
+  if (starts_with(file, 0, "PK\3\4")) {
+    read_torch_zip(file, name_, max_tensors, tensors_);
+  } else if (starts_with(file, 8, "{")) {
+    metadata_ = read_safetensors(file, name_, max_tensors, tensors_);
+  } else if (starts_with(file, 2, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")) {
+    read_torch_legacy(file, name_, max_tensors, tensors_);
+  } else {
+    fail(ErrorKind::kModel, name_, ": is no checkpoint; a file written by torch.save or a safetensors file is needed");
+  }
+  if (tensors_.empty()) fail(ErrorKind::kModel, name_, ": holds no tensors under names; a state dict is needed");
+}
 
 std::int64_t CheckpointTensor::count() const {
   std::int64_t count = 1;
@@ -247,9 +247,12 @@ std::vector<std::byte> CheckpointTensor::contiguous() const {
 }
 
 Checkpoint::Checkpoint(const std::filesystem::path& path, std::size_t max_tensors)
-    : file_(path, ErrorKind::kModel), name_(path.string()), tensors_(read(file_.bytes(), name_, max_tensors)) {}
+    : file_(path, ErrorKind::kModel), name_(path.string()) {
+  read(file_.bytes(), max_tensors);
+}
 
-Checkpoint::Checkpoint(std::span<const std::byte> file, std::string name, std::size_t max_tensors)
-    : name_(std::move(name)), tensors_(read(file, name_, max_tensors)) {}
+Checkpoint::Checkpoint(std::span<const std::byte> file, std::string name, std::size_t max_tensors) : name_(std::move(name)) {
+  read(file, max_tensors);
+}
 
 }  // namespace emo

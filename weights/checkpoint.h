@@ -40,11 +40,16 @@ class Checkpoint {
 
   const std::string& name() const { return name_; }
   const std::map<std::string, CheckpointTensor>& tensors() const { return tensors_; }
+  /// What a safetensors file says about itself; empty for the other formats.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
+  void read(std::span<const std::byte> file, std::size_t max_tensors);
+
   MappedFile file_;
   std::string name_;
   std::map<std::string, CheckpointTensor> tensors_;
+  std::map<std::string, std::string> metadata_;
 };
 
 }  // namespace emo

@@ -16,24 +16,29 @@ namespace {
 
 using nlohmann::json;
 
-/// The config of the file and the user's, key by key. What the file decides, the user may only repeat.
-ModelConfig merged_config(const FoundModel& model, const std::string& in, const std::filesystem::path& config) {
-  json object = json::parse(to_json(model.config));
+/// The config key by key: what the tensors tell, then what a weight file of ours says of itself, then the user. What the
+/// tensors decide, the others may only repeat.
+ModelConfig merged_config(const Checkpoint& checkpoint, const FoundModel& model, const std::filesystem::path& config) {
+  const std::string& in = checkpoint.name();
   const std::string where = config.empty() ? in : config.string();
-  json given = json::object();
+  json object = json::parse(to_json(model.config)), given = json::object();
+  const auto put = [&](const std::string& text, const std::string& from) {
+    config_from_json(text, from, false);  // whatever is wrong with it alone
+    const json settings = parse_json(text, from);
+    for (const auto& [key, value] : settings.items()) {
+      const bool decided = std::ranges::find(model.decided, key) != model.decided.end();
+      if (decided && object[key] != value) {
+        fail(ErrorKind::kModel, from, ": ", key, " is ", printable(value.dump()), " and ", in, " has ", object[key].dump(),
+             "; correct it or leave it out");
+      }
+      object[key] = given[key] = value;
+    }
+  };
+  const auto own = checkpoint.metadata().find(ModelFile::kMetadataKey);
+  if (own != checkpoint.metadata().end()) put(own->second, in + ": metadata");
   if (!config.empty()) {
     const MappedFile file(config, ErrorKind::kModel);
-    const std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-    config_from_json(text, where, false);  // whatever is wrong with it alone
-    given = parse_json(text, where);
-  }
-  for (const auto& [key, value] : given.items()) {
-    const bool decided = std::ranges::find(model.decided, key) != model.decided.end();
-    if (decided && object[key] != value) {
-      fail(ErrorKind::kModel, where, ": ", key, " is ", printable(value.dump()), " and ", in, " has ", object[key].dump(),
-           "; correct it or leave it out");
-    }
-    object[key] = value;
+    put({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, where);
   }
   if (model.layout == Layout::kSpeech && !(given.contains("feature_mean") && given.contains("feature_std"))) {
     fail(ErrorKind::kModel, where, ": feature_mean and feature_std are missing; the tensors of a speech model do not tell ",
@@ -111,7 +116,7 @@ ConvertReport convert(const std::filesystem::path& in, const std::filesystem::pa
   }
   const Checkpoint checkpoint(in, options.max_tensors);
   const FoundModel model = find_model(checkpoint, options.layout);
-  ConvertReport report{model.layout, merged_config(model, in.string(), options.config), 0, {}};
+  ConvertReport report{model.layout, merged_config(checkpoint, model, options.config), 0, {}};
   check_counts(model, report.config, in.string());
 
   std::uint64_t total_bytes = 0;

@@ -29,8 +29,9 @@ struct ConvertReport {
   std::vector<std::string> notes;  ///< "running statistics of 16 layers ignored: ..."
 };
 
-/// Reads a PyTorch checkpoint (or a safetensors state dict) and writes a weight file of this project.
-/// Throws Error(kModel) for what cannot be read or recognised, Error(kInput) for an output that cannot be written.
+/// Reads a PyTorch checkpoint (or a safetensors state dict) and writes a weight file of this project. From such a weight
+/// file it takes the config too. Throws Error(kModel) for what cannot be read or recognised, Error(kInput) for an output
+/// that cannot be written.
 ConvertReport convert(const std::filesystem::path& in, const std::filesystem::path& out, const ConvertOptions& options);
 
 }  // namespace emo

@@ -82,8 +82,7 @@ int count_while(const std::string& before, const std::string& after, const Sourc
 }
 
 FoundModel generator(const Source& source, Layout layout, const std::string& prefix) {
-  const bool affine = layout != Layout::kDonydchen;
-  const std::string stem = prefix + (affine ? "main." : "model.");
+  const std::string stem = prefix + (layout == Layout::kDonydchen ? "model." : "main.");
   const auto& shape = source.shape(stem + "0.weight", 4, "a convolution (filters,3+AUs,7,7)");
   if (shape[1] <= 3 || shape[1] - 3 > limits::kMaxAus || shape[0] > limits::kMaxConvDim) {
     source.refuse(printable(stem), "0.weight has shape ", to_string(shape), "; up to ", limits::kMaxConvDim,
@@ -92,7 +91,8 @@ FoundModel generator(const Source& source, Layout layout, const std::string& pre
   GeneratorConfig config;
   config.conv_dim = int(shape[0]);
   config.res_blocks = count_while(stem, spelt(layout, ".main.0.weight"), source, 9, limits::kMaxResBlocks);
-  config.norm_affine = affine;
+  // A weight file of ours made from donydchen's layout has albertpumarola's names, but no scale and shift.
+  config.norm_affine = layout != Layout::kDonydchen && source.has(stem + "1.weight");
   return {layout, prefix, config, {"format", "kind", "conv_dim", "res_blocks", "norm_affine"}, int(shape[1] - 3), 0};
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace emo {
 namespace {
 
@@ -31,10 +33,19 @@ int available_processors() {
 
 ThreadPool::ThreadPool(int threads) {
   if (threads <= 0) threads = available_processors();
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { loop(i); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { loop(i); });
+  } catch (const std::exception& e) {  // no thread, or no memory for it
+    const int started = this->threads();
+    stop();
+    fail(ErrorKind::kDevice, "cpu: the system gives ", started, " of ", threads, " threads (", e.what(),
+         "); use fewer with --threads");
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;

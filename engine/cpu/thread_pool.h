@@ -18,7 +18,7 @@ int available_processors();
 /// and whose barriers ThreadSanitizer cannot see.
 class ThreadPool {
  public:
-  /// `threads` counts the caller of run(); 0: available_processors().
+  /// `threads` counts the caller of run(); 0: available_processors(). Throws Error(kDevice) when the system has not so many.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -48,6 +48,7 @@ class ThreadPool {
   void run(Job& job);
   void work(Job& job, int worker);
   void loop(int worker);
+  void stop();
   Job* join();  // a job with tasks left, its helpers counted up; null: none
 
   std::mutex mutex_;

@@ -68,7 +68,7 @@ void check_size(const HeaderReader& in, const char* what, std::int64_t width, st
   }
   const double megapixels = double(width) * double(height) / 1e6;
   if (megapixels > limits.max_megapixels) {
-    in.refused(concat("has a ", what, " of ", width, "x", height, ", ", std::round(megapixels * 10) / 10,
+    in.refused(concat("has a ", what, " of ", width, "x", height, ", ", std::ceil(megapixels * 10) / 10,
                       " megapixels; at most ", limits.max_megapixels,
                       " are taken. Scale it down, or raise --max-megapixels"));
   }

@@ -66,8 +66,6 @@ TEST(OutputFile, AppearsWholeOnCommit) {
   TempDir dir;
   {
     OutputFile out(dir / "x.csv");
-    EXPECT_EQ(out.temporary().parent_path(), dir.path());
-    EXPECT_EQ(out.temporary().extension(), ".csv");
     out.write("frame,");
     out.write("AU01_r\n");
     EXPECT_FALSE(fs::exists(dir / "x.csv"));
@@ -86,6 +84,42 @@ TEST(OutputFile, WithoutCommitTheOldFileStaysAndNothingElse) {
   }
   EXPECT_EQ(read_file(dir / "x"), "old");
   EXPECT_EQ(dir.count(), 1u);
+}
+
+TEST(OutputFile, AKilledProcessLeavesNothing) {
+  // On a tmpfs: not every file system that /tmp may lie on has files without a name.
+  std::string folder = "/dev/shm/emoengine_test_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  EXPECT_EXIT(
+      {
+        OutputFile out(folder + "/x");
+        out.write("half of the ne");
+        ::raise(SIGKILL);
+      },
+      testing::KilledBySignal(SIGKILL), "");
+  EXPECT_TRUE(fs::is_empty(folder));
+  fs::remove_all(folder);
+}
+
+TEST(OutputFile, TwoOfOneNameDoNotMeet) {
+  TempDir dir;
+  OutputFile a(dir / "x"), b(dir / "x");
+  a.write("first");
+  b.write("second");
+  a.commit();
+  EXPECT_EQ(read_file(dir / "x"), "first");
+  b.commit();
+  EXPECT_EQ(read_file(dir / "x"), "second");
+  EXPECT_EQ(dir.count(), 1u);
+}
+
+TEST(OutputFile, TakesTheLongestName) {
+  TempDir dir;
+  const std::string name(255, 'x');
+  OutputFile out(dir / name);
+  out.write("new");
+  out.commit();
+  EXPECT_EQ(read_file(dir / name), "new");
 }
 
 TEST(OutputFile, ReplacesAnOlderFile) {

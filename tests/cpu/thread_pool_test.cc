@@ -1,8 +1,14 @@
 #include "engine/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
+
+#include "tests/throws.h"
 
 namespace emo {
 namespace {
@@ -20,6 +26,18 @@ TEST(ThreadPool, EveryIndexIsRunOnce) {
 }
 
 TEST(ThreadPool, ByDefaultHasEveryProcessor) { EXPECT_EQ(ThreadPool(0).threads(), available_processors()); }
+
+TEST(ThreadPool, SaysHowManyThreadsTheSystemGives) {
+  // The limit counts a user's threads on the whole machine and does not bind root: in a process of its own, as nobody.
+  const auto crowded = [] {
+    const rlimit few{4, 4};
+    if (::setrlimit(RLIMIT_NPROC, &few) != 0 || (::geteuid() == 0 && ::setuid(65534) != 0)) std::_Exit(2);
+    std::fputs(text_of(ErrorKind::kDevice, [] { ThreadPool pool(64); }).c_str(), stderr);
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(crowded(), testing::ExitedWithCode(0),
+              R"(^cpu: the system gives [1-4] of 64 threads \(.+\); use fewer with --threads$)");
+}
 
 TEST(ThreadPool, NoTwoTasksOfACallShareAWorker) {
   ThreadPool pool(4);

@@ -44,6 +44,12 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("run", 2, "--image is required");
   refused("run -i a.png -a b.wav -o c.png --backend tpu", 2, "--backend");
   refused("run -i a.png -a b.wav -o c.png --face 0", 2, "--face: '0' is not largest, all or a number from 1");
+  refused("run -i a.png -a b.wav -o c.png --precision 2", 2, "--precision: 2 not in {auto,bf16,fp16,fp32,tf32}");
+  refused("run -i a.png -a b.wav -o c.png --intensity nan", 2, "--intensity: 'nan' is not a number from 0 to 10");
+  refused("run -i a.png -a b.wav -o c.png --max-megapixels nan", 2, "--max-megapixels: 'nan' is not a number");
+  refused("run -i a.png -a b.wav -o c.png --max-tensors -1", 2, "--max-tensors: '-1' is not a number from 1");
+  refused("generate -i a.png -o c.png --au 12=1 --row 2", 2, "--row requires --au-file");
+  refused("generate -i " + kPhoto + " -o c.png --au 1.5=1", 2, "'1.5' is not one of this model's");
   refused("run -i a.png -a b.wav -o c.png --output face --face all", 2, "--output face writes one face");
   refused("generate -i " + kPhoto + " -o c.png", 2,
           "no expression was given; give --au, --emotion or --au-file, or several");
@@ -157,6 +163,24 @@ TEST_F(GnuplotErrors, WhatGnuplotSaysIsPassedOn) {
 TEST_F(GnuplotErrors, HalfAPlotIsNoPlot) {
   fake("exit 0");
   refused("aus -a " + kVoice + " --plot a.svg", 3, "a.svg: gnuplot could not write all of it");
+}
+
+TEST_F(Errors, ALineBreakInAFilesNameMakesNoSecondLine) {
+  refused("inspect 'two\nlines.safetensors'", 4, "two?lines.safetensors: cannot be opened");
+}
+
+TEST_F(Errors, AStdoutThatCannotBeWrittenIsSaid) {
+  for (const std::string& arguments : {std::string("--version"), "inspect --json " + source("weights/speech.safetensors")}) {
+    const auto outcome = run(arguments + " >/dev/full");
+    EXPECT_EQ(outcome.code, 3) << arguments;
+    EXPECT_EQ(outcome.err, "emoengine: stdout: cannot be written; check where it is redirected to\n") << arguments;
+  }
+}
+
+TEST_F(Errors, ClosedStandardStreamsDoNotReachTheOutput) {
+  ASSERT_EQ(run("aus -a " + kVoice + " -o open.csv").code, 0);
+  ASSERT_EQ(run("aus -a " + kVoice + " -o closed.csv <&- >&- 2>&-").code, 0);
+  EXPECT_EQ(read_file(dir_ / "closed.csv"), read_file(dir_ / "open.csv"));
 }
 
 TEST_F(Errors, AFailedRunLeavesAnOlderOutputAlone) {

@@ -16,11 +16,11 @@ struct Outcome {
   std::string out, err;
 };
 
-/// Runs the emoengine program through the shell, in a folder of the test's own.
+/// Runs the emoengine program through the shell, in a folder of the test's own. Redirections among the arguments win.
 class ProgramTest : public testing::Test {
  protected:
   Outcome run(const std::string& arguments) const {
-    const auto command = "cd '" + dir_.path().string() + "' && " EMO_BINARY " " + arguments + " >.out 2>.err </dev/null";
+    const auto command = "cd '" + dir_.path().string() + "' && " EMO_BINARY " >.out 2>.err </dev/null " + arguments;
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(dir_ / ".out"),
             read_file(dir_ / ".err")};

@@ -46,10 +46,10 @@ class StateDict {
     std::memcpy(tensors_.at(key).bytes.data() + index * sizeof value, &value, sizeof value);
   }
 
-  void write(const std::filesystem::path& path) const {
+  void write(const std::filesystem::path& path, const std::map<std::string, std::string>& metadata = {}) const {
     std::map<std::string, RawTensor> raw;
     for (const auto& [key, t] : tensors_) raw[key] = {t.dtype, t.shape, t.bytes};
-    write_safetensors(path, raw, {});
+    write_safetensors(path, raw, metadata);
   }
 
  private:
@@ -150,6 +150,36 @@ TEST_F(Convert, LegacyFilesGiveTheTensorsOfTheNetwork) {
 TEST_F(Convert, SafetensorsStateDictsAreTaken) {
   EXPECT_EQ(run(StateDict("donydchen_legacy.pth")).layout, Layout::kDonydchen);
   expect_tensors(out_, kFolder / "donydchen_legacy.safetensors", DType::kF16);
+}
+
+TEST_F(Convert, AWeightFileKeepsItsConfig) {
+  const auto keeps_its_config = [&](const char* checkpoint) {
+    const ModelConfig first = run(kFolder / checkpoint).config;
+    std::filesystem::rename(out_, in_);
+    options_ = {.dtype = DType::kF32};
+    EXPECT_EQ(run(in_).config, first) << checkpoint;
+  };
+  config(R"({"crop_scale": 1.7, "au_scale": 5})");
+  keeps_its_config("albertpumarola.pth");
+  config(R"({"channel_order": "bgr"})");
+  keeps_its_config("donydchen.pth");
+  options_.config = kFolder / "speech.json";
+  keeps_its_config("speech.pth");
+}
+
+TEST_F(Convert, TheUsersConfigComesOverThatOfAWeightFile) {
+  config(R"({"crop_scale": 1.7, "au_scale": 5})");
+  run(kFolder / "albertpumarola.pth");
+  std::filesystem::rename(out_, in_);
+  config(R"({"au_scale": 2})");
+  const auto generator = std::get<GeneratorConfig>(run(in_).config);
+  EXPECT_EQ(generator.crop_scale, 1.7);
+  EXPECT_EQ(generator.au_scale, 2);
+}
+
+TEST_F(Convert, DamagedSettingsOfAWeightFileAreNamed) {
+  StateDict("albertpumarola.pth").write(in_, {{ModelFile::kMetadataKey, R"({"width": 4})"}});
+  EXPECT_THAT(error(in_), StartsWith("in.safetensors: metadata: key 'width' is not known for a generator"));
 }
 
 TEST_F(Convert, AnyPrefixIsTaken) {

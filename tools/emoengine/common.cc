@@ -8,6 +8,16 @@
 
 namespace emo::cli {
 
+CLI::Validator within(double lowest, double highest) {
+  return CLI::Validator(
+      [=](const std::string& text) {
+        const auto value = parse_number(text);
+        const bool fits = value && *value >= lowest && *value <= highest;
+        return fits ? std::string() : concat("'", text, "' is not a number from ", lowest, " to ", highest);
+      },
+      concat("[", lowest, " - ", highest, "]"));
+}
+
 void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
   if (needs != Needs::kSpeech) {
     command.add_option("--generator", options.generator, "weight file of the face generator [default: the one shipped]");
@@ -17,20 +27,22 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
   }
   const std::map<std::string, BackendKind> kinds = {
       {"auto", BackendKind::kAuto}, {"cpu", BackendKind::kCpu}, {"cuda", BackendKind::kCuda}};
-  command.add_option("--backend", options.backend.kind, "auto, cpu or cuda [default: auto]")
-      ->transform(CLI::CheckedTransformer(kinds).description(""));
+  add_choice(command, "--backend", options.backend.kind, kinds, "where the models run [default: auto]");
   const std::map<std::string, Precision> precisions = {{"auto", Precision::kAuto},
                                                        {"fp32", Precision::kFp32},
                                                        {"tf32", Precision::kTf32},
                                                        {"bf16", Precision::kBf16},
                                                        {"fp16", Precision::kFp16}};
-  command.add_option("--precision", options.backend.precision, "auto, fp32, tf32, bf16 or fp16 [default: auto]")
-      ->transform(CLI::CheckedTransformer(precisions).description(""));
+  add_choice(command, "--precision", options.backend.precision, precisions, "of the generator's arithmetic [default: auto]");
   command.add_option("--threads", options.backend.threads, "processor threads; 0: all that this process may use")
       ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
-  command.add_option("--max-tensors", options.max_tensors, "most tensors in a weight file")->capture_default_str();
+      ->check(within(0, 1024));
+  add_max_tensors(command, options.max_tensors, "most tensors in a weight file");
   command.add_flag("--quiet,-q", options.quiet, "print nothing but errors");
+}
+
+void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description) {
+  command.add_option("--max-tensors", max_tensors, description)->capture_default_str()->check(within(1, 100'000));
 }
 
 Engine open_engine(const ModelOptions& options, Needs needs) {
@@ -59,15 +71,21 @@ namespace {
 template <typename Files>
 CLI::Option* image_options(CLI::App& command, Files& files, ImageLimits& limits, const char* help) {
   auto* option = command.add_option("--image,-i", files, help)->required();
-  command.add_option("--max-megapixels", limits.max_megapixels, "largest picture taken")->capture_default_str();
-  command.add_option("--max-image-side", limits.max_side, "longest side taken, px")->capture_default_str();
+  command.add_option("--max-megapixels", limits.max_megapixels, "largest picture taken")
+      ->capture_default_str()
+      ->check(within(0, 1000));  // OpenCV takes up to 2^30 pixels
+  command.add_option("--max-image-side", limits.max_side, "longest side taken, px")
+      ->capture_default_str()
+      ->check(within(1, 100'000));
   return option;
 }
 
 template <typename Files>
 CLI::Option* audio_options(CLI::App& command, Files& files, AudioLimits& limits, const char* help) {
   auto* option = command.add_option("--audio,-a", files, help)->required();
-  command.add_option("--max-audio-s", limits.max_seconds, "longest clip taken, seconds")->capture_default_str();
+  command.add_option("--max-audio-s", limits.max_seconds, "longest clip taken, seconds")
+      ->capture_default_str()
+      ->check(within(0, 86'400));
   return option;
 }
 
@@ -103,7 +121,7 @@ void add_expression_options(CLI::App& command, Expression& expression, Voice voi
 void add_intensity_option(CLI::App& command, Expression& expression) {
   command.add_option("--intensity", expression.intensity, "multiplies what the voice gave; results end at 1")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 10.0));
+      ->check(within(0, 10));
 }
 
 void add_au_option(CLI::App& command, Expression& expression) {

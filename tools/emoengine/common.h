@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +17,21 @@
 /// What several commands share: their options, how they find weights and faces, how they report.
 namespace emo::cli {
 
+/// A number from lowest to highest. (CLI::Range lets NaN through, and -1 where the option is unsigned.)
+CLI::Validator within(double lowest, double highest);
+
+/// Adds an option that takes one of the names and stores what the name stands for.
+template <typename Value>
+CLI::Option* add_choice(CLI::App& command, const std::string& flag, Value& value,
+                        const std::map<std::string, Value>& choices, const std::string& description) {
+  std::set<std::string> names;
+  for (const auto& [name, _] : choices) names.insert(name);
+  return command
+      .add_option_function<std::string>(
+          flag, [&value, choices](const std::string& name) { value = choices.at(name); }, description)
+      ->check(CLI::IsMember(names));
+}
+
 /// Options of every command that opens a model.
 struct ModelOptions {
   std::string generator, speech;  ///< empty: the default weights
@@ -23,6 +40,7 @@ struct ModelOptions {
   bool quiet = false;
 };
 
+void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description);
 enum class Needs { kGenerator, kSpeech, kBoth };
 void add_model_options(CLI::App& command, ModelOptions& options, Needs needs);
 /// Opens the models that `needs` says, by default those found by default_weights().

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "tools/emoengine/commands.h"
+#include "tools/emoengine/common.h"
 
 namespace emo::cli {
 namespace {
@@ -43,13 +44,12 @@ void add_convert(CLI::App& app) {
   auto options = std::make_shared<Options>();
   command->add_option("checkpoint", options->in, "torch.save file (zip or legacy) or safetensors state dict")->required();
   command->add_option("--out,-o", options->out, "weight file to write: OUT.safetensors")->required();
-  command->add_option("--layout", options->layout, "auto, albertpumarola, donydchen, vipermu or speech [default: auto]")
-      ->transform(CLI::CheckedTransformer(kLayouts).description(""));
+  add_choice(*command, "--layout", options->layout, kLayouts, "whose key names it uses [default: auto]");
   command->add_option("--config", options->config, "JSON with what shapes cannot tell; the keys that inspect --json prints");
   command->add_option("--dtype", options->dtype, "type of the weights written")
       ->capture_default_str()
       ->check(CLI::IsMember({"source", "fp32", "fp16", "bf16"}));
-  command->add_option("--max-tensors", options->max_tensors, "most tensors in the checkpoint")->capture_default_str();
+  add_max_tensors(*command, options->max_tensors, "most tensors in the checkpoint");
   command->add_flag("--quiet,-q", options->quiet, "print nothing but errors");
   command->callback([options] { convert(*options); });
 }

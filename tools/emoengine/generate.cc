@@ -157,8 +157,9 @@ void add_generate(CLI::App& app) {
   auto options = std::make_shared<GenerateOptions>();
   add_image_options(*command, options->images, options->image_limits);
   add_expression_options(*command, options->expression, Voice::kNo);
-  command->add_option("--au-file", options->au_file, "start from a .csv, .json or .npy as aus writes it, not from neutral");
-  command->add_option("--row", options->row, "row of the AU file, from 1")->check(CLI::Range(1, 1'000'000));
+  auto* au_file = command->add_option("--au-file", options->au_file,
+                                      "start from a .csv, .json or .npy as aus writes it, not from neutral");
+  command->add_option("--row", options->row, "row of the AU file, from 1")->check(within(1, 999'999))->needs(au_file);
   command
       ->add_option("--out,-o", options->out,
                    "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]; many photos: a folder")

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "tools/emoengine/commands.h"
+#include "tools/emoengine/common.h"
 #include "weights/layers.h"
 #include "weights/model_file.h"
 
@@ -85,7 +86,7 @@ void add_inspect(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
   command->add_option("file", options->file, "weight file")->required();
   command->add_flag("--json", options->json, "print the file's settings object as it is");
-  command->add_option("--max-tensors", options->max_tensors, "most tensors in the file")->capture_default_str();
+  add_max_tensors(*command, options->max_tensors, "most tensors in the file");
   command->callback([options] { inspect(*options); });
 }
 

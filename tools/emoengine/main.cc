@@ -1,6 +1,12 @@
+#include <fcntl.h>
+
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
+#include <string>
+#include <system_error>
 
 #include "base/error.h"
 #include "tools/emoengine/commands.h"
@@ -20,6 +26,26 @@ int exit_code(emo::ErrorKind kind) {
   return 1;
 }
 
+/// One line whatever the text holds: a file's name may have a line break.
+int refuse(emo::ErrorKind kind, std::string text) {
+  for (char& c : text) {
+    if ((c >= 0 && c < ' ') || c == 127) c = '?';
+  }
+  std::fprintf(stderr, "emoengine: %s\n", text.c_str());
+  return exit_code(kind);
+}
+
+/// Makes the process fit for a library that opens files and starts threads.
+void prepare_process() {
+  // With a standard stream closed, the next file opened would take its number and get what is printed.
+  for (const int fd : {0, 1, 2}) {
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+  }
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error of write()
+  // OpenCV brings OpenBLAS, which starts a thread a processor when it is loaded and hangs on exit where it cannot.
+  ::setenv("OPENBLAS_NUM_THREADS", "1", 0);
+}
+
 constexpr const char* kFooter = R"(
 Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a picture, sound or output that cannot be used,
             4 a weight file or checkpoint that cannot be used, 5 a backend or library that is not there,
@@ -29,6 +55,7 @@ Example:    emoengine run --image face.jpg --audio voice.wav -o out.png)";
 }  // namespace
 
 int main(int argc, char** argv) {
+  prepare_process();
   CLI::App app("emoengine: makes a photographed face wear the emotion of a voice", "emoengine");
   app.footer(kFooter);
   app.set_version_flag("--version", "emoengine " EMO_VERSION);
@@ -44,23 +71,25 @@ int main(int argc, char** argv) {
   emo::cli::add_inspect(app);
   emo::cli::add_doctor(app);
 
+  const auto finished = [](int code) {
+    const bool printed = std::fflush(stdout) == 0 && !std::ferror(stdout);
+    return printed ? code : refuse(emo::ErrorKind::kInput, "stdout: cannot be written; check where it is redirected to");
+  };
   try {
     app.parse(argc, argv);  // runs the chosen command
     if (app.get_subcommands().empty()) emo::fail(emo::ErrorKind::kUsage, "no command was given; see emoengine --help");
-    return 0;
+    return finished(0);
   } catch (const CLI::Success& e) {  // --help, --version
-    return app.exit(e);
+    return finished(app.exit(e));
   } catch (const CLI::Error& e) {
-    std::fprintf(stderr, "emoengine: %s; see emoengine --help\n", e.what());
-    return exit_code(emo::ErrorKind::kUsage);
+    return refuse(emo::ErrorKind::kUsage, std::string(e.what()) + "; see emoengine --help");
   } catch (const emo::Error& e) {
-    std::fprintf(stderr, "emoengine: %s\n", e.what());
-    return exit_code(e.kind());
+    return refuse(e.kind(), e.what());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "emoengine: out of memory; use a smaller picture or a shorter clip\n");
-    return exit_code(emo::ErrorKind::kDevice);
+    return refuse(emo::ErrorKind::kDevice, "out of memory; use a smaller picture or a shorter clip");
+  } catch (const std::system_error& e) {  // a thread that cannot be started
+    return refuse(emo::ErrorKind::kDevice, "the system refuses: " + e.code().message() + "; end other programs");
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "emoengine: internal error: %s\n", e.what());
-    return exit_code(emo::ErrorKind::kInternal);
+    return refuse(emo::ErrorKind::kInternal, std::string("internal error: ") + e.what());
   }
 }
