@@ -12,8 +12,6 @@
 /// BN output channels; the 16 bytes v of row r lie at v ^ (r % 8).
 namespace emo {
 
-constexpr int kStepBytes = 128;
-
 template <int kTile>
 struct WarpTile {
   static constexpr ConvTile kT = kConvTiles[kTile];

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/dtype.h"
+#include "kernels/common.cuh"
 #include "kernels/conv2d.h"
 #include "kernels/launch.h"
 
@@ -35,15 +36,18 @@ std::vector<std::byte> pack_conv_weights(MathType math, const ConvShape& s, std:
   const std::size_t count = std::size_t(C_out) * C_in * s.KH * s.KW;
   EMO_CHECK(weight.size() == count, "conv2d: ", weight.size(), " weights; (", C_out, ",", C_in, ",", s.KH, ",", s.KW,
             ") needs ", count);
-  const int bytes = operand_bytes(math), KH = s.transposed ? 2 : s.KH, KW = s.transposed ? 2 : s.KW;
-  const std::size_t K_bytes = (std::size_t(s.taps()) * s.C_in * bytes + 127) / 128 * 128;
+  const int bytes = operand_bytes(math), KW = s.transposed ? 2 : s.KW;
+  const std::size_t K_bytes = ceil_div(s.taps() * s.C_in * bytes, kStepBytes) * std::size_t(kStepBytes);
   std::vector<std::byte> packed(s.parities() * s.C_out * K_bytes);  // zeros, in every type
   for (int parity = 0; parity < s.parities(); ++parity) {
     for (int n = 0; n < C_out; ++n) {
       std::byte* row = packed.data() + (std::size_t(parity) * s.C_out + n) * K_bytes;
       for (int tap = 0; tap < s.taps(); ++tap) {
         int ky = tap / KW, kx = tap % KW;
-        if (s.transposed) ky = KH + 1 - parity / 2 - 2 * ky, kx = KW + 1 - parity % 2 - 2 * kx;
+        if (s.transposed) {
+          ky = 3 - parity / 2 - 2 * ky;
+          kx = 3 - parity % 2 - 2 * kx;
+        }
         for (int c = 0; c < C_in; ++c) {
           const std::size_t filter = s.transposed ? std::size_t(c) * C_out + n : std::size_t(n) * C_in + c;
           store(math, weight[(filter * s.KH + ky) * s.KW + kx], row + (std::size_t(tap) * s.C_in + c) * bytes);

@@ -4,6 +4,9 @@
 
 namespace emo {
 
+/// K goes through a block in steps of so many bytes of each pixel and channel; the packed weights are filled up to it.
+inline constexpr int kStepBytes = 128;
+
 /// The shape in which a block works: BM pixels x BN output channels by warps_m x warps_n warps, `stages` slices of K in
 /// flight. A tile decides how fast an answer comes and never what it is.
 struct ConvTile {
