@@ -54,14 +54,7 @@ AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
 }
 
 Face Engine::generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink) const {
-  const FaceRequest crop{&photo, scaled(detected, generator_config().crop_scale), au};
-  return std::move(redraw({&crop, 1}, sink)[0]);
-}
-
-std::vector<Face> Engine::generate(std::span<const FaceRequest> requests) const {
-  std::vector<FaceRequest> crops(requests.begin(), requests.end());
-  for (FaceRequest& crop : crops) crop.detected = scaled(crop.detected, generator_config().crop_scale);
-  return redraw(crops, nullptr);
+  return redraw(cut(photo, detected), au, sink);
 }
 
 Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink) const {
@@ -70,37 +63,54 @@ Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const Layer
     fail(ErrorKind::kInput, "--crop none: the picture is ", crop.width, "x", crop.height, "; this model takes ", side, "x",
          side, ". Resize it, or let --crop face find the face");
   }
-  const FaceRequest whole{&crop, {0, 0, float(side)}, au};
-  return std::move(redraw({&whole, 1}, sink)[0]);
+  return redraw(cut_crop(crop, {0, 0, float(side)}), au, sink);
 }
 
-/// `crops` have the crop's box in place of the detector's.
-std::vector<Face> Engine::redraw(std::span<const FaceRequest> crops, const LayerSink* sink) const {
-  const auto& config = generator_config();
-  const int side = config.image_size, N = int(crops.size()), AUs = int(config.au_names.size());
-  const Shape shape{N, 3, side, side}, mask_shape{N, 1, side, side}, one{1, 3, side, side};
+Face Engine::cut(const Image& photo, const Box& detected) const {
+  return cut_crop(photo, scaled(detected, generator_config().crop_scale));
+}
+
+Face Engine::cut_crop(const Image& photo, const Box& crop) const {
+  const int side = generator_config().image_size;
+  const Shape shape{1, 3, side, side};
+  Face face{side, HostBuffer<float>(shape.count()), {}, {}, {}};
+  backend_->crop(photo, crop, {face.before.data(), shape});
+  return face;
+}
+
+Face Engine::redraw(const Face& cut, const ActionUnits& au, const LayerSink* sink) const {
+  const FaceRequest request{&cut, au};
+  return std::move(redraw({&request, 1}, sink)[0]);
+}
+
+std::vector<Face> Engine::redraw(std::span<const FaceRequest> requests, const LayerSink* sink) const {
+  if (requests.empty()) return {};
+  const auto& names = generator_config().au_names;
+  const int side = generator_config().image_size, N = int(requests.size());
+  const Shape shape{N, 3, side, side}, mask_shape{N, 1, side, side};
   HostBuffer<float> before(shape.count()), after(shape.count()), colour(shape.count()), mask(mask_shape.count());
   std::vector<float> aus;
-  for (int n = 0; n < N; ++n) {
-    const auto& [photo, box, au] = crops[std::size_t(n)];
-    backend_->crop(*photo, box, {before.data() + std::size_t(n) * one.count(), one});
-    const auto values = au.reordered(config.au_names);
+  for (std::size_t n = 0; n < requests.size(); ++n) {
+    const auto face = requests[n].cut->before.span();
+    std::ranges::copy(face, before.data() + n * face.size());
+    const auto values = requests[n].au.reordered(names);
     aus.insert(aus.end(), values.values().begin(), values.values().end());
   }
   backend_->generate({.faces = {before.data(), shape},
-                      .aus = {aus.data(), {N, AUs, 1, 1}},
+                      .aus = {aus.data(), {N, int(names.size()), 1, 1}},
                       .out = {after.data(), shape},
                       .mask = {mask.data(), mask_shape},
                       .colour = {colour.data(), shape},
                       .sink = sink});
-  const auto part = [N](const HostBuffer<float>& all, int n) {
-    const std::size_t count = all.size() / std::size_t(N);
-    HostBuffer<float> result(count);
-    std::copy_n(all.data() + std::size_t(n) * count, count, result.data());
-    return result;
-  };
   std::vector<Face> faces;
-  for (int n = 0; n < N; ++n) faces.push_back({side, part(before, n), part(after, n), part(colour, n), part(mask, n)});
+  for (std::size_t n = 0; n < requests.size(); ++n) {
+    const auto part = [&](const HostBuffer<float>& all) {
+      HostBuffer<float> one(all.size() / requests.size());
+      std::copy_n(all.data() + n * one.size(), one.size(), one.data());
+      return one;
+    };
+    faces.push_back({side, part(before), part(after), part(colour), part(mask)});
+  }
   return faces;
 }
 

@@ -27,10 +27,9 @@ struct Face {
   HostBuffer<float> mask;  ///< (1,1,S,S)
 };
 
-/// A face of a photo, by its detector box, and what it is to show (any order of names).
+/// A face as Engine::cut gives it, and what it is to show (any order of names).
 struct FaceRequest {
-  const Image* photo;
-  Box detected;
+  const Face* cut;
   ActionUnits au;
 };
 
@@ -51,10 +50,14 @@ class Engine {
   /// One row a video frame, at i/fps, for the clip's length. Throws Error(kUsage) unless 0 < fps <= 1000.
   AuCurve aus_per_frame(std::span<const float> pcm, double fps) const;
 
+  /// Cuts a face out by its detector box, to be redrawn any number of times; only `before` is filled.
+  Face cut(const Image& photo, const Box& detected) const;
+  /// The same face with these AUs (any order of names), its `before` copied.
+  Face redraw(const Face& cut, const ActionUnits& au, const LayerSink* sink = nullptr) const;
+  /// Many faces, of any photos, in one call of the generator, which fills the device.
+  std::vector<Face> redraw(std::span<const FaceRequest> requests) const { return redraw(requests, nullptr); }
   /// Crops a face by its detector box and redraws it with these AUs (any order of names).
   Face generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink = nullptr) const;
-  /// Many faces, of any photos, in one call of the generator, which fills the device.
-  std::vector<Face> generate(std::span<const FaceRequest> requests) const;
   /// The same for a picture that is the crop: exactly image_size pixels square. Throws Error(kInput) otherwise.
   Face generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink = nullptr) const;
   /// The generated face as a picture of the network's own size.
@@ -63,7 +66,8 @@ class Engine {
   void paste(Image& photo, const Box& detected, const Face& face) const;
 
  private:
-  std::vector<Face> redraw(std::span<const FaceRequest> crops, const LayerSink* sink) const;
+  Face cut_crop(const Image& photo, const Box& crop) const;
+  std::vector<Face> redraw(std::span<const FaceRequest> requests, const LayerSink* sink) const;
 
   std::unique_ptr<const ModelFile> generator_, speech_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<Backend> backend_;

@@ -14,6 +14,7 @@ packages=(
   libdlib-dev libjpeg-dev libblas-dev liblapack-dev  # dlib's CMake file links the last three, its package does not say so
   libsndfile1-dev libsoxr-dev
   fonts-dejavu-core gnuplot-nox                      # captions, plots
+  libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev  # FFmpeg
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 full_packages=(

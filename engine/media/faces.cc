@@ -20,7 +20,6 @@ extern const std::size_t kFaceFiltersBytes;
 namespace {
 
 constexpr int kFirstSide = 1280;  // the first look takes at most 0.17 s: dlib needs 0.1 s a megapixel
-constexpr int kLooks = 3;         // each at twice the size of the one before, so at most 5120 pixels a side
 constexpr double kWindow = 80;    // dlib's sliding window in pixels, its smallest face
 
 const dlib::frontal_face_detector& trained_detector() {
@@ -52,14 +51,15 @@ std::vector<Box> find_at(const cv::Mat& rgb, double scale) {
 
 }  // namespace
 
-std::vector<Box> find_faces(const Image& image, std::string* tried) {
+std::vector<Box> find_faces(const Image& image, std::string* tried, int most_looks) {
   EMO_CHECK(image.width > 0 && image.height > 0 && image.rgb.size() == std::size_t(image.width) * image.height * 3,
             "find_faces: ", image.width, "x", image.height, " with ", image.rgb.size(), " bytes");
   const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data()));
   std::vector<Box> boxes;
   std::ostringstream looks;
   double scale = std::min(1.0, double(kFirstSide) / std::max(image.width, image.height));
-  for (int look = 0; look < kLooks && boxes.empty(); ++look, scale *= 2) {
+  // Each look is at twice the size of the one before, so three at most at 5120 pixels a side.
+  for (int look = 0; look < most_looks && boxes.empty(); ++look, scale *= 2) {
     looks << (look ? ", " : "at ") << std::round(scale * 100) / 100 << "x (" << (look ? "" : "faces ") << "from "
           << std::ceil(kWindow / scale) << " px)";
     boxes = find_at(rgb, scale);

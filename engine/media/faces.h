@@ -8,6 +8,6 @@
 namespace emo {
 
 /// See Media::find_faces.
-std::vector<Box> find_faces(const Image& image, std::string* tried);
+std::vector<Box> find_faces(const Image& image, std::string* tried, int most_looks);
 
 }  // namespace emo

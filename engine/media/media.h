@@ -62,10 +62,10 @@ class Media {
 
   /// Boxes of upright frontal faces, largest first (ties: top, then left), found by dlib's HOG detector, whose smallest face
   /// is 80 pixels. It looks up to three times, until it finds something: at the picture's own size, or at 1280 pixels a
-  /// side if it is larger (0.1 s a megapixel), then at twice that, then at four times.
+  /// side if it is larger (0.1 s a megapixel), then at twice that, then at four times; fewer with `looks`.
   /// Empty when there is none; `tried`, if given, receives what was tried, for the error message:
   /// "at 1x (faces from 80 px), 2x (from 40 px), 4x (from 20 px)".
-  virtual std::vector<Box> find_faces(const Image& image, std::string* tried) const = 0;
+  virtual std::vector<Box> find_faces(const Image& image, std::string* tried, int looks = 3) const = 0;
 
   /// Reads WAV, AIFF, AU, CAF, FLAC, Ogg (Vorbis, Opus) and MP3 by their content, not their name, mixes to mono (mean of
   /// the channels) and resamples with soxr (HQ). Throws Error(kInput) naming the file: missing, of another kind, no samples,

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "base/error.h"
 #include "tools/emoengine/gnuplot.h"
 
 namespace emo::cli {
@@ -27,20 +28,32 @@ std::string panel(double bottom, double top) {
   return out.str();
 }
 
-/// A rectangle for each stretch of one emotion, with its name where there is room.
+std::string rectangle(const std::string& from, const std::string& to, std::string_view emotion) {
+  return "set object rectangle from " + from + " to " + to + " noclip fillcolor rgb '" + kEmotionColours.at(emotion) +
+         "' fillstyle solid noborder\n";
+}
+
+/// A rectangle for each stretch of one emotion, with its name where there is room; a key for those named nowhere.
 std::string emotion_band(const AuCurve& curve, double seconds) {
   std::ostringstream out;
   const auto time = [&](std::size_t i) { return i < curve.times_s.size() ? curve.times_s[i] : seconds; };
   std::vector<std::string_view> read;
   for (const auto& row : curve.rows) read.push_back(read_emotion(row).name);
+  std::map<std::string_view, bool> named;
   for (std::size_t from = 0, to = 0; from < read.size(); from = to) {
     while (to < read.size() && read[to] == read[from]) ++to;
-    out << "set object rectangle from " << time(from) << ",0 to " << time(to) << ",1 fillcolor rgb '"
-        << kEmotionColours.at(read[from]) << "' fillstyle solid noborder\n";
+    out << rectangle(concat(time(from), ",0"), concat(time(to), ",1"), read[from]);
     const double letters = (time(to) - time(from)) / seconds * 100;  // that fit
-    if (letters > double(read[from].size()) + 1) {
-      out << "set label '" << read[from] << "' at " << (time(from) + time(to)) / 2 << ",0.5 centre front\n";
-    }
+    const bool fits = letters > double(read[from].size()) + 1;
+    named[read[from]] |= fits;
+    if (fits) out << "set label '" << read[from] << "' at " << (time(from) + time(to)) / 2 << ",0.5 centre front\n";
+  }
+  double height = 0.45;
+  for (const auto& [emotion, is_named] : named) {
+    if (is_named) continue;
+    out << rectangle(concat("screen 0.784,screen ", height - 0.015), concat("screen 0.805,screen ", height + 0.015), emotion)
+        << "set label '" << emotion << "' at screen 0.812," << height << " left\n";
+    height -= 0.043;
   }
   out << "set label 'emotion' at graph -0.012,0.5 right\nplot NaN notitle\nunset object\nunset label\n";
   return out.str();

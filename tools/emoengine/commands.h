@@ -8,6 +8,7 @@ namespace emo::cli {
 
 void add_run(CLI::App& app);
 void add_generate(CLI::App& app);
+void add_animate(CLI::App& app);
 void add_aus(CLI::App& app);
 void add_sweep(CLI::App& app);
 void add_strengths(CLI::App& app);

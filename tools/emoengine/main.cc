@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   emo::cli::add_run(app);
   emo::cli::add_generate(app);
+  emo::cli::add_animate(app);
   emo::cli::add_aus(app);
   emo::cli::add_sweep(app);
   emo::cli::add_strengths(app);

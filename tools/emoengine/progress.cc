@@ -20,8 +20,13 @@ bool rewrites_lines() {
 
 }  // namespace
 
-Progress::Progress(std::string work, std::string unit, std::size_t total, bool quiet)
-    : work_(std::move(work)), unit_(std::move(unit)), total_(total), quiet_(quiet), terminal_(rewrites_lines()) {}
+Progress::Progress(std::string work, std::string unit, std::size_t total, bool quiet, Clock::time_point start)
+    : work_(std::move(work)),
+      unit_(std::move(unit)),
+      total_(total),
+      quiet_(quiet),
+      terminal_(rewrites_lines()),
+      start_(start) {}
 
 Progress::~Progress() {
   if (terminal_ && !quiet_) std::fputs("\r\033[K", stderr);

@@ -10,7 +10,9 @@ namespace emo::cli {
 /// left"; elsewhere (a log) the same as a line of its own every 10 s; nothing when quiet. Used by one thread.
 class Progress {
  public:
-  Progress(std::string work, std::string unit, std::size_t total, bool quiet);
+  using Clock = std::chrono::steady_clock;
+  /// `start`: from when the time to the first is counted.
+  Progress(std::string work, std::string unit, std::size_t total, bool quiet, Clock::time_point start = Clock::now());
   /// Wipes the terminal's line, so that what is printed next stands on a line of its own.
   ~Progress();
   Progress(const Progress&) = delete;
@@ -21,13 +23,12 @@ class Progress {
   std::string summary() const;
 
  private:
-  using Clock = std::chrono::steady_clock;
   double rate() const;
 
   const std::string work_, unit_;
   const std::size_t total_;
   const bool quiet_, terminal_;
-  const Clock::time_point start_ = Clock::now();
+  const Clock::time_point start_;
   Clock::time_point first_ = start_, last_ = start_, shown_ = start_;
   std::size_t done_ = 0;
 };

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "engine/media/video.h"
+
+namespace emo {
+
+/// What Video's calls of these names do.
+std::unique_ptr<VideoReader> read_video(const std::filesystem::path& path, const ImageLimits& limits);
+std::unique_ptr<VideoWriter> write_video(const std::filesystem::path& path, VideoOptions options);
+
+}  // namespace emo

@@ -1,0 +1,32 @@
+#include "engine/media/video.h"
+
+#include "engine/media/video/ffmpeg.h"
+#include "engine/media/video/files.h"
+
+namespace emo {
+namespace {
+
+class VideoLibrary final : public Video {
+ public:
+  VideoLibrary() { av_log_set_level(AV_LOG_QUIET); }  // errors are ours to tell, in one line
+  std::unique_ptr<VideoReader> read(const std::filesystem::path& path, const ImageLimits& limits) const override {
+    return read_video(path, limits);
+  }
+  std::unique_ptr<VideoWriter> write(const std::filesystem::path& path, VideoOptions options) const override {
+    return write_video(path, std::move(options));
+  }
+  std::string describe() const override {
+    const bool x264 = avcodec_find_encoder_by_name("libx264");
+    const std::string version = av_version_info();  // "5.1.9-0+deb12u1"
+    return concat("FFmpeg ", version.substr(0, version.find('-')), x264 ? ", H.264 by libx264" : ", no H.264 encoder");
+  }
+};
+
+}  // namespace
+}  // namespace emo
+
+/// What engine/media_library.cc looks up.
+extern "C" const emo::Video* emo_video() {
+  static const emo::VideoLibrary library;
+  return &library;
+}

@@ -1,0 +1,148 @@
+#include "engine/animation.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/throws.h"
+
+namespace emo {
+namespace {
+
+const std::vector<std::string> kNames = {"AU12", "AU45"};
+
+/// Rows of AU12 at i / fps.
+AuCurve curve_of(const std::vector<float>& values, double fps = 25) {
+  AuCurve curve;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    curve.times_s.push_back(double(i) / fps);
+    curve.rows.emplace_back(kNames, std::vector<float>{values[i], 0});
+  }
+  return curve;
+}
+
+std::vector<float> column(const AuCurve& curve, const char* name) {
+  std::vector<float> values;
+  for (const auto& row : curve.rows) values.push_back(row.get(name));
+  return values;
+}
+
+/// How often AU45 reaches 1.
+int blinks(const AuCurve& curve) { return int(std::ranges::count(column(curve, "AU45"), 1.f)); }
+
+TEST(AtFrames, RowsBetweenAreOnTheStraightLine) {
+  AuCurve curve = curve_of({0.2f, 0.6f, 0.f});
+  curve.times_s = {1, 2, 4};
+  const auto values = column(at_frames(curve, 11, 2), "AU12");  // 0, 0.5 ... 5 s
+  const std::vector<float> want = {0.2f, 0.2f, 0.2f, 0.4f, 0.6f, 0.45f, 0.3f, 0.15f, 0, 0, 0};
+  for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(values[i], want[i], 1e-6) << i;
+}
+
+TEST(AtFrames, ItsOwnRateGivesTheCurveBack) {
+  const AuCurve curve = curve_of({0.1f, 0.9f, 0.3f, 0.4f, 1.f});
+  EXPECT_EQ(column(at_frames(curve, 5, 25), "AU12"), column(curve, "AU12"));
+}
+
+TEST(Smooth, ConstantStays) {
+  AuCurve curve = curve_of(std::vector<float>(19, 0.7f));
+  smooth(curve, 0.04, 0.1);
+  for (const float v : column(curve, "AU12")) EXPECT_EQ(v, 0.7f);
+}
+
+TEST(Smooth, APeakStaysAtItsTimeWithEvenSides) {
+  std::vector<float> impulse(201, 0.f);
+  impulse[100] = 1;
+  AuCurve curve = curve_of(impulse);
+  smooth(curve, 0.04, 0.1);
+  const auto values = column(curve, "AU12");
+  EXPECT_EQ(std::ranges::max_element(values) - values.begin(), 100);
+  const float fall = std::exp(-0.4f);  // a step of 0.04 s at a time constant of 0.1 s
+  for (std::size_t i = 1; i < 20; ++i) {
+    EXPECT_NEAR(values[100 - i], values[100 + i], 1e-6) << i;
+    EXPECT_NEAR(values[100 + i], values[100 + i - 1] * fall, 1e-6) << i;
+  }
+}
+
+TEST(Ease, StartsAndEndsNeutralAndLeavesTheMiddle) {
+  AuCurve curve = curve_of(std::vector<float>(51, 0.8f));  // 2 s
+  ease(curve, 0.4);
+  const auto values = column(curve, "AU12");
+  EXPECT_EQ(values.front(), 0.f);
+  EXPECT_EQ(values.back(), 0.f);
+  EXPECT_NEAR(values[5], 0.4, 1e-6);  // 0.2 s: half-way
+  for (std::size_t i = 10; i <= 40; ++i) EXPECT_EQ(values[i], 0.8f) << i;
+  for (std::size_t i = 0; i < 51; ++i) EXPECT_NEAR(values[i], values[50 - i], 1e-6) << i;
+}
+
+TEST(Ease, ShortClipsReachTheirPeakInTheMiddleAndASingleRowStays) {
+  AuCurve three = curve_of({0.8f, 0.8f, 0.8f}), one = curve_of({0.8f});
+  ease(three, 5);
+  ease(one, 5);
+  EXPECT_EQ(column(three, "AU12"), (std::vector<float>{0, 0.8f, 0}));
+  EXPECT_EQ(column(one, "AU12"), std::vector<float>{0.8f});
+}
+
+TEST(Blinks, ComeAsOftenAsInAPersonAtEveryFrameRate) {
+  for (const double fps : {7.0, 25.0, 29.97, 120.0}) {
+    AuCurve curve = curve_of(std::vector<float>(std::size_t(600 * fps), 0.f), fps);
+    add_blinks(curve, fps, 1);
+    // 600 s / 3.3 s = 182, with a standard deviation of sqrt(182) * 2.3 / 3.3 = 9.4; four of them.
+    EXPECT_NEAR(blinks(curve), 182, 38) << fps;
+    EXPECT_EQ(column(curve, "AU12"), std::vector<float>(curve.rows.size(), 0.f));
+  }
+}
+
+TEST(Blinks, GoDownFasterThanUpAndNeverOpenWiderEyes) {
+  AuCurve curve = curve_of(std::vector<float>(1000, 0.f), 100);
+  for (auto& row : curve.rows) row.set("AU45", 0.1f);
+  add_blinks(curve, 100, 3);
+  const auto lid = column(curve, "AU45");
+  const auto shut = std::size_t(std::ranges::find(lid, 1.f) - lid.begin());
+  ASSERT_LT(shut, lid.size());
+  EXPECT_NEAR(lid[shut - 5], 0.5, 1e-5);   // 0.05 s before
+  EXPECT_NEAR(lid[shut + 10], 0.5, 1e-5);  // 0.1 s after
+  EXPECT_EQ(lid[shut - 10], 0.1f);
+  EXPECT_EQ(lid[shut + 20], 0.1f);
+  EXPECT_EQ(*std::ranges::min_element(lid), 0.1f);
+}
+
+TEST(Blinks, TheSeedDecidesAndTheEndIsOpen) {
+  const auto with = [](unsigned seed) {
+    AuCurve curve = curve_of(std::vector<float>(500, 0.f));
+    add_blinks(curve, 25, seed);
+    return column(curve, "AU45");
+  };
+  EXPECT_EQ(with(1), with(1));
+  EXPECT_NE(with(1), with(2));
+  for (unsigned seed = 0; seed < 50; ++seed) EXPECT_NEAR(with(seed).back(), 0, 1e-6) << seed;
+}
+
+TEST(Blinks, AModelWithoutAu45HasNone) {
+  AuCurve curve;
+  for (int i = 0; i < 500; ++i) curve.times_s.push_back(i / 25.0), curve.rows.emplace_back(std::vector<std::string>{"AU12"});
+  add_blinks(curve, 25, 1);
+  for (const auto& row : curve.rows) EXPECT_EQ(row.norm(), 0);
+}
+
+TEST(AnimationCurve, DoesAllOfIt) {
+  const auto result = animation_curve(curve_of(std::vector<float>(500, 1.f)), 500, {});
+  EXPECT_EQ(result.rows.size(), 500u);
+  EXPECT_EQ(result.rows.front().get("AU12"), 0.f);
+  EXPECT_EQ(result.rows[250].get("AU12"), 1.f);
+  EXPECT_GT(blinks(result), 0);
+  EXPECT_EQ(blinks(animation_curve(curve_of(std::vector<float>(500, 1.f)), 500, {.blink = false})), 0);
+}
+
+TEST(AnimationCurve, SaysWhichOptionIsOutOfRange) {
+  const auto text = [](const AnimationOptions& options) {
+    return text_of(ErrorKind::kUsage, [&] { animation_curve(curve_of({0.f}), 1, options); });
+  };
+  EXPECT_EQ(text({.fps = 0}), "--fps: 0 came; more than 0 and at most 240 is needed");
+  EXPECT_EQ(text({.fps = std::nan("")}), "--fps: nan came; more than 0 and at most 240 is needed");
+  EXPECT_EQ(text({.smooth_s = -1}), "--smooth: -1 came; 0 to 10 seconds is needed");
+  EXPECT_EQ(text({.ease_s = 11}), "--ease: 11 came; 0 to 10 seconds is needed");
+}
+
+}  // namespace
+}  // namespace emo

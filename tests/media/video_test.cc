@@ -1,0 +1,244 @@
+#include "engine/media/video.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <numbers>
+
+#include "tests/temp_dir.h"
+#include "tests/throws.h"
+
+namespace emo {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+/// A picture of one colour.
+Image plain(int width, int height, int red, int green, int blue) {
+  Image image(width, height);
+  for (std::size_t i = 0; i < image.rgb.size(); i += 3) {
+    image.rgb[i] = std::uint8_t(red), image.rgb[i + 1] = std::uint8_t(green), image.rgb[i + 2] = std::uint8_t(blue);
+  }
+  return image;
+}
+
+Clip silence(double seconds) {
+  return {std::vector<float>(std::size_t(seconds * Video::kSoundRateHz)), Video::kSoundRateHz};
+}
+
+struct Frames {
+  std::vector<Image> images;
+  std::vector<double> times_s;
+};
+
+Frames read_all(const std::filesystem::path& path) {
+  const auto reader = video().read(path, {});
+  Frames frames;
+  Image image;
+  double t = 0;
+  while (reader->read(image, t)) frames.images.push_back(image), frames.times_s.push_back(t);
+  return frames;
+}
+
+double brightness(const Image& image) {
+  double sum = 0;
+  for (const auto v : image.rgb) sum += v;
+  return sum / double(image.rgb.size());
+}
+
+class VideoTest : public testing::Test {
+ protected:
+  /// Frames of rising brightness.
+  void write(const std::string& name, int frames, double fps, Clip sound = {}, int width = 64, int height = 48) {
+    const auto writer = video().write(dir_ / name, {fps, std::move(sound)});
+    for (int i = 0; i < frames; ++i) writer->add(plain(width, height, 40 + 4 * i, 40 + 4 * i, 40 + 4 * i));
+    writer->finish();
+  }
+  std::string refusal(ErrorKind kind, const std::string& name, double fps = 25) {
+    return text_of(kind, [&] { video().write(dir_ / name, {fps, {}}); });
+  }
+  std::string path(const std::string& name) const { return (dir_ / name).string(); }
+  const TempDir dir_;
+};
+
+TEST_F(VideoTest, EveryFormatGivesItsFramesBack) {
+  for (const std::string name : {"a.mp4", "a.webm", "a.gif"}) {
+    write(name, 30, 25);
+    const Frames frames = read_all(dir_ / name);
+    ASSERT_EQ(frames.images.size(), 30u) << name;
+    for (int i = 0; i < 30; ++i) {
+      EXPECT_EQ(frames.images[std::size_t(i)].width, 64);
+      EXPECT_EQ(frames.images[std::size_t(i)].height, 48);
+      EXPECT_NEAR(frames.times_s[std::size_t(i)], i / 25.0, 2e-3) << name;
+      EXPECT_NEAR(brightness(frames.images[std::size_t(i)]), 40 + 4 * i, 3) << name << " frame " << i;
+    }
+    EXPECT_FALSE(std::filesystem::exists(dir_ / ("a.part" + name.substr(1))));
+    EXPECT_NEAR(video().read(dir_ / name, {})->fps(), 25, 0.1) << name;
+  }
+}
+
+TEST_F(VideoTest, ColoursComeBack) {
+  for (const std::string name : {"a.mp4", "a.webm", "a.gif"}) {
+    const auto writer = video().write(dir_ / name, {10, {}});
+    for (int i = 0; i < 5; ++i) writer->add(plain(64, 64, 200, 120, 90));  // a skin tone: BT.601 for BT.709 is 10 off
+    writer->finish();
+    const Image last = read_all(dir_ / name).images.at(4);
+    const int want[] = {200, 120, 90};
+    for (int c = 0; c < 3; ++c) EXPECT_NEAR(last.pixel(32, 32)[c], want[c], 4) << name;
+  }
+}
+
+TEST_F(VideoTest, FolderHoldsTheVeryPixels) {
+  Image image = plain(31, 17, 1, 2, 3);
+  for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = std::uint8_t(i * 7);
+  const auto writer = video().write(path("frames") + "/", {25, silence(1)});
+  writer->add(image);
+  writer->add(plain(31, 17, 9, 9, 9));
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "frames.part/000001.png"));
+  writer->finish();
+  EXPECT_EQ(writer->remark(), "without sound");
+  EXPECT_EQ(media().load_image(dir_ / "frames/000001.png", {}).rgb, image.rgb);
+  EXPECT_EQ(media().load_image(dir_ / "frames/000002.png", {}).rgb, plain(31, 17, 9, 9, 9).rgb);
+  EXPECT_EQ(dir_.count(), 1u);
+}
+
+TEST_F(VideoTest, OddSidesRepeatTheirEdge) {
+  const auto writer = video().write(dir_ / "odd.mp4", {25, {}});
+  Image image = plain(63, 47, 60, 60, 60);
+  for (int y = 0; y < 47; ++y) std::fill_n(image.pixel(59, y), 12, std::uint8_t(200));  // its last four columns
+  for (int i = 0; i < 3; ++i) writer->add(image);
+  EXPECT_EQ(writer->remark(), "edge repeated, 63x47 became 64x48");
+  writer->finish();
+  const Image last = read_all(dir_ / "odd.mp4").images.at(2);
+  ASSERT_EQ(last.width, 64);
+  ASSERT_EQ(last.height, 48);
+  EXPECT_NEAR(last.pixel(63, 20)[0], 200, 6);
+  EXPECT_NEAR(last.pixel(20, 47)[0], 60, 6);
+  write("odd.webm", 3, 25, {}, 63, 47);
+  EXPECT_EQ(read_all(dir_ / "odd.webm").images.at(0).width, 63);
+}
+
+// A click of 1 kHz and a white frame, both 1 s into the video. The sound is read back by the ffmpeg program, and by our own
+// reader of WAV files.
+TEST_F(VideoTest, ClickAndFlashComeTogether) {
+  if (std::system("ffmpeg -version >/dev/null 2>&1")) GTEST_SKIP() << "needs the ffmpeg program";
+  for (const std::string name : {"click.mp4", "click.webm"}) {
+    Clip sound = silence(2);
+    for (int i = 0; i < 480; ++i) {
+      sound.pcm[std::size_t(Video::kSoundRateHz + i)] = float(0.8 * std::sin(2 * std::numbers::pi * i / 48));
+    }
+    const auto writer = video().write(dir_ / name, {25, std::move(sound)});
+    for (int i = 0; i < 50; ++i) writer->add(plain(64, 64, i == 25 ? 255 : 0, i == 25 ? 255 : 0, i == 25 ? 255 : 0));
+    writer->finish();
+
+    const Frames frames = read_all(dir_ / name);
+    ASSERT_EQ(frames.images.size(), 50u);
+    const auto flash = std::ranges::max_element(frames.images, {}, brightness) - frames.images.begin();
+    EXPECT_NEAR(frames.times_s[std::size_t(flash)], 1.0, 1e-3);
+    ASSERT_EQ(
+        std::system(("ffmpeg -v error -y -i '" + path(name) + "' -af aresample=async=1:first_pts=0 '" + path("s.wav") + "'")
+                        .c_str()),
+        0);
+    const Clip back = media().load_audio(dir_ / "s.wav", Video::kSoundRateHz, {});
+    EXPECT_NEAR(back.seconds(), 2, 0.04) << name;
+    const auto loud = std::ranges::find_if(back.pcm, [](float v) { return std::abs(v) > 0.3f; }) - back.pcm.begin();
+    EXPECT_NEAR(double(loud) / back.sample_rate_hz, 1.0, 0.005) << name;  // a frame lasts 0.04
+  }
+}
+
+TEST_F(VideoTest, AnInterruptedVideoPlaysUpToThere) {
+  for (const std::string name : {"a.mp4", "a.webm", "a.gif"}) {
+    const auto writer = video().write(dir_ / name, {25, name == "a.gif" ? Clip{} : silence(4)});
+    for (int i = 0; i < 20; ++i) writer->add(plain(64, 48, 90, 90, 90));
+    writer->interrupt();
+    EXPECT_FALSE(std::filesystem::exists(dir_ / name));
+    EXPECT_EQ(read_all(writer->part()).images.size(), 20u) << name;
+    EXPECT_NEAR(video().read(writer->part(), {})->seconds(), 0.8, 0.05) << name;  // the sound ends there too
+  }
+}
+
+TEST_F(VideoTest, AnMp4CutAnywherePlaysItsWholeFragments) {
+  const auto writer = video().write(dir_ / "a.mp4", {10, silence(10)});
+  for (int i = 0; i < 70; ++i) writer->add(plain(64, 48, 90 + i, 90, 90));
+  std::filesystem::copy(writer->part(), dir_ / "killed.mp4");  // what a killed run leaves
+  writer->finish();
+  EXPECT_GE(read_all(dir_ / "killed.mp4").images.size(), 60u);
+}
+
+TEST_F(VideoTest, AVideoWithoutFramesLeavesNothing) {
+  for (const std::string name : {"a.mp4", "frames"}) {
+    const auto writer = video().write(dir_ / name, {25, {}});
+    EXPECT_EQ(text_of(ErrorKind::kInput, [&] { writer->finish(); }),
+              "output: " + path(name) + ": there was no frame to write");
+  }
+  EXPECT_EQ(dir_.count(), 0u);
+}
+
+TEST_F(VideoTest, OutputsThatCannotBeWrittenAreRefusedBeforeTheFirstFrame) {
+  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.avi"),
+            "output: " + path("a.avi") + " ends in '.avi'; .mp4, .webm, .gif or a folder (no extension) is needed");
+  EXPECT_EQ(refusal(ErrorKind::kInput, "none/a.mp4"),
+            "output: " + path("none/a.mp4") +
+                " cannot be written: No such file or directory. Check that its folder exists and may be written to");
+  EXPECT_EQ(refusal(ErrorKind::kInput, "none/frames"),
+            "output: " + path("none/frames") +
+                " cannot be written: No such file or directory. Check that its folder exists and may be written to");
+  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.mp4", 0), "--fps: 0 came; more than 0 and at most 240 is needed for .mp4");
+  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.gif", 60), "--fps: 60 came; more than 0 and at most 50 is needed for .gif");
+  std::filesystem::create_directories(dir_ / "full.mp4");
+  write_file(dir_ / "full.mp4/x", "");
+  EXPECT_EQ(refusal(ErrorKind::kInput, "full.mp4"), "output: " + path("full.mp4") + " is a folder; name a file in it");
+  std::filesystem::create_directories(dir_ / "full");
+  write_file(dir_ / "full/x", "");
+  EXPECT_EQ(refusal(ErrorKind::kInput, "full"),
+            "output: " + path("full") + " exists; name a folder that does not, or an empty one");
+  std::filesystem::create_directories(dir_ / "b.part");
+  write_file(dir_ / "b.part/x", "");
+  EXPECT_EQ(refusal(ErrorKind::kInput, "b"),
+            "output: " + path("b.part") + " holds what an interrupted run left; move or remove it first");
+  EXPECT_EQ(dir_.count(), 3u);
+}
+
+TEST_F(VideoTest, FramesOfAnotherSizeAreRefused) {
+  const auto writer = video().write(dir_ / "a.mp4", {25, {}});
+  writer->add(plain(64, 48, 0, 0, 0));
+  EXPECT_EQ(text_of(ErrorKind::kInput, [&] { writer->add(plain(64, 50, 0, 0, 0)); }),
+            "output: frame 2 is 64x50; 64x48 as the first is needed");
+}
+
+TEST_F(VideoTest, WhatIsNoVideoIsRefused) {
+  const auto text = [&](const std::filesystem::path& file, const ImageLimits& limits = {}) {
+    return text_of(ErrorKind::kInput, [&] { video().read(file, limits); });
+  };
+  write_file(dir_ / "a.mp4", std::string(5000, 'x'));
+  EXPECT_EQ(text(dir_ / "a.mp4"), path("a.mp4") +
+                                      ": is not a video that can be read; MP4, MOV, WebM, MKV, AVI, TS, Ogg, FLV or GIF "
+                                      "is needed");
+  EXPECT_THAT(text(dir_ / "none.mp4"), StartsWith(path("none.mp4") + ": cannot be opened: No such file or directory"));
+  // A playlist would make FFmpeg open what it names.
+  write_file(dir_ / "list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://localhost/a.ts\n#EXT-X-ENDLIST\n");
+  EXPECT_THAT(text(dir_ / "list.m3u8"), HasSubstr("is not a video that can be read"));
+  EXPECT_THAT(text(EMO_SOURCE_DIR "/tests/media/fixtures/sine.ogg"), HasSubstr("holds no pictures that can be decoded"));
+  write("big.mp4", 2, 25, {}, 128, 64);
+  EXPECT_THAT(text(dir_ / "big.mp4", {.max_megapixels = 50, .max_side = 100}),
+              HasSubstr(": has pictures of 128x64 px; at most 100 px a side and 50 megapixels are taken"));
+}
+
+TEST_F(VideoTest, ACutFileEndsOrIsRefusedButNeverHangs) {
+  write("a.webm", 30, 25);
+  const std::string whole = read_file(dir_ / "a.webm");
+  write_file(dir_ / "cut.webm", whole.substr(0, whole.size() / 2));
+  try {
+    EXPECT_LT(read_all(dir_ / "cut.webm").images.size(), 30u);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInput);
+  }
+}
+
+TEST_F(VideoTest, DescribesItself) { EXPECT_THAT(video().describe(), StartsWith("FFmpeg ")); }
+
+}  // namespace
+}  // namespace emo
