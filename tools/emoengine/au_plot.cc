@@ -74,15 +74,17 @@ std::vector<std::size_t> active_aus(const AuCurve& curve) {
   return order;
 }
 
-std::string au_curves(const AuCurve& curve) {
+std::string au_curves(const AuCurve& curve, double seconds) {
   std::ostringstream out, lines;
   const auto& names = curve.rows[0].names();
   out << "$au << EOD\n";
-  for (std::size_t r = 0; r < curve.rows.size(); ++r) {
-    out << curve.times_s[r];
-    for (const float v : curve.rows[r].values()) out << ' ' << v;
+  const auto point = [&](double time_s, const ActionUnits& au) {
+    out << time_s;
+    for (const float v : au.values()) out << ' ' << v;
     out << '\n';
-  }
+  };
+  for (std::size_t r = 0; r < curve.rows.size(); ++r) point(curve.times_s[r], curve.rows[r]);
+  point(seconds, curve.rows.back());  // the last frame lasts until the clip's end; so one frame is a line, too
   out << "EOD\n";
   const auto active = active_aus(curve);
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -106,19 +108,18 @@ std::string au_curves(const AuCurve& curve) {
   return out.str();
 }
 
-/// The least and greatest sample of each of a thousand stretches.
+/// The least and greatest sample of each stretch of sound: a thousand, or fewer that hold 16 samples.
 std::string waveform(const Clip& clip) {
   std::ostringstream out;
-  constexpr std::size_t kStretches = 1000;
-  const std::size_t n = clip.pcm.size();
+  const std::size_t n = clip.pcm.size(), stretches = std::min<std::size_t>(1000, n / 16 + 1);
   float loudest = 1e-3f;
   out << "$wave << EOD\n";
-  for (std::size_t k = 0; k < std::min(kStretches, n); ++k) {
-    const auto begin = clip.pcm.begin() + std::ptrdiff_t(n * k / kStretches);
-    const auto end = std::max(begin + 1, clip.pcm.begin() + std::ptrdiff_t(n * (k + 1) / kStretches));
+  for (std::size_t k = 0; k < stretches; ++k) {
+    const auto begin = clip.pcm.begin() + std::ptrdiff_t(n * k / stretches);
+    const auto end = std::max(begin + 1, clip.pcm.begin() + std::ptrdiff_t(n * (k + 1) / stretches));
     const auto [least, greatest] = std::minmax_element(begin, end);
     loudest = std::max({loudest, -*least, *greatest});
-    out << clip.seconds() * double(k) / double(kStretches) << ' ' << *least << ' ' << *greatest << '\n';
+    out << clip.seconds() * double(k) / double(stretches) << ' ' << *least << ' ' << *greatest << '\n';
   }
   out << "EOD\nset yrange [" << -loudest << ":" << loudest << "]\nunset ytics\nset format x '%g'\nset xlabel 'time, s'\n"
       << "set label 'sound' at graph -0.012,0.5 right\n"
@@ -135,7 +136,7 @@ void write_au_plot(const std::filesystem::path& path, const std::string& title, 
          << "set label " << gnuplot_quoted(title) << " at screen 0.075,0.965 left font ',14'\n"
          << panel(0.865, 0.925) << "unset xtics\nunset ytics\nset border 0\n"
          << emotion_band(curve, clip.seconds()) << "set border 3\n"
-         << panel(0.30, 0.84) << au_curves(curve) << panel(0.10, 0.27) << "set border 1\n"
+         << panel(0.30, 0.84) << au_curves(curve, clip.seconds()) << panel(0.10, 0.27) << "set border 1\n"
          << waveform(clip) << "unset multiplot\n";
   write_gnuplot(path, script.str(), kWidth, kHeight);
 }
