@@ -57,16 +57,6 @@ Face Engine::generate(const Image& photo, const Box& detected, const ActionUnits
   return redraw(cut(photo, detected), au, sink);
 }
 
-std::vector<Face> Engine::generate(std::span<const FaceRequest> requests) const {
-  std::vector<Face> cuts;
-  std::vector<ActionUnits> aus;
-  for (const auto& [photo, detected, au] : requests) {
-    cuts.push_back(cut(*photo, detected));
-    aus.push_back(au);
-  }
-  return redraw_all(cuts, aus, nullptr);
-}
-
 Face Engine::generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink) const {
   const int side = generator_config().image_size;
   if (crop.width != side || crop.height != side) {
@@ -89,35 +79,38 @@ Face Engine::cut_crop(const Image& photo, const Box& crop) const {
 }
 
 Face Engine::redraw(const Face& cut, const ActionUnits& au, const LayerSink* sink) const {
-  return std::move(redraw_all({&cut, 1}, {&au, 1}, sink)[0]);
+  const FaceRequest request{&cut, au};
+  return std::move(redraw({&request, 1}, sink)[0]);
 }
 
-std::vector<Face> Engine::redraw_all(std::span<const Face> cuts, std::span<const ActionUnits> aus,
-                                     const LayerSink* sink) const {
+std::vector<Face> Engine::redraw(std::span<const FaceRequest> requests, const LayerSink* sink) const {
+  if (requests.empty()) return {};
   const auto& names = generator_config().au_names;
-  const int side = generator_config().image_size, N = int(cuts.size());
+  const int side = generator_config().image_size, N = int(requests.size());
   const Shape shape{N, 3, side, side}, mask_shape{N, 1, side, side};
-  const HostBuffer<float> before(shape.count()), after(shape.count()), colour(shape.count()), mask(mask_shape.count());
-  std::vector<float> values;
-  for (std::size_t n = 0; n < cuts.size(); ++n) {
-    std::ranges::copy(cuts[n].before.span(), before.data() + n * cuts[n].before.size());
-    const auto au = aus[n].reordered(names);
-    values.insert(values.end(), au.values().begin(), au.values().end());
+  HostBuffer<float> before(shape.count()), after(shape.count()), colour(shape.count()), mask(mask_shape.count());
+  std::vector<float> aus;
+  for (std::size_t n = 0; n < requests.size(); ++n) {
+    const auto face = requests[n].cut->before.span();
+    std::ranges::copy(face, before.data() + n * face.size());
+    const auto values = requests[n].au.reordered(names);
+    aus.insert(aus.end(), values.values().begin(), values.values().end());
   }
   backend_->generate({.faces = {before.data(), shape},
-                      .aus = {values.data(), {N, int(names.size()), 1, 1}},
+                      .aus = {aus.data(), {N, int(names.size()), 1, 1}},
                       .out = {after.data(), shape},
                       .mask = {mask.data(), mask_shape},
                       .colour = {colour.data(), shape},
                       .sink = sink});
-  const auto part = [N](const HostBuffer<float>& all, int n) {
-    const std::size_t count = all.size() / std::size_t(N);
-    HostBuffer<float> result(count);
-    std::copy_n(all.data() + std::size_t(n) * count, count, result.data());
-    return result;
-  };
   std::vector<Face> faces;
-  for (int n = 0; n < N; ++n) faces.push_back({side, part(before, n), part(after, n), part(colour, n), part(mask, n)});
+  for (std::size_t n = 0; n < requests.size(); ++n) {
+    const auto part = [&](const HostBuffer<float>& all) {
+      HostBuffer<float> one(all.size() / requests.size());
+      std::copy_n(all.data() + n * one.size(), one.size(), one.data());
+      return one;
+    };
+    faces.push_back({side, part(before), part(after), part(colour), part(mask)});
+  }
   return faces;
 }
 

@@ -27,10 +27,9 @@ struct Face {
   HostBuffer<float> mask;  ///< (1,1,S,S)
 };
 
-/// A face of a photo, by its detector box, and what it is to show (any order of names).
+/// A face as Engine::cut gives it, and what it is to show (any order of names).
 struct FaceRequest {
-  const Image* photo;
-  Box detected;
+  const Face* cut;
   ActionUnits au;
 };
 
@@ -55,10 +54,10 @@ class Engine {
   Face cut(const Image& photo, const Box& detected) const;
   /// The same face with these AUs (any order of names), its `before` copied.
   Face redraw(const Face& cut, const ActionUnits& au, const LayerSink* sink = nullptr) const;
+  /// Many faces, of any photos, in one call of the generator, which fills the device.
+  std::vector<Face> redraw(std::span<const FaceRequest> requests) const { return redraw(requests, nullptr); }
   /// Crops a face by its detector box and redraws it with these AUs (any order of names).
   Face generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink = nullptr) const;
-  /// Many faces, of any photos, in one call of the generator, which fills the device.
-  std::vector<Face> generate(std::span<const FaceRequest> requests) const;
   /// The same for a picture that is the crop: exactly image_size pixels square. Throws Error(kInput) otherwise.
   Face generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink = nullptr) const;
   /// The generated face as a picture of the network's own size.
@@ -68,7 +67,7 @@ class Engine {
 
  private:
   Face cut_crop(const Image& photo, const Box& crop) const;
-  std::vector<Face> redraw_all(std::span<const Face> cuts, std::span<const ActionUnits> aus, const LayerSink* sink) const;
+  std::vector<Face> redraw(std::span<const FaceRequest> requests, const LayerSink* sink) const;
 
   std::unique_ptr<const ModelFile> generator_, speech_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<Backend> backend_;

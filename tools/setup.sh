@@ -8,7 +8,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build pkg-config
-  libdnnl-dev # oneDNN
+  libdnnl-dev
   libkissfft-dev nlohmann-json3-dev libcli11-dev nettle-dev
   libopencv-dev
   libdlib-dev libjpeg-dev libblas-dev liblapack-dev  # dlib's CMake file links the last three, its package does not say so

@@ -162,7 +162,7 @@ TEST_F(GnuplotErrors, WhatGnuplotSaysIsPassedOn) {
 
 TEST_F(GnuplotErrors, HalfAPlotIsNoPlot) {
   fake("exit 0");
-  refused("aus -a " + kVoice + " --plot a.svg", 3, "a.svg: gnuplot could not write all of it");
+  refused("aus -a " + kVoice + " --plot a.svg", 3, "a.svg: gnuplot could not draw all of it");
 }
 
 TEST_F(Errors, ALineBreakInAFilesNameMakesNoSecondLine) {

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "base/error.h"
 #include "tools/emoengine/gnuplot.h"
 
 namespace emo::cli {
@@ -27,20 +28,32 @@ std::string panel(double bottom, double top) {
   return out.str();
 }
 
-/// A rectangle for each stretch of one emotion, with its name where there is room.
+std::string rectangle(const std::string& from, const std::string& to, std::string_view emotion) {
+  return "set object rectangle from " + from + " to " + to + " noclip fillcolor rgb '" + kEmotionColours.at(emotion) +
+         "' fillstyle solid noborder\n";
+}
+
+/// A rectangle for each stretch of one emotion, with its name where there is room; a key for those named nowhere.
 std::string emotion_band(const AuCurve& curve, double seconds) {
   std::ostringstream out;
   const auto time = [&](std::size_t i) { return i < curve.times_s.size() ? curve.times_s[i] : seconds; };
   std::vector<std::string_view> read;
   for (const auto& row : curve.rows) read.push_back(read_emotion(row).name);
+  std::map<std::string_view, bool> named;
   for (std::size_t from = 0, to = 0; from < read.size(); from = to) {
     while (to < read.size() && read[to] == read[from]) ++to;
-    out << "set object rectangle from " << time(from) << ",0 to " << time(to) << ",1 fillcolor rgb '"
-        << kEmotionColours.at(read[from]) << "' fillstyle solid noborder\n";
+    out << rectangle(concat(time(from), ",0"), concat(time(to), ",1"), read[from]);
     const double letters = (time(to) - time(from)) / seconds * 100;  // that fit
-    if (letters > double(read[from].size()) + 1) {
-      out << "set label '" << read[from] << "' at " << (time(from) + time(to)) / 2 << ",0.5 centre front\n";
-    }
+    const bool fits = letters > double(read[from].size()) + 1;
+    named[read[from]] |= fits;
+    if (fits) out << "set label '" << read[from] << "' at " << (time(from) + time(to)) / 2 << ",0.5 centre front\n";
+  }
+  double height = 0.45;
+  for (const auto& [emotion, is_named] : named) {
+    if (is_named) continue;
+    out << rectangle(concat("screen 0.784,screen ", height - 0.015), concat("screen 0.805,screen ", height + 0.015), emotion)
+        << "set label '" << emotion << "' at screen 0.812," << height << " left\n";
+    height -= 0.043;
   }
   out << "set label 'emotion' at graph -0.012,0.5 right\nplot NaN notitle\nunset object\nunset label\n";
   return out.str();
@@ -61,15 +74,17 @@ std::vector<std::size_t> active_aus(const AuCurve& curve) {
   return order;
 }
 
-std::string au_curves(const AuCurve& curve) {
+std::string au_curves(const AuCurve& curve, double seconds) {
   std::ostringstream out, lines;
   const auto& names = curve.rows[0].names();
   out << "$au << EOD\n";
-  for (std::size_t r = 0; r < curve.rows.size(); ++r) {
-    out << curve.times_s[r];
-    for (const float v : curve.rows[r].values()) out << ' ' << v;
+  const auto point = [&](double time_s, const ActionUnits& au) {
+    out << time_s;
+    for (const float v : au.values()) out << ' ' << v;
     out << '\n';
-  }
+  };
+  for (std::size_t r = 0; r < curve.rows.size(); ++r) point(curve.times_s[r], curve.rows[r]);
+  point(seconds, curve.rows.back());  // the last frame lasts until the clip's end; so one frame is a line, too
   out << "EOD\n";
   const auto active = active_aus(curve);
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -93,19 +108,18 @@ std::string au_curves(const AuCurve& curve) {
   return out.str();
 }
 
-/// The least and greatest sample of each of a thousand stretches.
+/// The least and greatest sample of each stretch of sound: a thousand, or fewer that hold 16 samples.
 std::string waveform(const Clip& clip) {
   std::ostringstream out;
-  constexpr std::size_t kStretches = 1000;
-  const std::size_t n = clip.pcm.size();
+  const std::size_t n = clip.pcm.size(), stretches = std::min<std::size_t>(1000, n / 16 + 1);
   float loudest = 1e-3f;
   out << "$wave << EOD\n";
-  for (std::size_t k = 0; k < std::min(kStretches, n); ++k) {
-    const auto begin = clip.pcm.begin() + std::ptrdiff_t(n * k / kStretches);
-    const auto end = std::max(begin + 1, clip.pcm.begin() + std::ptrdiff_t(n * (k + 1) / kStretches));
+  for (std::size_t k = 0; k < stretches; ++k) {
+    const auto begin = clip.pcm.begin() + std::ptrdiff_t(n * k / stretches);
+    const auto end = std::max(begin + 1, clip.pcm.begin() + std::ptrdiff_t(n * (k + 1) / stretches));
     const auto [least, greatest] = std::minmax_element(begin, end);
     loudest = std::max({loudest, -*least, *greatest});
-    out << clip.seconds() * double(k) / double(kStretches) << ' ' << *least << ' ' << *greatest << '\n';
+    out << clip.seconds() * double(k) / double(stretches) << ' ' << *least << ' ' << *greatest << '\n';
   }
   out << "EOD\nset yrange [" << -loudest << ":" << loudest << "]\nunset ytics\nset format x '%g'\nset xlabel 'time, s'\n"
       << "set label 'sound' at graph -0.012,0.5 right\n"
@@ -122,7 +136,7 @@ void write_au_plot(const std::filesystem::path& path, const std::string& title, 
          << "set label " << gnuplot_quoted(title) << " at screen 0.075,0.965 left font ',14'\n"
          << panel(0.865, 0.925) << "unset xtics\nunset ytics\nset border 0\n"
          << emotion_band(curve, clip.seconds()) << "set border 3\n"
-         << panel(0.30, 0.84) << au_curves(curve) << panel(0.10, 0.27) << "set border 1\n"
+         << panel(0.30, 0.84) << au_curves(curve, clip.seconds()) << panel(0.10, 0.27) << "set border 1\n"
          << waveform(clip) << "unset multiplot\n";
   write_gnuplot(path, script.str(), kWidth, kHeight);
 }

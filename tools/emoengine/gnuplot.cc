@@ -48,13 +48,14 @@ std::string last_line(std::string text) {
   return printable(text.substr(text.find_last_of('\n') + 1));
 }
 
-void run(const std::string& script) {
-  const MemoryFile in(script), out("");
+/// What gnuplot draws on its standard output.
+std::string run(const std::string& script) {
+  const MemoryFile in(script), out(""), err("");
   posix_spawn_file_actions_t files;
   ::posix_spawn_file_actions_init(&files);
   ::posix_spawn_file_actions_adddup2(&files, in.fd(), STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&files, out.fd(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&files, out.fd(), STDERR_FILENO);
+  ::posix_spawn_file_actions_adddup2(&files, err.fd(), STDERR_FILENO);
   char program[] = "gnuplot";
   char* const arguments[] = {program, nullptr};
   pid_t child = 0;
@@ -66,16 +67,9 @@ void run(const std::string& script) {
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    fail(ErrorKind::kDevice, "--plot: gnuplot failed: ", last_line(out.content()));
+    fail(ErrorKind::kDevice, "--plot: gnuplot failed: ", last_line(err.content()));
   }
-}
-
-/// The last bytes of a file.
-std::string tail_of(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  const auto size = std::streamoff(in.tellg());
-  in.seekg(std::max<std::streamoff>(0, size - 16));
-  return {std::istreambuf_iterator<char>(in), {}};
+  return out.content();
 }
 
 }  // namespace
@@ -92,14 +86,14 @@ void write_gnuplot(const std::filesystem::path& path, const std::string& script,
     fail(ErrorKind::kUsage, "--plot: ", path.string(), " ends in '", extension, "'; .png or .svg is needed");
   }
   const bool svg = extension == ".svg";
-  OutputFile file(path);
-  run(concat("set terminal ", svg ? "svg fontscale 1.33" : "pngcairo", " noenhanced size ", width, ",", height,
-             " font 'DejaVu Sans,12' background 'white'\nset output ", gnuplot_quoted(file.temporary().string()), "\n",
-             script, "\nset output\n"));
-  // gnuplot does not look whether its writes succeed: the end of the file tells.
-  if (tail_of(file.temporary()).find(svg ? "</svg>" : "IEND") == std::string::npos) {
-    fail(ErrorKind::kInput, path.string(), ": gnuplot could not write all of it; is the disk full?");
+  OutputFile file(path);  // first of all, so that a path that cannot be written is told at once
+  const std::string picture = run(concat("set terminal ", svg ? "svg fontscale 1.33" : "pngcairo", " noenhanced size ", width,
+                                         ",", height, " font 'DejaVu Sans,12' background 'white'\n", script, "\n"));
+  // gnuplot does not look whether its writes succeed: the end of the picture tells.
+  if (picture.find(svg ? "</svg>" : "IEND", picture.size() - std::min<std::size_t>(picture.size(), 16)) == std::string::npos) {
+    fail(ErrorKind::kInput, path.string(), ": gnuplot could not draw all of it; is the memory full?");
   }
+  file.write(picture);
   file.commit();
 }
 

@@ -80,12 +80,11 @@ void OutputFolder::make() const {
 }
 
 fs::path OutputFolder::claim(const std::string& name, const std::string& input) {
-  const auto taken = std::ranges::find(claimed_, name, [](const auto& claim) { return claim.first; });
-  if (taken != claimed_.end()) {
-    fail(ErrorKind::kUsage, "output: ", name, " would be written for ", taken->second, " and for ", input,
+  const auto [claim, is_new] = claimed_.try_emplace(name, input);
+  if (!is_new) {
+    fail(ErrorKind::kUsage, "output: ", name, " would be written for ", claim->second, " and for ", input,
          "; rename one, or write them into different folders");
   }
-  claimed_.emplace_back(name, input);
   return folder_ / name;
 }
 

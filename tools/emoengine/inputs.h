@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,7 @@ class OutputFolder {
 
  private:
   std::filesystem::path folder_;
-  std::vector<std::pair<std::string, std::string>> claimed_;
+  std::map<std::string, std::string> claimed_;  ///< name and input
 };
 
 /// The name without folders and extension: "voice" of "clips/voice.wav".

@@ -5,11 +5,10 @@
 
 namespace emo::cli {
 
-std::vector<Face> generate_batches(const Engine& engine, std::span<const FaceRequest> requests) {
+std::vector<Face> redraw_batches(const Engine& engine, std::span<const FaceRequest> requests) {
   std::vector<Face> faces;
   for (std::size_t i = 0; i < requests.size(); i += kBatch) {
-    std::ranges::move(engine.generate(requests.subspan(i, std::min(kBatch, requests.size() - i))),
-                      std::back_inserter(faces));
+    std::ranges::move(engine.redraw(requests.subspan(i, std::min(kBatch, requests.size() - i))), std::back_inserter(faces));
   }
   return faces;
 }
@@ -30,10 +29,11 @@ Portrait::Portrait(const Image& photo, const Box& detected) : face(detected) {
 }
 
 std::vector<Image> Portrait::with(const Engine& engine, std::span<const ActionUnits> expressions) const {
+  const Face cut = engine.cut(picture, face);
   std::vector<FaceRequest> requests;
-  for (const auto& au : expressions) requests.push_back({&picture, face, au});
+  for (const auto& au : expressions) requests.push_back({&cut, au});
   std::vector<Image> pictures;
-  for (const Face& redrawn : generate_batches(engine, requests)) {
+  for (const Face& redrawn : redraw_batches(engine, requests)) {
     engine.paste(pictures.emplace_back(picture), face, redrawn);
   }
   return pictures;

@@ -12,7 +12,7 @@ namespace emo::cli {
 inline constexpr std::size_t kBatch = 8;
 
 /// All faces, kBatch a call.
-std::vector<Face> generate_batches(const Engine& engine, std::span<const FaceRequest> requests);
+std::vector<Face> redraw_batches(const Engine& engine, std::span<const FaceRequest> requests);
 
 /// A face cut out of its photo with some room round it, so that many copies cost little.
 struct Portrait {

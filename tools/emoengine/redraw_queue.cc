@@ -13,11 +13,17 @@ void RedrawQueue::add(Redraw job) {
 }
 
 void RedrawQueue::flush() {
-  std::vector<FaceRequest> requests;
+  std::vector<Face> cuts;
+  std::vector<const ActionUnits*> wanted;
   for (const auto& job : waiting_) {
-    for (const Box& face : job.faces) requests.push_back({job.photo.get(), face, job.au});
+    for (const Box& box : job.faces) {
+      cuts.push_back(engine_.cut(*job.photo, box));
+      wanted.push_back(&job.au);
+    }
   }
-  const auto redrawn = generate_batches(engine_, requests);
+  std::vector<FaceRequest> requests;
+  for (std::size_t i = 0; i < cuts.size(); ++i) requests.push_back({&cuts[i], *wanted[i]});
+  const auto redrawn = redraw_batches(engine_, requests);
   auto face = redrawn.begin();
   for (const auto& job : waiting_) {
     Image picture;
