@@ -129,7 +129,8 @@ TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {
 TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
   write_curve("long.csv", 500);
   const auto outcome =
-      run("animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 25 -o a.mp4 2>int.err & p=$!; "
+      run("--version; " EMO_BINARY
+          " animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 25 -o a.mp4 2>int.err & p=$!; "
           "for i in $(seq 200); do sleep 0.1; [ $(stat -c %s a.part.mp4 2>/dev/null || echo 0) -gt 2000 ] && break; done; "
           "kill -INT $p; wait $p");
   EXPECT_EQ(outcome.code, 130);
