@@ -138,10 +138,10 @@ TEST_F(VideoTest, ClickAndFlashComeTogether) {
     ASSERT_EQ(frames.images.size(), 50u);
     const auto flash = std::ranges::max_element(frames.images, {}, brightness) - frames.images.begin();
     EXPECT_NEAR(frames.times_s[std::size_t(flash)], 1.0, 1e-3);
-    ASSERT_EQ(
-        std::system(("ffmpeg -v error -y -i '" + path(name) + "' -af aresample=async=1:first_pts=0 '" + path("s.wav") + "'")
-                        .c_str()),
-        0);
+    ASSERT_EQ(std::system(("ffmpeg -v error -y -copyts -i '" + path(name) + "' -af aresample=async=1:first_pts=0 '" +
+                           path("s.wav") + "'")
+                              .c_str()),
+              0);
     const Clip back = media().load_audio(dir_ / "s.wav", Video::kSoundRateHz, {});
     EXPECT_NEAR(back.seconds(), 2, 0.04) << name;
     const auto loud = std::ranges::find_if(back.pcm, [](float v) { return std::abs(v) > 0.3f; }) - back.pcm.begin();

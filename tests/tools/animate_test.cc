@@ -129,19 +129,20 @@ TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {
 TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
   write_curve("long.csv", 500);
   const auto outcome =
-      run("animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 25 -o a.mp4 2>int.err & "
+      run("--version; " EMO_BINARY
+          " animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 25 -o a.mp4 2>int.err & p=$!; "
           "for i in $(seq 200); do sleep 0.1; [ $(stat -c %s a.part.mp4 2>/dev/null || echo 0) -gt 2000 ] && break; done; "
-          "kill -INT $!; wait $!");
+          "kill -INT $p; wait $p");
   EXPECT_EQ(outcome.code, 130);
   EXPECT_FALSE(exists("a.mp4"));
-  EXPECT_THAT(read_file(dir_ / "int.err"), testing::MatchesRegex("emoengine: interrupted after [0-9]+ frames, .* of 12500; "
+  EXPECT_THAT(read_file(dir_ / "int.err"), testing::MatchesRegex("emoengine: interrupted after [0-9]+ of 12500 frames; "
                                                                  "a.part.mp4 plays up to there\n"));
   EXPECT_GT(frames("a.part.mp4").size(), 10u);
 }
 
 TEST_F(Animate, AFullDiskLeavesNoWholeVideo) {
-  // A limit of 64 blocks of 512 bytes stands for the disk's end; ignored, the signal becomes an error.
-  const auto outcome = run("--version; trap '' XFSZ; ulimit -f 64; " EMO_BINARY
+  // A limit of 8 blocks of 512 bytes stands for the disk's end; ignored, the signal becomes an error.
+  const auto outcome = run("--version; trap '' XFSZ; ulimit -f 8; " EMO_BINARY
                            " animate --generator narrow.safetensors -i face.png --au-file curve.csv --fps 100 -o a.mp4");
   EXPECT_EQ(outcome.code, 3);
   EXPECT_EQ(outcome.err, "emoengine: output: a.mp4 cannot be written: File too large; what was done stays in a.part.mp4\n");
@@ -152,7 +153,7 @@ TEST_F(Animate, MemoryDoesNotGrowWithTheLength) {
   const auto peak_kb = [&](const std::string& seconds) {
     write_curve("c.csv", std::stod(seconds));
     const auto outcome =
-        run("--version >/dev/null; /usr/bin/env bash -c 'exec 3>&1; " EMO_BINARY
+        run("--version >/dev/null; /usr/bin/env bash -c '" EMO_BINARY
             " animate --generator narrow.safetensors -i face.png --au-file c.csv --fps 10 -o m" +
             seconds +
             ".mp4 >/dev/null & p=$!; m=0; while [ -r /proc/$p/status ]; do "

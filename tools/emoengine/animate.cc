@@ -163,8 +163,8 @@ class Canvas {
 };
 
 /// Three threads and two queues: the source (decode, find, crop), the generator here, the file (paste, encode, write).
-/// Returns whether every frame was written; false: a signal came.
-bool draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress) {
+/// Returns how many frames were written: fewer than the curve has when a signal came.
+std::size_t draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress) {
   constexpr std::size_t kWaiting = 4;
   BoundedQueue<Work> to_generate(kWaiting), to_write(kWaiting);
   std::size_t written = 0;
@@ -201,7 +201,7 @@ bool draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrite
   }
   writing.get();
   reading.get();
-  return written == curve.rows.size();
+  return written;
 }
 
 void check_together(const AnimateOptions& options) {
@@ -279,15 +279,15 @@ void animate(const AnimateOptions& options) {
   }
   const Interruptible interruptible;
   std::string summary;
-  bool whole;
+  std::size_t written;
   {
     Progress progress("animate", "frames", frames, options.model.quiet, start);
-    whole = draw(engine, *source, curve, *writer, progress);
-    whole ? writer->finish() : writer->interrupt();
+    written = draw(engine, *source, curve, *writer, progress);
+    written == frames ? writer->finish() : writer->interrupt();
     summary = progress.summary();
   }
-  if (!whole) {
-    std::fprintf(stderr, "emoengine: interrupted after %s of %zu; %s plays up to there\n", summary.c_str(), frames,
+  if (written < frames) {
+    std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s plays up to there\n", written, frames,
                  writer->part().c_str());
     std::signal(Interruptible::signal(), SIG_DFL);
     std::raise(Interruptible::signal());  // so that a script which waits for this program sees why it ended
