@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -87,10 +85,11 @@ void write_gnuplot(const std::filesystem::path& path, const std::string& script,
   }
   const bool svg = extension == ".svg";
   OutputFile file(path);  // first of all, so that a path that cannot be written is told at once
-  const std::string picture = run(concat("set terminal ", svg ? "svg fontscale 1.33" : "pngcairo", " noenhanced size ", width,
-                                         ",", height, " font 'DejaVu Sans,12' background 'white'\n", script, "\n"));
+  const std::string picture = run(concat("set terminal ", svg ? "svg fontscale 1.33" : "pngcairo", " noenhanced size ",
+                                         width, ",", height, " font 'DejaVu Sans,12' background 'white'\n", script, "\n"));
   // gnuplot does not look whether its writes succeed: the end of the picture tells.
-  if (picture.find(svg ? "</svg>" : "IEND", picture.size() - std::min<std::size_t>(picture.size(), 16)) == std::string::npos) {
+  if (picture.find(svg ? "</svg>" : "IEND", picture.size() - std::min<std::size_t>(picture.size(), 16)) ==
+      std::string::npos) {
     fail(ErrorKind::kInput, path.string(), ": gnuplot could not draw all of it; is the memory full?");
   }
   file.write(picture);
