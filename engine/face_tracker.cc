@@ -7,7 +7,7 @@ namespace emo {
 namespace {
 
 constexpr int kAllLooks = 3, kLooksWhenLost = 2;  // the third takes seconds, for each frame without a face
-constexpr double kRegion = 2.2;     // the region searched, as a multiple of the face: dlib wants room round it
+constexpr double kRegion = 2.2;                   // the region searched, as a multiple of the face: dlib wants room round it
 constexpr float kOneLook_px = 100;  // a face of this side is found at the picture's own size; dlib's least is 80
 
 /// The part of a picture under a box, cut at its edges; x and y become those of its corner.
