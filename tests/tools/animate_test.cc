@@ -135,7 +135,7 @@ TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
           "kill -INT $p; wait $p");
   EXPECT_EQ(outcome.code, 130);
   EXPECT_FALSE(exists("a.mp4"));
-  EXPECT_THAT(read_file(dir_ / "int.err"), testing::MatchesRegex("emoengine: interrupted after [0-9]+ of 12500 frames; "
+  EXPECT_THAT(read_file(dir_ / "int.err"), testing::MatchesRegex("emoengine: interrupted after [0-9]+ of 12499 frames; "
                                                                  "a.part.mp4 plays up to there\n"));
   EXPECT_GT(frames("a.part.mp4").size(), 10u);
 }
