@@ -17,7 +17,8 @@ struct AusOptions {
 
 void aus(const AusOptions& options) {
   const Engine engine = open_engine(options.model, Needs::kSpeech);
-  const Clip clip = media().load_audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
+  Inputs inputs(options.model.quiet);
+  const Clip clip = inputs.audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
   AuCurve curve;
   if (options.per_frame) {
     curve = engine.aus_per_frame(clip.pcm, options.fps);

@@ -52,6 +52,27 @@ std::filesystem::path default_weights(const std::string& name);
 void add_image_options(CLI::App& command, std::string& image, ImageLimits& limits);
 void add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits);
 
+/// Reads a command's picture and sound as media() does. Some decoders (libjpeg, mpg123) print on stderr about damage that
+/// they get over: that is kept back and said in a line of its own when the command has done its work, unless `quiet`; an
+/// error stays one line.
+class Inputs {
+ public:
+  explicit Inputs(bool quiet) : quiet_(quiet) {}
+  ~Inputs();
+  Inputs(const Inputs&) = delete;
+  Inputs& operator=(const Inputs&) = delete;
+
+  Image image(const std::string& path, const ImageLimits& limits);
+  Clip audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits);
+
+ private:
+  template <typename Load>
+  auto load(const std::string& path, const Load& load);
+
+  const bool quiet_;
+  std::vector<std::string> notes_;
+};
+
 /// --face largest|all|N
 struct FaceChoice {
   std::string which = "largest";

@@ -70,7 +70,8 @@ void generate(const GenerateOptions& options) {
   }
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
-  Image photo = media().load_image(options.image, options.image_limits);
+  Inputs inputs(options.model.quiet);
+  Image photo = inputs.image(options.image, options.image_limits);
   const LayerSink sink = options.dump_layers.empty() ? LayerSink() : dump_to(options.dump_layers);
   const LayerSink* layers = sink ? &sink : nullptr;
 

@@ -26,15 +26,15 @@ void run(const RunOptions& options) {
     fail(ErrorKind::kUsage, "--output face writes one face; choose it with --face largest or --face N");
   }
   StageClock clock;
+  Inputs inputs(options.model.quiet);
   // The models are opened while the photo is read and searched: neither needs the other.
   auto opening = std::async(std::launch::async, [&] { return open_engine(options.model, Needs::kBoth); });
   clock.time("media", [] { media(); });
-  Image photo = clock.time("image", [&] { return media().load_image(options.image, options.image_limits); });
+  Image photo = clock.time("image", [&] { return inputs.image(options.image, options.image_limits); });
   const auto faces = clock.time("faces", [&] { return choose_faces(photo, options.image, options.face); });
   const Engine engine = clock.time("models", [&] { return opening.get(); });
-  const Clip clip = clock.time("audio", [&] {
-    return media().load_audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
-  });
+  const Clip clip = clock.time(
+      "audio", [&] { return inputs.audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
   const ActionUnits au = clock.time("speech", [&] { return engine.aus(clip.pcm).scaled(options.intensity); });
 
   // All faces are redrawn from the photo as it came, so that one never shows in another's crop.
