@@ -17,6 +17,7 @@ packages=(
   libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev  # FFmpeg
   fonts-dejavu-core gnuplot-nox                      # captions, plots
   libgtest-dev libgmock-dev libbenchmark-dev
+  ffmpeg                                             # reads back the videos that the tests write
 )
 full_packages=(
   clang-16 libclang-rt-16-dev                        # libFuzzer

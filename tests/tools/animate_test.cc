@@ -128,11 +128,11 @@ TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {
 
 TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
   write_curve("long.csv", 500);
-  const auto outcome =
-      run("--version; " EMO_BINARY
-          " animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 25 -o a.mp4 2>int.err & p=$!; "
-          "for i in $(seq 200); do sleep 0.1; [ $(stat -c %s a.part.mp4 2>/dev/null || echo 0) -gt 2000 ] && break; done; "
-          "kill -INT $p; wait $p");
+  const auto outcome = script(
+      EMO_BINARY
+      " animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 25 -o a.mp4 2>int.err & p=$!; "
+      "for i in $(seq 200); do sleep 0.1; [ $(stat -c %s a.part.mp4 2>/dev/null || echo 0) -gt 2000 ] && break; done; "
+      "kill -INT $p; wait $p");
   EXPECT_EQ(outcome.code, 130);
   EXPECT_FALSE(exists("a.mp4"));
   EXPECT_THAT(read_file(dir_ / "int.err"), testing::MatchesRegex("emoengine: interrupted after [0-9]+ of 12499 frames; "
@@ -142,8 +142,8 @@ TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
 
 TEST_F(Animate, AFullDiskLeavesNoWholeVideo) {
   // A limit of 8 blocks of 512 bytes stands for the disk's end; ignored, the signal becomes an error.
-  const auto outcome = run("--version; trap '' XFSZ; ulimit -f 8; " EMO_BINARY
-                           " animate --generator narrow.safetensors -i face.png --au-file curve.csv --fps 100 -o a.mp4");
+  const auto outcome = script("trap '' XFSZ; ulimit -f 8; " EMO_BINARY
+                              " animate --generator narrow.safetensors -i face.png --au-file curve.csv --fps 100 -o a.mp4");
   EXPECT_EQ(outcome.code, 3);
   EXPECT_EQ(outcome.err, "emoengine: output: a.mp4 cannot be written: File too large; what was done stays in a.part.mp4\n");
   EXPECT_FALSE(exists("a.mp4"));
@@ -153,11 +153,11 @@ TEST_F(Animate, MemoryDoesNotGrowWithTheLength) {
   const auto peak_kb = [&](const std::string& seconds) {
     write_curve("c.csv", std::stod(seconds));
     const auto outcome =
-        run("--version >/dev/null; /usr/bin/env bash -c '" EMO_BINARY
-            " animate --generator narrow.safetensors -i face.png --au-file c.csv --fps 10 -o m" +
-            seconds +
-            ".mp4 >/dev/null & p=$!; m=0; while [ -r /proc/$p/status ]; do "
-            "v=$(awk \"/VmHWM/{print \\$2}\" /proc/$p/status 2>/dev/null); m=${v:-$m}; sleep 0.02; done; echo $m'");
+        script("/usr/bin/env bash -c '" EMO_BINARY
+               " animate --generator narrow.safetensors -i face.png --au-file c.csv --fps 10 -o m" +
+               seconds +
+               ".mp4 >/dev/null & p=$!; m=0; while [ -r /proc/$p/status ]; do "
+               "v=$(awk \"/VmHWM/{print \\$2}\" /proc/$p/status 2>/dev/null); m=${v:-$m}; sleep 0.02; done; echo $m'");
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return std::stod(outcome.out);
   };

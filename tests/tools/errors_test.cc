@@ -177,6 +177,24 @@ TEST_F(Errors, AStdoutThatCannotBeWrittenIsSaid) {
   }
 }
 
+TEST_F(Errors, WhatDecodersPrintIsOneNoteOrNothing) {
+  // A portrait whose compressed data ends in rubbish: libjpeg says so and gives the picture.
+  ASSERT_EQ(run("generate -q -i " + kPhoto + " --emotion neutral -o face.jpg").code, 0);
+  std::string bytes = read_file(dir_ / "face.jpg");
+  bytes.insert(bytes.size() - 2, std::string(200, 'x'));
+  write_file(dir_ / "damaged.jpg", bytes);
+  const std::string command = "generate -i damaged.jpg --emotion anger -o out.png ";
+  const auto noted = run(command);
+  EXPECT_EQ(noted.code, 0);
+  EXPECT_THAT(noted.err,
+              testing::MatchesRegex("emoengine: note: damaged.jpg is damaged and was used as far as it goes: Corrupt "
+                                    "JPEG data: [0-9]+ extraneous bytes before marker 0xd9\n"));
+  EXPECT_EQ(run(command + "--quiet").err, "");
+  const auto refused = run(command + "--face 9").err;
+  EXPECT_THAT(refused, testing::StartsWith("emoengine: damaged.jpg: face 9"));
+  EXPECT_EQ(std::count(refused.begin(), refused.end(), '\n'), 1) << refused;
+}
+
 TEST_F(Errors, ClosedStandardStreamsDoNotReachTheOutput) {
   ASSERT_EQ(run("aus -a " + kVoice + " -o open.csv").code, 0);
   ASSERT_EQ(run("aus -a " + kVoice + " -o closed.csv <&- >&- 2>&-").code, 0);

@@ -19,17 +19,21 @@ struct Outcome {
 /// Runs the emoengine program through the shell, in a folder of the test's own. Redirections among the arguments win.
 class ProgramTest : public testing::Test {
  protected:
-  Outcome run(const std::string& arguments) const {
-    const auto command = "cd '" + dir_.path().string() + "' && " EMO_BINARY " >.out 2>.err </dev/null " + arguments;
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(dir_ / ".out"),
-            read_file(dir_ / ".err")};
-  }
+  Outcome run(const std::string& arguments) const { return shell(EMO_BINARY " >.out 2>.err </dev/null " + arguments); }
+  /// A script in which EMO_BINARY has its place; its output is the outcome's where it does not say otherwise.
+  Outcome script(const std::string& lines) const { return shell("{ " + lines + "; } >.out 2>.err </dev/null"); }
   /// A path of the source tree, quoted.
   static std::string source(const std::string& name) { return "'" EMO_SOURCE_DIR "/" + name + "'"; }
   bool exists(const std::string& name) const { return std::filesystem::exists(dir_ / name); }
 
   const TempDir dir_;
+
+ private:
+  Outcome shell(const std::string& commands) const {
+    const int status = std::system(("cd '" + dir_.path().string() + "' && " + commands).c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(dir_ / ".out"),
+            read_file(dir_ / ".err")};
+  }
 };
 
 }  // namespace emo

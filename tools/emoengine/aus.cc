@@ -23,7 +23,8 @@ struct AusOptions {
 /// Writes the table and the plot, where they are named, and says what was found.
 void aus_of(const AusOptions& options, const Engine& engine, const std::string& audio, const std::filesystem::path& out,
             const std::filesystem::path& plot) {
-  const Clip clip = media().load_audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits);
+  Loader loader(options.model.quiet);
+  const Clip clip = loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits);
   const ActionUnits whole = options.expression.over(engine.aus(clip.pcm));
   AuCurve curve;
   if (options.per_frame || !plot.empty()) {

@@ -1,12 +1,67 @@
 #include "tools/emoengine/common.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/text.h"
 
 namespace emo::cli {
+namespace {
+
+/// Holds back what is printed on stderr and gives its first line to `said` in the end.
+class HeldStderr {
+ public:
+  explicit HeldStderr(std::string& said) : said_(said), stderr_(::dup(2)), held_(::memfd_create("stderr", 0)) {
+    if (stderr_ >= 0 && held_ >= 0) ::dup2(held_, 2);
+  }
+  ~HeldStderr() {
+    char text[200];
+    const ssize_t size = ::pread(held_, text, sizeof text, 0);
+    if (size > 0) said_.assign(text, std::find(text, text + size, '\n'));
+    if (stderr_ >= 0) ::dup2(stderr_, 2);
+    ::close(stderr_);
+    ::close(held_);
+  }
+  HeldStderr(const HeldStderr&) = delete;
+  HeldStderr& operator=(const HeldStderr&) = delete;
+
+ private:
+  std::string& said_;
+  const int stderr_, held_;
+};
+
+}  // namespace
+
+template <typename Load>
+auto Loader::load(const std::string& path, const Load& load) {
+  media();  // what its loading prints is not about this file
+  std::string said;
+  auto loaded = [&] {
+    const HeldStderr hold(said);
+    return load();
+  }();
+  if (!said.empty()) notes_.push_back(printable(path) + " is damaged and was used as far as it goes: " + printable(said));
+  return loaded;
+}
+
+Image Loader::image(const std::string& path, const ImageLimits& limits) {
+  return load(path, [&] { return media().load_image(path, limits); });
+}
+
+Clip Loader::audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits) {
+  return load(path, [&] { return media().load_audio(path, sample_rate_hz, limits); });
+}
+
+Loader::~Loader() {
+  if (quiet_ || std::uncaught_exceptions() > 0) return;
+  for (const auto& note : notes_) std::fprintf(stderr, "emoengine: note: %s\n", note.c_str());
+}
 
 CLI::Validator within(double lowest, double highest) {
   return CLI::Validator(
@@ -180,6 +235,13 @@ nlohmann::ordered_json StageClock::to_json() const {
   nlohmann::ordered_json json;
   for (const auto& [name, ms] : stages_) json[name] = json.contains(name) ? json[name].get<double>() + ms : ms;
   return json;
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if ((c >= 0 && c < ' ') || c == 127) c = '?';
+  }
+  return text;
 }
 
 nlohmann::ordered_json to_json(const ActionUnits& au) {

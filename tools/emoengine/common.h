@@ -65,6 +65,27 @@ void add_expression_options(CLI::App& command, Expression& expression, Voice voi
 void add_intensity_option(CLI::App& command, Expression& expression);
 void add_au_option(CLI::App& command, Expression& expression);
 
+/// Reads a command's picture and sound as media() does. Some decoders (libjpeg, mpg123) print on stderr about damage that
+/// they get over: that is kept back and said in a line of its own when the command has done its work, unless `quiet`; an
+/// error stays one line.
+class Loader {
+ public:
+  explicit Loader(bool quiet) : quiet_(quiet) {}
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  Image image(const std::string& path, const ImageLimits& limits);
+  Clip audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits);
+
+ private:
+  template <typename Load>
+  auto load(const std::string& path, const Load& load);
+
+  const bool quiet_;
+  std::vector<std::string> notes_;
+};
+
 /// --face largest|all|N
 struct FaceChoice {
   std::string which = "largest";
@@ -108,6 +129,9 @@ class StageClock {
  private:
   std::vector<std::pair<std::string, double>> stages_;
 };
+
+/// The text with '?' for each control character: a file's name may have a line break, a refusal has one line.
+std::string one_line(std::string text);
 
 nlohmann::ordered_json to_json(const ActionUnits& au);
 nlohmann::ordered_json to_json(const EmotionReading& reading);

@@ -111,7 +111,8 @@ void generate_one(const GenerateOptions& options, const std::string& image) {
   }
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
-  Image photo = media().load_image(image, options.image_limits);
+  Loader loader(options.model.quiet);
+  Image photo = loader.image(image, options.image_limits);
   const LayerSink sink = options.dump_layers.empty() ? LayerSink() : dump_to(options.dump_layers);
   const LayerSink* layers = sink ? &sink : nullptr;
 

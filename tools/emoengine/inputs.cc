@@ -97,7 +97,7 @@ std::string picture_extension(const std::string& photo) {
 void Failures::report() const {
   if (texts_.empty()) return;
   std::string text = concat(texts_.size(), texts_.size() == 1 ? " input or output" : " inputs or outputs", " failed:");
-  for (const auto& one : texts_) text += "\n  " + one;
+  for (const auto& one : texts_) text += "\n  " + one_line(one);
   throw Error(ErrorKind::kSomeInputs, text);
 }
 

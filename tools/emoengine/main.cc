@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "tools/emoengine/commands.h"
+#include "tools/emoengine/common.h"
 
 namespace {
 
@@ -26,11 +27,7 @@ int exit_code(emo::ErrorKind kind) {
   return 1;
 }
 
-/// One line whatever the text holds: a file's name may have a line break.
-int refuse(emo::ErrorKind kind, std::string text) {
-  for (char& c : text) {
-    if ((c >= 0 && c < ' ') || c == 127) c = '?';
-  }
+int refuse(emo::ErrorKind kind, const std::string& text) {
   std::fprintf(stderr, "emoengine: %s\n", text.c_str());
   return exit_code(kind);
 }
@@ -84,7 +81,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::Error& e) {
     return refuse(emo::ErrorKind::kUsage, std::string(e.what()) + "; see emoengine --help");
   } catch (const emo::Error& e) {
-    return refuse(e.kind(), e.what());
+    // Failures of several inputs have a line each, made single by Failures.
+    return refuse(e.kind(), e.kind() == emo::ErrorKind::kSomeInputs ? e.what() : emo::cli::one_line(e.what()));
   } catch (const std::bad_alloc&) {
     return refuse(emo::ErrorKind::kDevice, "out of memory; use a smaller picture or a shorter clip");
   } catch (const std::system_error& e) {  // a thread that cannot be started

@@ -16,7 +16,8 @@ struct MfccOptions {
 
 void mfcc(const MfccOptions& options) {
   const Engine engine = open_engine(options.model, Needs::kSpeech);
-  const Clip clip = media().load_audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
+  Loader loader(options.model.quiet);
+  const Clip clip = loader.audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
   const Matrix features = engine.mfcc(clip.pcm);
   write_npy(options.out, std::vector<std::int64_t>{features.rows, features.cols}, features.values);
   if (!options.model.quiet) std::printf("%s: %d frames, %d features\n", options.out.c_str(), features.rows, features.cols);

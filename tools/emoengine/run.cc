@@ -42,14 +42,15 @@ nlohmann::ordered_json report(const Engine& engine, const std::string& image, co
 /// One photo and one voice, as fast as it goes.
 void run_one(const RunOptions& options, const std::string& image, const std::string& audio) {
   StageClock clock;
+  Loader loader(options.model.quiet);
   // The models are opened while the photo is read and searched: neither needs the other.
   auto opening = std::async(std::launch::async, [&] { return open_engine(options.model, Needs::kBoth); });
   clock.time("media", [] { media(); });
-  Image photo = clock.time("image", [&] { return media().load_image(image, options.image_limits); });
+  Image photo = clock.time("image", [&] { return loader.image(image, options.image_limits); });
   const auto faces = clock.time("faces", [&] { return choose_faces(photo, image, options.face); });
   const Engine engine = clock.time("models", [&] { return opening.get(); });
-  const Clip clip = clock.time(
-      "audio", [&] { return media().load_audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
+  const Clip clip =
+      clock.time("audio", [&] { return loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
   const ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm)); });
 
   // All faces are redrawn from the photo as it came, so that one never shows in another's crop.
