@@ -7,6 +7,8 @@
 #include <span>
 #include <string_view>
 
+#include "tools/emoengine/common.h"
+
 namespace emo::cli {
 namespace {
 
