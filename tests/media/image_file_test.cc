@@ -206,7 +206,7 @@ std::string tiff(std::initializer_list<std::pair<int, std::uint32_t>> tags) {
 TEST(LoadImage, ATiffTileIsLimitedLikeAPicture) {
   const Folder folder;
   const auto tiles = folder.write("tiles.tif", tiff({{256, 10}, {257, 10}, {322, 16384}, {323, 16384}}));
-  EXPECT_THAT(load_error(tiles), HasSubstr("has a tile size of 16384x16384, 268.4 megapixels; at most 50 are taken"));
+  EXPECT_THAT(load_error(tiles), HasSubstr("has a tile size of 16384x16384, 268.5 megapixels; at most 50 are taken"));
   const auto deep = folder.write("deep.tif", tiff({{256, 10}, {257, 10}, {277, 7}}));
   EXPECT_THAT(load_error(deep), HasSubstr("has 7 values a pixel; at most 4 are taken. Save it as PNG"));
 }
