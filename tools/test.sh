@@ -16,8 +16,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 declare -A limit_s=(
   [setup]=300     # packages; nothing to do on the second run
   [setup_full]=300
-  [build]=540     # everything, optimised, warnings are errors
-  [tests]=180     # the whole suite
+  [build]=480     # everything, optimised, warnings are errors
+  [tests]=120     # the whole suite
   [install]=10    # an installed copy runs with its own library and models
   [format]=30     # clang-format 14 has nothing to change
   [layering]=10   # includes point downward only
