@@ -1,5 +1,6 @@
 #include "base/npy.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -92,7 +93,7 @@ NpyArray read_npy(const std::filesystem::path& path) {
   }
   array.values.resize(count);
   if (size == 4) {
-    std::memcpy(array.values.data(), data.data(), data.size());
+    std::copy_n(data.data(), data.size(), reinterpret_cast<char*>(array.values.data()));
   } else {
     for (std::size_t i = 0; i < count; ++i) {
       double value;
