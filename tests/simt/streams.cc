@@ -154,7 +154,7 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, 
   const std::lock_guard lock(the_state().mutex);
   const bool at_once = kind == cudaMemcpyHostToDevice && !is_pinned(from) && !stream_of(stream).capture;
   const cudaError_t error = enqueue(stream, [=] {
-    for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t row = 0; row < rows && width_bytes > 0; ++row) {  // nothing may be copied to nowhere
       std::memmove(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width_bytes);
     }
     return cudaSuccess;
@@ -173,7 +173,7 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
 
 cudaError_t cudaMemsetAsync(void* pointer, int value, std::size_t bytes, cudaStream_t stream) {
   return enqueue(stream, [=] {
-    std::memset(pointer, value, bytes);
+    if (bytes > 0) std::memset(pointer, value, bytes);
     return cudaSuccess;
   });
 }
