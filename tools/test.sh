@@ -22,7 +22,7 @@ declare -A limit_s=(
   [format]=30     # clang-format 14 has nothing to change
   [layering]=10   # includes point downward only
   [core]=150      # the numerical core builds, links and starts without media
-  [asan]=720      # the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
+  [asan]=840      # the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
   [tsan]=360      # the engine's threads under ThreadSanitizer
   [fuzz]=400      # builds the fuzzers with clang 16 and runs each for 20 s
 )
