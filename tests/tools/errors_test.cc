@@ -189,6 +189,11 @@ TEST_F(Errors, WhatDecodersPrintIsOneNoteOrNothing) {
   EXPECT_THAT(noted.err,
               testing::MatchesRegex("emoengine: note: damaged.jpg is damaged and was used as far as it goes: Corrupt "
                                     "JPEG data: [0-9]+ extraneous bytes before marker 0xd9\n"));
+  // The other commands that read pictures say the same, once.
+  const std::string figure = " -i damaged.jpg -o grid.png --steps 2 ";
+  for (const std::string& other : {"sweep" + figure + "--au 12", "strengths" + figure + "--emotion anger"}) {
+    EXPECT_EQ(run(other).err, noted.err) << other;
+  }
   EXPECT_EQ(run(command + "--quiet").err, "");
   const auto refused = run(command + "--face 9").err;
   EXPECT_THAT(refused, testing::StartsWith("emoengine: damaged.jpg: face 9"));

@@ -217,7 +217,7 @@ void check_together(const AnimateOptions& options) {
 }
 
 /// AUs over time, before smoothing: the file's or the voice's, else the neutral face, each with what was asked on top.
-AuCurve wanted_curve(const Engine& engine, const AnimateOptions& options, double fps, double& seconds) {
+AuCurve wanted_curve(const Engine& engine, const AnimateOptions& options, double fps, Loader& loader, double& seconds) {
   AuCurve curve;
   seconds = 0;
   if (!options.au_file.empty()) {
@@ -228,7 +228,7 @@ AuCurve wanted_curve(const Engine& engine, const AnimateOptions& options, double
            " s are taken. Cut it, or raise --max-audio-s");
     }
   } else if (!options.audio.empty()) {
-    const Clip voice = media().load_audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
+    const Clip voice = loader.audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
     curve = engine.aus_per_frame(voice.pcm, fps);
     seconds = voice.seconds();
   } else {
@@ -251,20 +251,21 @@ void animate(const AnimateOptions& options) {
   animation.blink = options.blink == "on";
   animation_curve({{0.0}, {ActionUnits({})}}, 1, animation);  // refuses options out of range before anything is drawn
 
+  Loader loader(options.model.quiet);
   Clip sound;
-  if (!options.audio.empty()) sound = media().load_audio(options.audio, Video::kSoundRateHz, options.audio_limits);
+  if (!options.audio.empty()) sound = loader.audio(options.audio, Video::kSoundRateHz, options.audio_limits);
   double seconds = sound.seconds();
   const auto writer = video().write(options.out, {animation.fps, std::move(sound)});
 
   Image photo;
   std::vector<Box> boxes;
   if (!reader) {
-    photo = media().load_image(options.image, options.image_limits);
+    photo = loader.image(options.image, options.image_limits);
     boxes = choose_faces(photo, options.image, options.face);
   }
   const Engine engine = opening.get();
   double curve_seconds = 0;
-  AuCurve curve = wanted_curve(engine, options, animation.fps, curve_seconds);
+  AuCurve curve = wanted_curve(engine, options, animation.fps, loader, curve_seconds);
   // As long as the sound, else the curve; not longer than the video.
   if (seconds == 0) seconds = curve_seconds;
   if (reader) seconds = seconds == 0 ? reader->seconds() : std::min(seconds, reader->seconds());

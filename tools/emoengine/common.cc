@@ -46,7 +46,7 @@ auto Loader::load(const std::string& path, const Load& load) {
     const HeldStderr hold(said);
     return load();
   }();
-  if (!said.empty()) notes_.push_back(printable(path) + " is damaged and was used as far as it goes: " + printable(said));
+  if (!said.empty()) notes_.insert(printable(path) + " is damaged and was used as far as it goes: " + printable(said));
   return loaded;
 }
 

@@ -83,7 +83,7 @@ class Loader {
   auto load(const std::string& path, const Load& load);
 
   const bool quiet_;
-  std::vector<std::string> notes_;
+  std::set<std::string> notes_;  // a file that is read twice is told once
 };
 
 /// --face largest|all|N

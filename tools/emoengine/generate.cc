@@ -83,12 +83,13 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
   Failures failures;
+  Loader loader(options.model.quiet);
   Progress progress("generate", "pictures", needed, options.model.quiet);
   RedrawQueue queue(engine, failures, [&](const Redraw&) { progress.step(); });
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (outs[i].empty()) continue;  // is there already
     failures.attempt([&] {
-      const auto photo = std::make_shared<const Image>(media().load_image(images[i], options.image_limits));
+      const auto photo = std::make_shared<const Image>(loader.image(images[i], options.image_limits));
       const auto faces = choose_faces(*photo, images[i], options.face);
       queue.add({images[i], "", photo, faces, au, outs[i], options.output == "face"});
     });

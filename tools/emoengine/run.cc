@@ -94,11 +94,12 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   folder.make();
   const Engine engine = open_engine(options.model, Needs::kBoth);
   Failures failures;
+  Loader loader(options.model.quiet);
   std::vector<std::optional<ActionUnits>> voices(audios.size());
   for (std::size_t a = 0; a < audios.size(); ++a) {
     if (!audio_needed[a]) continue;
     failures.attempt([&] {
-      const Clip clip = media().load_audio(audios[a], engine.speech_config().sample_rate_hz, options.audio_limits);
+      const Clip clip = loader.audio(audios[a], engine.speech_config().sample_rate_hz, options.audio_limits);
       voices[a] = options.expression.over(engine.aus(clip.pcm));
     });
   }
@@ -111,7 +112,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (!image_needed[i]) continue;
     failures.attempt([&] {
-      const auto photo = std::make_shared<const Image>(media().load_image(images[i], options.image_limits));
+      const auto photo = std::make_shared<const Image>(loader.image(images[i], options.image_limits));
       const auto faces = choose_faces(*photo, images[i], options.face);
       for (std::size_t a = 0; a < audios.size(); ++a) {
         if (!voices[a] || outs[i][a].empty()) continue;

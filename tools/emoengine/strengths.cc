@@ -31,13 +31,13 @@ struct Sight {
 };
 
 /// A row of clips; then a row for each emotion from weak to strong, or one row of all when there is one strength.
-std::vector<std::vector<Sight>> planned_rows(const StrengthsOptions& options, const Engine& engine) {
+std::vector<std::vector<Sight>> planned_rows(const StrengthsOptions& options, const Engine& engine, Loader& loader) {
   std::vector<std::vector<Sight>> rows;
   const auto& names = engine.generator_config().au_names;
   if (!options.audios.empty()) {
     auto& row = rows.emplace_back();
     for (const auto& file : find_inputs(options.audios, InputKind::kSounds).files) {
-      const Clip clip = media().load_audio(file, engine.speech_config().sample_rate_hz, options.audio_limits);
+      const Clip clip = loader.audio(file, engine.speech_config().sample_rate_hz, options.audio_limits);
       const ActionUnits au = options.expression.over(engine.aus(clip.pcm));
       row.push_back({au, {std::filesystem::path(file).filename().string(), describe(read_emotion(au))}});
     }
@@ -66,7 +66,8 @@ void strengths(const StrengthsOptions& options) {
     fail(ErrorKind::kUsage, "strengths: nothing to show; give --audio, --emotion or both");
   }
   const Engine engine = open_engine(options.model, options.audios.empty() ? Needs::kGenerator : Needs::kBoth);
-  const auto rows = planned_rows(options, engine);
+  Loader loader(options.model.quiet);
+  const auto rows = planned_rows(options, engine, loader);
   const auto images = find_inputs(options.images, InputKind::kPictures).files;
   std::size_t cells = 0;
   for (const auto& row : rows) cells += row.size() * images.size();
@@ -74,7 +75,7 @@ void strengths(const StrengthsOptions& options) {
   PictureTable table = empty_table(options.table);
   Progress progress("strengths", "faces", cells, options.model.quiet);
   for (const auto& image : images) {
-    const Image photo = media().load_image(image, options.image_limits);
+    const Image photo = loader.image(image, options.image_limits);
     const Portrait portrait(photo, choose_face(photo, image, options.face));
     for (std::size_t r = 0; r < rows.size(); ++r) {
       PictureTable::Row row;

@@ -38,7 +38,8 @@ void sweep(const SweepOptions& options) {
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const auto& names = engine.generator_config().au_names;
   const auto chosen = chosen_aus(options.au, names);
-  const Image photo = media().load_image(options.image, options.image_limits);
+  Loader loader(options.model.quiet);
+  const Image photo = loader.image(options.image, options.image_limits);
   const Portrait portrait(photo, choose_face(photo, options.image, options.face));
 
   PictureTable table = empty_table(options.table);
