@@ -7,6 +7,7 @@
 #include "base/dtype.h"
 #include "engine/cpu/head.h"
 #include "engine/cpu/pointwise.h"
+#include "engine/shared/generate_call.h"
 
 namespace emo {
 
@@ -127,17 +128,8 @@ std::unique_ptr<CpuGenerator::Context> CpuGenerator::borrow(Plan& plan) const {
 }
 
 void CpuGenerator::generate(const GenerateCall& call) const {
+  check(call, config_);
   const Shape& s = call.faces.shape;
-  const Shape au_shape{s.N, int(config_.au_names.size()), 1, 1}, mask_shape{s.N, 1, s.H, s.W};
-  EMO_CHECK(s.C == 3 && s.H == s.W, "generate: the faces have shape ", s, "; (N,3,S,S) is needed");
-  EMO_CHECK(call.aus.shape == au_shape, "generate: the AUs have shape ", call.aus.shape, "; ", au_shape, " is needed");
-  EMO_CHECK(call.out.shape == s, "generate: the output has shape ", call.out.shape, "; ", s, " is needed");
-  EMO_CHECK(!call.mask.data || call.mask.shape == mask_shape, "generate: the mask has shape ", call.mask.shape, "; ",
-            mask_shape, " is needed");
-  EMO_CHECK(!call.colour.data || call.colour.shape == s, "generate: the colour has shape ", call.colour.shape, "; ", s,
-            " is needed");
-  EMO_CHECK(!call.sink || s.N == 1, "generate: layers can be watched for 1 image, not for ", s.N);
-
   Plan& plan = this->plan(s.H);
   std::unique_ptr<Context> context = borrow(plan);
   const auto image = [&](auto view, int n) { return view.data ? view.data + view.count() / s.N * n : nullptr; };
@@ -153,8 +145,7 @@ void CpuGenerator::generate(const GenerateCall& call) const {
     plan.free.push_back(std::move(context));
   }
   if (finite) return;
-  fail(ErrorKind::kModel, "generate: image ", n, " of ", s.N, " came out with NaN or infinity under ", file_.name(), " in ",
-       bf16_ ? "bf16; try --precision fp32" : "fp32; other weights or another picture are needed");
+  fail_not_finite(call, n - 1, file_.name(), bf16_ ? "bf16" : "fp32");
 }
 
 bool CpuGenerator::run(const Plan& plan, Context& context, const float* face, const float* au, float* out, float* mask,

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/cuda/memory_plan.h"
+#include "kernels/conv2d.h"
+#include "weights/layers.h"
+
+namespace emo {
+
+/// The table's row `i` as a convolution of N images on the GPU: the first without its planes of AUs, the last two, colour
+/// and mask, as one. See kernels/first_layer.h and kernels/heads.h.
+ConvShape generator_conv(const std::vector<LayerSpec>& layers, std::size_t i, int N);
+
+/// Whether sums lie in memory as the operands do, between a convolution and its normalisation.
+constexpr bool sums_as_operands(MathType math) { return operand_bytes(math) == 2; }
+
+/// What one run of the generator over N images needs, computed from the layer table: how each convolution is cut into
+/// blocks, and where everything lies in one block of memory.
+///
+/// A row reads `input` and its convolution writes `sums` and their `moments`; these are merged into `coefficients`, with
+/// which the sums are normalised into the next row's `input`. Round the residual blocks the fp32 `stream` keeps what they
+/// add to. The head writes its pictures into `pictures`.
+struct GeneratorPlan {
+  GeneratorPlan(const GeneratorConfig& config, MathType math, int side, int N, int multiprocessors);
+
+  struct Row {
+    ConvShape conv;
+    ConvPlan cut;
+    PlannedBuffer input, sums, moments, coefficients, split_sums;
+  };
+  /// Floats of `pictures` before each part; what comes from the host lies first, what goes there last, the flags in both.
+  struct Pictures {
+    std::size_t faces = 0;  ///< (N,3,S,S)
+    std::size_t aus;        ///< (N,AUs)
+    std::size_t flags;      ///< (N) unsigned, see HeadPictures::not_finite
+    std::size_t out;        ///< (N,3,S,S)
+    std::size_t mask;       ///< (N,1,S,S)
+    std::size_t colour;     ///< (N,3,S,S)
+    std::size_t end;
+  };
+
+  MathType math;
+  int N;
+  std::vector<LayerSpec> layers;
+  std::vector<Row> rows;  ///< of the table, the last two as one
+  Pictures at;
+  PlannedBuffer pictures, au_bias, stream;
+  std::size_t bytes = 0;     ///< of the block
+  std::size_t counters = 0;  ///< unsigned, see ConvWorkspace
+
+  /// Whether row i's output is the input of a residual block, which the block's second row adds.
+  bool feeds_block(std::size_t i) const { return i + 2 < layers.size() && layers[i + 2].adds_block_input; }
+};
+
+}  // namespace emo
