@@ -3,7 +3,7 @@
 #include <span>
 
 #include "engine/backend.h"
-#include "engine/speech/mfcc_tables.h"
+#include "engine/shared/mfcc_tables.h"
 #include "weights/config.h"
 
 namespace emo {

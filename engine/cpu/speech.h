@@ -6,7 +6,7 @@
 #include "engine/backend.h"
 #include "engine/cpu/lstm.h"
 #include "engine/cpu/mfcc.h"
-#include "engine/speech/rows.h"
+#include "engine/shared/speech_rows.h"
 #include "weights/model_file.h"
 
 namespace emo {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/speech/mfcc_tables.h"
+#include "engine/shared/mfcc_tables.h"
 
 namespace emo {
 namespace {

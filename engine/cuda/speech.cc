@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "engine/speech/mfcc_tables.h"
+#include "engine/shared/mfcc_tables.h"
 #include "kernels/features.h"
 #include "kernels/read_out.h"
 

@@ -8,7 +8,7 @@
 #include "engine/cuda/lstm.h"
 #include "engine/cuda/mfcc.h"
 #include "engine/cuda/pool.h"
-#include "engine/speech/rows.h"
+#include "engine/shared/speech_rows.h"
 #include "weights/model_file.h"
 
 namespace emo {

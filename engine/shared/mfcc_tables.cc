@@ -1,4 +1,4 @@
-#include "engine/speech/mfcc_tables.h"
+#include "engine/shared/mfcc_tables.h"
 
 #include <algorithm>
 #include <cmath>

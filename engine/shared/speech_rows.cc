@@ -1,4 +1,4 @@
-#include "engine/speech/rows.h"
+#include "engine/shared/speech_rows.h"
 
 #include <algorithm>
 #include <cmath>
