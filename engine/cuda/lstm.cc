@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace emo {
 namespace {
@@ -15,8 +16,8 @@ constexpr const char* kStates = "the LSTM's states";
 
 CudaLstm::CudaLstm(const SafeTensors& tensors, int input, int hidden, int layers, bool bidirectional)
     : hidden_(hidden), directions_(bidirectional ? 2 : 1) {
-  if (hidden > kMaxLstmHidden) {
-    fail(ErrorKind::kDevice, "cuda: ", tensors.name(), " has ", hidden, " LSTM units; at most ", kMaxLstmHidden,
+  if (hidden > limits::kMaxCudaLstmHidden) {
+    fail(ErrorKind::kDevice, "cuda: ", tensors.name(), " has ", hidden, " LSTM units; at most ", limits::kMaxCudaLstmHidden,
          " are taken. Use --backend cpu");
   }
   int device = 0, major = 0;
