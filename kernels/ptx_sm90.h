@@ -146,6 +146,15 @@ __device__ inline void st_async(float* shared, float value, std::uint64_t* barri
           simt::store_async(mapa(shared, rank), &value, 4, mapa(barrier, rank)));
 }
 
+/// The same of four floats, aligned to 16 bytes.
+__device__ inline void st_async(float* shared, float4 value, std::uint64_t* barrier, int rank) {
+  EMO_PTX(asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1,%2,%3,%4}, [%5];" ::"r"(
+                           cluster_address(shared, rank)),
+                       "f"(value.x), "f"(value.y), "f"(value.z), "f"(value.w), "r"(cluster_address(barrier, rank))
+                       : "memory"),
+          simt::store_async(mapa(shared, rank), &value, 16, mapa(barrier, rank)));
+}
+
 // --- TMA: boxes of a tensor (kernels/tensor_map.h), by one thread ---
 
 /// Makes this thread's ordinary stores to shared memory visible to TMA stores and wgmma; a barrier follows.
