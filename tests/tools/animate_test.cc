@@ -10,6 +10,7 @@
 namespace emo {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -164,6 +165,45 @@ TEST_F(Animate, MemoryDoesNotGrowWithTheLength) {
   const double shorter = peak_kb("10"), longer = peak_kb("60");
   EXPECT_GT(shorter, 10e3);
   EXPECT_LT(longer, shorter + 10e3);  // 500 frames of 240 x 240 RGB would be 86 MB
+}
+
+TEST_F(Animate, ManyPhotosAndVoicesMakeAVideoEach) {
+  fs::create_directory(dir_ / "p");
+  fs::copy_file(dir_ / "face.png", dir_ / "p/a.png");
+  fs::copy_file(dir_ / "face.png", dir_ / "p/b.png");
+  write_file(dir_ / "p/bad.png", "this is no picture");
+  const auto voices = source("samples/happy.flac") + " " + source("samples/sad.flac");
+  const std::string many = "-i p -a " + voices + " --fps 2 --format gif -o out";
+  const auto outcome = animate(many);
+  EXPECT_EQ(outcome.code, 6);
+  EXPECT_THAT(outcome.err, StartsWith("emoengine: 2 inputs or outputs failed:\n  p/bad.png: "));
+  EXPECT_THAT(outcome.out, HasSubstr("out/b_sad.gif: "));
+  ASSERT_EQ(animate("-i p/a.png -a " + source("samples/sad.flac") + " --fps 2 -o alone.gif").code, 0);
+  EXPECT_EQ(read_file(dir_ / "out/a_sad.gif"), read_file(dir_ / "alone.gif"));
+  EXPECT_EQ(read_file(dir_ / "out/b_sad.gif"), read_file(dir_ / "alone.gif"));
+  EXPECT_NE(read_file(dir_ / "out/a_happy.gif"), read_file(dir_ / "alone.gif"));
+
+  write_file(dir_ / "out/a_sad.gif", "kept");
+  fs::remove(dir_ / "out/b_sad.gif");
+  const auto resumed = animate(many + " --resume");
+  EXPECT_EQ(resumed.code, 6);  // the bad one is still bad
+  EXPECT_THAT(resumed.out, testing::Not(HasSubstr("a_sad")));
+  EXPECT_EQ(read_file(dir_ / "out/a_sad.gif"), "kept");
+  EXPECT_EQ(read_file(dir_ / "out/b_sad.gif"), read_file(dir_ / "alone.gif"));
+}
+
+TEST_F(Animate, ManyVideosAndCurvesToo) {
+  fs::create_directory(dir_ / "v");
+  for (const std::string name : {"v/one.mp4", "v/two.mp4"}) {
+    ASSERT_EQ(animate("-i face.png --au-file curve.csv --fps 5 -o " + name).code, 0);
+  }
+  const auto outcome = animate("--video v --emotion surprise --format png -o out");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(exists("out/one/000005.png") && exists("out/two/000005.png"));
+  ASSERT_EQ(animate("-i 'face*' --au-file curve.csv --fps 5 -o curves").code, 0);
+  EXPECT_EQ(frames("curves/face.mp4").size(), 6u);  // the last row is at 0.9 s
+  EXPECT_THAT(animate("--video out --emotion anger -o x").err,
+              StartsWith("emoengine: out: this folder holds no videos (.mp4,"));
 }
 
 TEST_F(Animate, RefusalsAreOneLine) {
