@@ -213,6 +213,10 @@ std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vecto
   std::vector<Resampler> resamplers;
   for (const int to : sample_rates_hz) {
     clips.push_back({{}, to});
+    if (length_known) {  // growing by doubling would hold ten minutes three times; a header may lie, up to some 115 MB
+      clips.back().pcm.reserve(std::size_t(std::min(double(info.frames) / rate, limits::kMaxAudioSeconds) * to) +
+                               kBlockFrames);
+    }
     resamplers.emplace_back(info.samplerate, to);
   }
   const auto channels = std::size_t(info.channels);
