@@ -171,7 +171,9 @@ TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {
             "emoengine: v.mp4: no face was found at 0.60 s; use --no-face skip to leave such frames as they are, or "
             "--no-face hold to go on where it was\n");
   EXPECT_FALSE(exists("a.mp4"));
-  ASSERT_EQ(animate("--video v.mp4 --emotion surprise --no-face skip -o skip").code, 0);
+  const auto skipped = animate("--video v.mp4 --emotion surprise --no-face skip -o skip");
+  ASSERT_EQ(skipped.code, 0) << skipped.err;
+  EXPECT_THAT(skipped.out, HasSubstr("; no face in 3 of them"));
   ASSERT_EQ(animate("--video v.mp4 --emotion surprise --no-face hold -o hold").code, 0);
   const auto spread = [](const Image& image) {
     const auto [low, high] = std::ranges::minmax(image.rgb);

@@ -134,23 +134,23 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
       reader ? video_source(std::move(reader), job.source, animation.fps, options.no_face) : photo_source(std::move(photo));
   const Interruptible interruptible;
   std::string summary;
-  std::size_t written;
+  Drawn drawn;
   {
     Progress progress(title, "frames", frames, options.model.quiet, start);
-    written = draw(engine, *source, curve, *writer, progress, [] { return Interruptible::signal() != 0; });
-    written == frames ? writer->finish() : writer->interrupt();
+    drawn = draw(engine, *source, curve, *writer, progress, [] { return Interruptible::signal() != 0; });
+    drawn.frames == frames ? writer->finish() : writer->interrupt();
     summary = progress.summary();
   }
-  if (written < frames) {
-    std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s plays up to there\n", written, frames,
+  if (drawn.frames < frames) {
+    std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s plays up to there\n", drawn.frames, frames,
                  writer->part().c_str());
     std::signal(Interruptible::signal(), SIG_DFL);
     std::raise(Interruptible::signal());  // so that a script which waits for this program sees why it ended
   }
-  const std::string remark = writer->remark();
-  if (!options.model.quiet) {
-    std::printf("%s: %s%s%s\n", job.out.c_str(), summary.c_str(), remark.empty() ? "" : "; ", remark.c_str());
-  }
+  if (options.model.quiet) return;
+  if (drawn.without_face > 0) summary += concat("; no face in ", drawn.without_face, " of them");
+  if (!writer->remark().empty()) summary += "; " + writer->remark();
+  std::printf("%s: %s\n", job.out.c_str(), summary.c_str());
 }
 
 /// Every photo or video with every voice.

@@ -75,12 +75,12 @@ std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::s
 }
 
 // The source decodes and finds the face, the generator runs in the caller, the file is encoded and written.
-std::size_t draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
-                 const std::function<bool()>& stop) {
+Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
+           const std::function<bool()>& stop) {
   constexpr std::size_t kFrames = 5;  // one in each hand and one on each way
   BoundedQueue<Frame> free(kFrames), to_redraw(kFrames), to_write(kFrames);
   for (std::size_t i = 0; i < kFrames; ++i) free.push({});
-  std::size_t written = 0;
+  Drawn drawn;
   struct Close {  // whichever thread ends, by an error too, ends the others
     std::vector<BoundedQueue<Frame>*> queues;
     ~Close() {
@@ -101,7 +101,8 @@ std::size_t draw(const Engine& engine, Source& source, const AuCurve& curve, Vid
     while (std::optional<Frame> frame = to_write.pop()) {
       writer.add(frame->picture);
       progress.step();
-      ++written;
+      ++drawn.frames;
+      drawn.without_face += frame->faces.empty();
       free.push(std::move(*frame));
     }
   });
@@ -117,7 +118,7 @@ std::size_t draw(const Engine& engine, Source& source, const AuCurve& curve, Vid
   }
   writing.get();
   reading.get();
-  return written;
+  return drawn;
 }
 
 }  // namespace emo::cli

@@ -35,9 +35,14 @@ enum class NoFace { kError, kSkip, kHold };
 /// without a face with NoFace::kError.
 std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face);
 
-/// Redraws a frame for each row of the curve and writes it: three threads, between which a few frames go round. Returns how
-/// many were written: fewer than the curve has rows when stop() said so.
-std::size_t draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
-                 const std::function<bool()>& stop);
+/// How many frames were written, and how many of them as they came, for want of a face.
+struct Drawn {
+  std::size_t frames = 0, without_face = 0;
+};
+
+/// Redraws a frame for each row of the curve and writes it: three threads, between which a few frames go round. Fewer frames
+/// than the curve has rows when stop() said so.
+Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
+           const std::function<bool()>& stop);
 
 }  // namespace emo::cli
