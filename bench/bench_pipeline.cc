@@ -1,18 +1,15 @@
 // The whole way through Engine: a photo and a clip in, the photo with its face redrawn out. Seeded weights, a synthetic
 // photo and sound, the face's box given: no files needed. A counter for each stage.
-#include <benchmark/benchmark.h>
-
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "bench/ceiling.h"
+#include "bench/bench.h"
 #include "bench/latencies.h"
 #include "engine/engine.h"
 #include "tests/random_generator.h"
 #include "tests/random_speech.h"
 #include "tests/temp_dir.h"
-#include "weights/layers.h"
 
 namespace emo {
 namespace {
@@ -26,7 +23,7 @@ Image noise_photo(int side) {
   return photo;
 }
 
-void pipeline(benchmark::State& state, Precision precision, double ceiling, int width, int side) {
+void pipeline(benchmark::State& state, const Target& target, int width, int side) {
   GeneratorConfig generator;
   generator.conv_dim = width;
   SpeechConfig speech;
@@ -35,14 +32,13 @@ void pipeline(benchmark::State& state, Precision precision, double ceiling, int 
   const TempDir folder;
   write_random_generator(folder / "generator.safetensors", generator);
   const TemporaryModel speech_file(speech, random_weights(speech, 0.1f));
-  const Engine engine({.generator = folder / "generator.safetensors",
-                       .speech = speech_file.path(),
-                       .backend = {BackendKind::kCpu, precision}});
+  const Engine engine(
+      {.generator = folder / "generator.safetensors", .speech = speech_file.path(), .backend = target.options()});
 
   Image photo = noise_photo(side);
   const Box face{float(side) / 4, float(side) / 4, float(side) / 3};
   const auto pcm = random_values(std::size_t(kSeconds) * std::size_t(speech.sample_rate_hz), 6, -0.2f, 0.2f);
-  engine.paste(photo, face, engine.generate(photo, face, engine.aus(pcm)));  // the first call makes the context
+  warm_up([&] { engine.paste(photo, face, engine.generate(photo, face, engine.aus(pcm))); });
 
   Latencies whole, listen, redraw, paste;
   for (auto _ : state) {
@@ -58,31 +54,22 @@ void pipeline(benchmark::State& state, Precision precision, double ceiling, int 
   state.counters["generate_ms"] = redraw.median() * 1e3;
   state.counters["paste_ms"] = paste.median() * 1e3;
   state.counters["images_per_s"] = 1 / whole.median();
-  report_work(state, generator_flops(generator) + speech_flops(speech, kSeconds), whole.median(), ceiling);
+  report_work(state, generator_work(generator, target.precision, 1) + speech_work(speech, kSeconds), whole.median(),
+              ceiling(target.backend, target.precision));
 }
 
+}  // namespace
+
 void register_all() {
-  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    if (!cpu_computes_in(precision)) continue;
-    const double ceiling = cpu_ceiling_gflops(precision);
-    for (const int width : {32, 64}) {
+  for (const Target& target : targets()) {
+    for (const int width : {64, 32}) {
       for (const int side : {512, 2048}) {
-        const std::string title = concat("BM_Pipeline/backend:cpu/precision:", name_of(precision), "/width:", width,
-                                         "/photo:", side, "/seconds:", kSeconds);
-        benchmark::RegisterBenchmark(title.c_str(), pipeline, precision, ceiling, width, side)
-            ->Unit(benchmark::kMillisecond);
+        const std::string title =
+            concat("BM_Pipeline/", target.title(), "/width:", width, "/photo:", side, "/seconds:", kSeconds);
+        benchmark::RegisterBenchmark(title.c_str(), pipeline, target, width, side)->Unit(benchmark::kMillisecond);
       }
     }
   }
 }
 
-}  // namespace
 }  // namespace emo
-
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  emo::register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-}
