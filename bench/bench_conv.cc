@@ -44,16 +44,9 @@ DeviceBuffer<std::byte> packed_weights(MathType math, const ConvShape& s) {
   return {packed, "weights"};
 }
 
-int multiprocessors() {
-  int device = 0, count = 0;
-  EMO_CUDA(cudaGetDevice(&device));
-  EMO_CUDA(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
-  return count;
-}
-
-void conv(benchmark::State& state, MathType math, Precision precision, const LayerSpec& layer, int N) {
+void conv(benchmark::State& state, MathType math, Precision precision, bool wgmma, const LayerSpec& layer, int N) {
   const ConvShape s = conv_of(layer, N);
-  const ConvPlan plan = conv2d_plan(math, s, multiprocessors());
+  const ConvPlan plan = conv2d_plan(math, s, device_attribute(cudaDevAttrMultiProcessorCount), wgmma);
   const ConvWorkspaceSize size = conv2d_workspace(math, s, plan);
   const std::vector<float> zeros(s.C_out, 0);
   const std::vector<unsigned> idle(size.counters, 0);
@@ -71,13 +64,8 @@ void conv(benchmark::State& state, MathType math, Precision precision, const Lay
              {sums.data(), counters.data()}, stream.get());
     }
   });
-  const auto seconds_a_call = [&] { return device_seconds(stream, [&] { graph.launch(stream); }) / kCalls; };
-  warm_up(seconds_a_call);
-  Latencies calls;
-  for (auto _ : state) {
-    calls.add(seconds_a_call());
-    state.SetIterationTime(calls.last());
-  }
+  const Latencies calls = time_replays(state, stream, graph, kCalls);
+  state.SetLabel(concat("tile ", plan.tile, ", splits ", plan.splits));
   calls.report(state);
   const Work work{2. * s.taps() * s.C_in * double(s.out().count()),
                   double(x.size() + weights.size() + y.size() + moments.size() * sizeof(Moments))};
@@ -97,15 +85,20 @@ void register_all() {
                           {MathType::kFP32, Precision::kFp32}};
   std::erase_if(types, [](const Type& type) { return !has_ceiling({BackendKind::kCuda, type.precision}); });
   std::set<std::string> shapes;
+  if (types.empty()) return;
   for (const LayerSpec& layer : generator_layers(GeneratorConfig{})) {
     const ConvShape s = conv_of(layer, 1);
     if (layer.key == "attetion_reg.0" || !shapes.insert(concat(s.in(), s.out(), s.KH, s.transposed)).second) continue;
     for (const Type& type : types) {
-      for (const int N : {1, 8, 64}) {
-        const std::string title = concat("BM_Conv/layer:", layer.key, "/precision:", name_of(type.precision), "/N:", N);
-        benchmark::RegisterBenchmark(title.c_str(), conv, type.math, type.precision, layer, N)
-            ->UseManualTime()
-            ->Unit(benchmark::kMicrosecond);
+      for (const bool wgmma : {false, true}) {
+        if (wgmma && !(has_wgmma() && takes_wgmma(type.math, s))) continue;
+        for (const int N : {1, 8, 64}) {
+          const std::string title = concat("BM_Conv/layer:", layer.key, "/precision:", name_of(type.precision),
+                                           "/instruction:", wgmma ? "wgmma" : "mma", "/N:", N);
+          benchmark::RegisterBenchmark(title.c_str(), conv, type.math, type.precision, wgmma, layer, N)
+              ->UseManualTime()
+              ->Unit(benchmark::kMicrosecond);
+        }
       }
     }
   }

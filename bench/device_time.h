@@ -68,6 +68,25 @@ double device_seconds(const Stream& stream, Enqueue&& enqueue) {
   return end.seconds_since(start);
 }
 
+/// The body of a benchmark with manual time: replays a graph of `calls` calls; the times of one call.
+inline Latencies time_replays(benchmark::State& state, const Stream& stream, const Graph& graph, int calls) {
+  Latencies times;
+  const auto seconds_a_call = [&] { return device_seconds(stream, [&] { graph.launch(stream); }) / calls; };
+  warm_up(seconds_a_call);
+  for (auto _ : state) {
+    times.add(seconds_a_call());
+    state.SetIterationTime(times.last());
+  }
+  return times;
+}
+
+inline int device_attribute(cudaDeviceAttr attribute) {
+  int device = 0, value = 0;
+  EMO_CUDA(cudaGetDevice(&device));
+  EMO_CUDA(cudaDeviceGetAttribute(&value, attribute, device));
+  return value;
+}
+
 /// The median of `tries`, after a warm-up.
 template <typename Enqueue>
 double median_device_seconds(const Stream& stream, int tries, Enqueue&& enqueue) {

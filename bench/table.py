@@ -84,9 +84,9 @@ def conv_table(report):
     rows = []
     for row in ours(report, "convs", "BM_Conv"):
         peer = peers(report, "conv", layer=row["layer"], N=row["N"], precision=row["precision"]).get("cuDNN", {})
-        rows.append([row["layer"], row["N"], time_of(row["median_ms"]), f"{row['share_of_ceiling']:.0%}",
+        rows.append([row["layer"], row["N"], row["instruction"], time_of(row["median_ms"]), f"{row['share_of_ceiling']:.0%}",
                      against(row["median_ms"], peer.get("device_ms"))])
-    return ["convolution", "faces", "emoengine", "of the ceiling", "cuDNN's best"], rows
+    return ["convolution", "faces", "by", "emoengine", "of the ceiling", "cuDNN's best"], rows
 
 
 def speech_table(report):

@@ -4,12 +4,12 @@
 #
 #   tools/gpu_check.sh [-o FOLDER] [STAGE...]      no STAGE: those with a limit below, in this order, 9 minutes together
 #
-#   machine      driver, clocks, versions        convs       every convolution by itself
+#   machine      driver, clocks, versions        convs       bench_conv: every convolution by itself
 #   build        gpu_test and the benchmarks     sanitizers  compute-sanitizer's four tools on small tests
 #   tests        gpu_test on the device          peers       PyTorch, torch.compile, cuDNN on the same work
 #   generator    bench_generator                 pipeline    bench_pipeline
 #   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile.* (only when named)
-#                                                tune        bench/tune_conv (only when named)
+#   lstm         bench_lstm                      tune        bench/tune_conv (only when named)
 #
 # A stage that fails or runs out of time does not keep the others from running. FOLDER (default out/gpu) receives log.txt and
 # results.json, whole after every stage; bench/table.py makes the README's table of it. The exit code is 0 when build, tests
@@ -18,9 +18,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(machine build tests generator speech convs sanitizers peers pipeline)
-declare -A limit_s=([machine]=20 [build]=110 [tests]=50 [generator]=65 [speech]=25 [convs]=30 [sanitizers]=60 [peers]=160
-  [pipeline]=20 [profile]=120 [tune]=400)
+stages=(machine build tests generator speech lstm convs sanitizers peers pipeline)
+declare -A limit_s=([machine]=20 [build]=100 [tests]=50 [generator]=65 [speech]=25 [lstm]=15 [convs]=45 [sanitizers]=60
+  [peers]=140 [pipeline]=20 [profile]=120 [tune]=400)
 must_pass=(build tests sanitizers)
 build="build-gpu"
 work=$build/check  # what each stage leaves: NAME.json
@@ -73,17 +73,23 @@ stage_build() {
   cmake --build --preset gpu --parallel "$(nproc)"
 }
 
-stage_tests() { "$(program gpu_test)" --gtest_brief=1 --gtest_output="json:$work/tests.json"; }
+stage_tests() {
+  local test
+  test=$(program gpu_test)
+  "$test" --gtest_brief=1 --gtest_output="json:$work/tests.json"
+}
 
 # bench STAGE NAME [options]
 bench() {
-  local stage=$1 name=$2
+  local stage=$1 bench
+  bench=$(program "$2")
   shift 2
-  "$(program "$name")" --benchmark_out="$work/$stage.json" --benchmark_min_time=0.3 "$@"
+  "$bench" --benchmark_out="$work/$stage.json" --benchmark_min_time=0.3 "$@"
 }
 
 stage_generator() { bench generator bench_generator; }
 stage_speech() { bench speech bench_speech; }
+stage_lstm() { bench lstm bench_lstm; }
 stage_convs() { bench convs bench_conv --benchmark_filter=/precision:fp16/ --benchmark_min_time=0.1; }
 stage_pipeline() { bench pipeline bench_pipeline; }
 
@@ -109,10 +115,15 @@ stage_sanitizers() {
   return "$failed"
 }
 
-stage_peers() { python3 bench/peers_gpu.py --out "$work/peers.json"; }
+# Nothing new is begun in its last half minute; Triton keeps what it compiled for the next call.
+stage_peers() {
+  TORCHINDUCTOR_CACHE_DIR=$PWD/$build/inductor python3 bench/peers_gpu.py --limit $((limit_s[peers] - 30)) --out "$work/peers.json"
+}
 
 stage_profile() {
-  local command=("$(program bench_generator)" '--benchmark_filter=backend:cuda/precision:fp16/width:64/N:(1|64)/' --benchmark_min_time=0.01)
+  local bench
+  bench=$(program bench_generator)
+  local command=("$bench" '--benchmark_filter=backend:cuda/precision:fp16/width:64/N:(1|64)/' --benchmark_min_time=0.01)
   if command -v ncu >/dev/null; then
     # Clocks are left alone. The first launches open the model and fill a graph; each kernel is replayed for its counters.
     ncu --clock-control none --set detailed --launch-count 120 --force-overwrite --export "$out/profile" "${command[@]}"
@@ -126,8 +137,9 @@ stage_profile() {
 }
 
 stage_tune() {
-  cmake --build --preset gpu --parallel "$(nproc)" --target tune_conv
-  "$(program tune_conv)" | tee "$out/tune_conv.txt"
+  local tune
+  tune=$(program tune_conv)
+  "$tune" | tee "$out/tune_conv.txt"
 }
 
 if [[ ${1-} == --stage ]]; then  # a stage by itself, in the process that its time limit ends

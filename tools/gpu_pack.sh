@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Collects in carry/ what tools/gpu_check.sh cannot get on a machine without network and without Debian's packages:
-# GoogleTest, nlohmann/json (headers) and Google Benchmark, as source. Run it on Debian 12, then take the whole tree along.
+# GoogleTest, Google Benchmark, nlohmann/json and CLI11, as source. Run it on Debian 12, then take the whole tree along.
 #
 #   tools/gpu_pack.sh
 set -euo pipefail
@@ -12,7 +12,8 @@ die() {
 }
 
 (($# == 0)) || die "cannot use '$*'; usage: tools/gpu_pack.sh"
-for package in googletest nlohmann-json3-dev; do
+headers_and_source=(googletest nlohmann-json3-dev libcli11-dev)
+for package in "${headers_and_source[@]}"; do
   [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
     die "$package is not installed; run tools/setup.sh first"
 done
@@ -31,10 +32,10 @@ apt=(apt-get -qq -o "Dir::Etc::SourceList=$work/debian.sources" -o Dir::Etc::Sou
 
 mkdir -p "$work/carry/benchmark"
 tar -xf "$work"/benchmark_*.orig.tar.gz -C "$work/carry/benchmark" --strip-components=1 --exclude='*/docs' --exclude='*/test'
-dpkg -L googletest nlohmann-json3-dev | sed -nE 's,^/(usr/(src/googletest|include|share/cmake)/),\1,p' |
+dpkg -L "${headers_and_source[@]}" | sed -nE 's,^/(usr/(src/googletest|include|share/cmake)/),\1,p' |
   tar -C / --no-recursion --files-from=- -c | tar -x -C "$work/carry"
 git describe --always --dirty >"$work/carry/commit"
 
 rm -rf carry
 mv "$work/carry" carry
-echo "gpu_pack: carry/ has $(du -sh carry | cut -f1): GoogleTest, Google Benchmark, nlohmann/json, commit $(<carry/commit)"
+echo "gpu_pack: carry/ has $(du -sh carry | cut -f1): GoogleTest, Google Benchmark, nlohmann/json, CLI11; commit $(<carry/commit)"
