@@ -43,6 +43,15 @@ program() {
   echo "$build/bin/$1"
 }
 
+# result_of EXIT_CODE: of timeout, or of what it ran.
+result_of() {
+  case $1 in
+    0) echo passed ;;
+    124 | 137) echo "out of time" ;;
+    *) echo failed ;;
+  esac
+}
+
 stage_machine() {
   python3 bench/gpu_report.py machine >"$work/machine.json"
   cat "$work/machine.json"
@@ -100,13 +109,14 @@ stage_sanitizers() {
   test=$(program gpu_test)
   command -v compute-sanitizer >/dev/null || die "compute-sanitizer is not on PATH; it comes with the CUDA toolkit"
   for tool in memcheck racecheck initcheck synccheck; do
-    compute-sanitizer --tool "$tool" --error-exitcode 1 --print-limit 20 \
+    timeout --kill-after=2 $((limit_s[sanitizers] - 5)) compute-sanitizer --tool "$tool" --error-exitcode 1 --print-limit 20 \
       "$test" --gtest_brief=1 --gtest_filter='*OddSizes*:*SameBytesAtAny*' >"$work/$tool.log" 2>&1 &
     job[$tool]=$!
   done
   for tool in "${!job[@]}"; do
-    local result=passed
-    wait "${job[$tool]}" || result=failed failed=1
+    local status=0 result
+    wait "${job[$tool]}" || status=$? failed=1
+    result=$(result_of "$status")
     echo "--- $tool: $result"
     tail -n 40 "$work/$tool.log"
     results+=("\"$tool\": \"$result\"")
@@ -171,11 +181,7 @@ for stage in "${stages[@]}"; do
   timeout --kill-after=5 "$limit" tools/gpu_check.sh --stage "$stage" "$out" </dev/null 2>&1 | tee "$work/$stage.log" || status=$?
   kill "$watcher" 2>/dev/null || true
   wait "$watcher" 2>/dev/null || true
-  case $status in
-    0) result=passed ;;
-    124 | 137) result="out of time" ;;
-    *) result=failed ;;
-  esac
+  result=$(result_of "$status")
   [[ $result == passed || " ${must_pass[*]} " != *" $stage "* ]] || failed=1
   cat "$work/$stage.log" >>"$out/log.txt"
   python3 bench/gpu_report.py add "$work" "$out/results.json" "$stage" "$result" $((SECONDS - started)) "$limit" || failed=1
