@@ -49,6 +49,13 @@ struct FaceChange {
   TensorView<const float> mask;           ///< (1,1,S,S)
 };
 
+/// A face to be redrawn in its photo.
+struct RedrawJob {
+  Image* photo;
+  Box box;                     ///< as crop() takes it
+  std::span<const float> aus;  ///< one face's of GenerateCall
+};
+
 struct BackendOptions {
   BackendKind kind = BackendKind::kAuto;
   Precision precision = Precision::kAuto;  ///< auto on a CPU: bf16 with AMX, else fp32
@@ -86,6 +93,11 @@ class Backend {
   /// Puts a generated face back where crop() took it: the network's blend, done at the photo's own resolution and feathered
   /// to nothing at the box's border, so that what the network left alone keeps the photo's own pixels.
   virtual void paste(Image& photo, const Box& box, const FaceChange& face) const = 0;
+
+  /// crop, generate and paste in one, in place, the faces of `side` pixels in one call of the generator. All are cut out
+  /// before any is put back; those of one photo are put back in their order. A backend with a memory of its own moves the
+  /// photos' parts there and back once.
+  virtual void redraw(std::span<const RedrawJob> jobs, int side) const;
 };
 
 /// Opens a backend with either model, or both; null: not needed. The models must outlive it.

@@ -114,6 +114,14 @@ std::vector<Face> Engine::redraw(std::span<const FaceRequest> requests, const La
   return faces;
 }
 
+void Engine::redraw(Image& photo, std::span<const Box> detected, const ActionUnits& au) const {
+  const auto& config = generator_config();
+  const ActionUnits values = au.reordered(config.au_names);
+  std::vector<RedrawJob> jobs;
+  for (const Box& box : detected) jobs.push_back({&photo, scaled(box, config.crop_scale), values.values()});
+  backend_->redraw(jobs, config.image_size);
+}
+
 Image Engine::to_image(TensorView<const float> face) const {
   const auto& config = generator_config();
   const bool bgr = config.channel_order == "bgr";

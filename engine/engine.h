@@ -62,6 +62,9 @@ class Engine {
   Face generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink = nullptr) const;
   /// The generated face as a picture of the network's own size.
   Image to_image(TensorView<const float> face) const;
+  /// Redraws faces of the photo, found by their detector boxes, in place: generate() and paste() for each, with the faces
+  /// cut out before any is put back and all in one call of the generator.
+  void redraw(Image& photo, std::span<const Box> detected, const ActionUnits& au) const;
   /// The photo with the face put back where generate() found it.
   void paste(Image& photo, const Box& detected, const Face& face) const;
 

@@ -1,9 +1,9 @@
-#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "kernels/common.cuh"
-#include "kernels/conv2d.h"
+#include "kernels/conv2d_border.cuh"
+#include "kernels/conv2d_cut.h"
 #include "kernels/conv2d_multiply.cuh"
 #include "kernels/launch.h"
 #include "kernels/operands.cuh"
@@ -11,9 +11,6 @@
 
 namespace emo {
 namespace {
-
-constexpr int kMaxChunk =
-    768;  // 2304 = 3 chunks: 64 x 64 tiles of a 32 x 32 x 256 layer make 192 blocks of 132 multiprocessors
 
 struct Params {
   const unsigned char *x, *weights;
@@ -102,9 +99,6 @@ class Fetch {
   int ky_, kx_, c_;
 };
 
-/// 0 .. B-1 from the start, B inside, B+1 .. 2B to the end.
-__device__ int border_class(int i, int size, int B) { return i < B ? i : i >= size - B ? i - size + 2 * B + 1 : B; }
-
 /// Adds the bias to the tile's sums and stores them, four channels a thread.
 template <MathType kMath, int kTile>
 __device__ void store_tile(const Params& p, float* sums, int pixel_0, int n_0) {
@@ -118,10 +112,7 @@ __device__ void store_tile(const Params& p, float* sums, int pixel_0, int n_0) {
     float4& sum = *reinterpret_cast<float4*>(sums + row * pitch(kT) + column);
     float4 v = sum;
     if (p.bias) {
-      const int side = 2 * p.border + 1;
-      const size_t at =
-          p.border == 0 ? 0 : (size_t(image) * side + border_class(y, H, p.border)) * side + border_class(x, W, p.border);
-      const float4 b = *reinterpret_cast<const float4*>(p.bias + at * p.C_out + n);
+      const float4 b = load_4(p.bias + bias_class(image, y, x, H, W, p.border) * p.C_out + n);
       v = {v.x + b.x, v.y + b.y, v.z + b.z, v.w + b.w};
       sum = v;
     }
@@ -266,21 +257,6 @@ __global__ void __launch_bounds__(kConvTiles[kTile].threads()) conv2d_kernel(con
 
 // --- host ---
 
-int steps_of(MathType math, const ConvShape& s) { return ceil_div(s.taps() * s.C_in * operand_bytes(math), kStepBytes); }
-
-/// Chunks of equal length, a number of steps that depends on K alone.
-int chunk_steps_of(MathType math, const ConvShape& s) {
-  const int steps = steps_of(math, s), max_steps = kMaxChunk * operand_bytes(math) / kStepBytes;
-  return ceil_div(steps, ceil_div(steps, max_steps));
-}
-
-int chunks_of(MathType math, const ConvShape& s) { return ceil_div(steps_of(math, s), chunk_steps_of(math, s)); }
-
-/// Blocks without splits.
-dim3 grid_of(const ConvShape& s, const ConvTile& t) {
-  return dim3(s.N * s.parities() * ceil_div(s.pixels(), t.BM), ceil_div(s.C_out, t.BN));
-}
-
 using Kernel = void (*)(Params);
 
 template <MathType kMath>
@@ -302,66 +278,13 @@ Kernel kernel_for(MathType math, int tile) {
   fail(ErrorKind::kInternal, "conv2d: there is no math type ", int(math));
 }
 
-void check(MathType math, const ConvShape& s, const ConvPlan& plan, const ConvEpilogue& epilogue) {
-  EMO_CHECK(s.C_in % kChannelAlign == 0 && s.C_out % kChannelAlign == 0 && s.C_in > 0 && s.C_out > 0, "conv2d: ", s.C_in,
-            " channels in and ", s.C_out, " out; multiples of ", kChannelAlign, " are needed, see padded_channels()");
-  if (s.transposed) {
-    EMO_CHECK(s.KH == 4 && s.KW == 4 && s.S == 2 && s.PH == 1 && s.PW == 1, "conv2d: a transposed convolution of ", s.KH,
-              "x", s.KW, ", stride ", s.S, ", padding ", s.PH, ",", s.PW, "; only 4x4, stride 2, padding 1 is there");
-    EMO_CHECK(s.H > 0 && s.W > 0, "conv2d: a picture of ", s.H, "x", s.W, " has no pixels");
-  } else {
-    EMO_CHECK(s.KH > 0 && s.KW > 0 && s.S > 0 && s.PH >= 0 && s.PW >= 0 && s.H + 2 * s.PH >= s.KH && s.W + 2 * s.PW >= s.KW,
-              "conv2d: ", s.KH, "x", s.KW, " taps do not fit into ", s.H, "x", s.W, " pixels padded by ", s.PH, ",", s.PW);
-  }
-  EMO_CHECK(s.in().count() / std::max(s.N, 1) < (1u << 31) && s.out().count() / std::max(s.N, 1) < (1u << 31),
-            "conv2d: ", s.in(), " to ", s.out(), "; an image of less than 2^31 values is needed");
-  EMO_CHECK(plan.tile >= 0 && plan.tile < kConvTileCount, "conv2d: there is no tile ", plan.tile, "; there are ",
-            kConvTileCount);
-  EMO_CHECK(plan.splits >= 1 && plan.splits <= chunks_of(math, s), "conv2d: ", plan.splits, " splits of ",
-            chunks_of(math, s), " chunks");
-  const int B = epilogue.border;
-  EMO_CHECK(B >= 0 && (B == 0 || (epilogue.bias && s.H_out() >= 2 * B && s.W_out() >= 2 * B)), "conv2d: border classes of ",
-            B, " pixels need a bias and an output of at least ", 2 * B, "x", 2 * B, ", not ", s.H_out(), "x", s.W_out());
-}
-
 }  // namespace
-
-const char* name_of(MathType math) {
-  switch (math) {
-    case MathType::kF16: return "fp16";
-    case MathType::kBF16: return "bf16";
-    case MathType::kTF32: return "tf32";
-    case MathType::kFP32: return "fp32";
-  }
-  return "?";
-}
-
-ConvPlan conv2d_plan(MathType math, const ConvShape& shape, int multiprocessors) {
-  const auto blocks = [&](int tile) {
-    const dim3 grid = grid_of(shape, kConvTiles[tile]);
-    return int(grid.x * grid.y);
-  };
-  if (shape.C_out <= 32) return {3, 1};
-  if (shape.C_out > 64 && blocks(0) >= multiprocessors) return {0, 1};
-  if (blocks(1) >= multiprocessors) return {1, 1};
-  // Three such blocks fit onto a multiprocessor; two leave the scheduler a choice.
-  return {2, std::clamp(2 * multiprocessors / std::max(blocks(2), 1), 1, chunks_of(math, shape))};
-}
-
-ConvWorkspaceSize conv2d_workspace(MathType math, const ConvShape& shape, const ConvPlan& plan) {
-  if (plan.splits == 1) return {};
-  const ConvTile& t = kConvTiles[plan.tile];
-  const dim3 grid = grid_of(shape, t);
-  const std::size_t tiles = std::size_t(grid.x) * grid.y;
-  return {tiles * chunks_of(math, shape) * t.BM * t.BN, tiles};
-}
 
 void conv2d(MathType math, const ConvShape& s, const ConvPlan& plan, const void* x, const void* weights, void* y,
             bool y_as_operand, const ConvEpilogue& epilogue, const ConvWorkspace& workspace, cudaStream_t stream) {
-  check(math, s, plan, epilogue);
-  EMO_CHECK(plan.splits == 1 || (workspace.sums && workspace.counters), "conv2d: ", plan.splits,
-            " splits need a workspace, see conv2d_workspace()");
+  check_conv2d(math, s, plan, epilogue, workspace);
   if (s.N == 0) return;
+  if (plan.wgmma) return conv2d_wgmma(math, s, plan.tile, x, weights, y, y_as_operand, epilogue, stream);
   const ConvTile& t = kConvTiles[plan.tile];
   const int scale = s.transposed ? 2 : 1;
   const Params p{.x = static_cast<const unsigned char*>(x),
@@ -391,7 +314,7 @@ void conv2d(MathType math, const ConvShape& s, const ConvPlan& plan, const void*
                  .chunks = chunks_of(math, s),
                  .splits = plan.splits,
                  .y_as_operand = y_as_operand};
-  dim3 grid = grid_of(s, t);
+  dim3 grid = grid_of(s, t.BM, t.BN);
   grid.z = plan.splits;
   launch("conv2d", s.out(), kernel_for(math, plan.tile),
          {.grid = grid, .block = t.threads(), .smem = tile_bytes(t) + 16u, .stream = stream}, p);

@@ -44,6 +44,7 @@ struct ConvShape {
   int KH = 0, KW = 0, S = 1, PH = 0, PW = 0;
   bool transposed = false;
 
+  bool operator==(const ConvShape&) const = default;
   int H_out() const { return transposed ? 2 * H : (H + 2 * PH - KH) / S + 1; }
   int W_out() const { return transposed ? 2 * W : (W + 2 * PW - KW) / S + 1; }
   Shape in() const { return {N, C_in, H, W}; }
@@ -59,9 +60,8 @@ struct ConvShape {
 
 /// Weights in the layout that the kernel reads: (parity, C_out, K) with K = (ky, kx, c), c fastest, filled up with zeros to
 /// a multiple of 128 bytes; in the operand's type, fp32 rounded to tf32 for kTF32.
-///   weight  (C_out,C_in,KH,KW), transposed (C_in,C_out,4,4), fp32, contiguous, host, with the `C_in` and `C_out` given
-///   here,
-///           which shape's may exceed by padding.
+/// weight  (C_out,C_in,KH,KW), transposed (C_in,C_out,4,4), fp32, contiguous, host, with the `C_in` and `C_out` given here,
+///         which shape's may exceed by padding.
 /// Throws Error when `weight` has another size, or channels that the shape has not.
 std::vector<std::byte> pack_conv_weights(MathType math, const ConvShape& shape, std::span<const float> weight, int C_out,
                                          int C_in);
@@ -77,15 +77,28 @@ struct ConvEpilogue {
   Moments* moments = nullptr;
 };
 
-/// How a convolution is cut into blocks. The answer is the same, to the byte, under every plan and at any N: K is cut into
-/// chunks that depend on K alone, a chunk is summed from zero, and the chunks are added in their order.
+/// How a convolution is cut into blocks. The answer is the same, to the byte, under every plan of one instruction and at any
+/// N: K is cut into chunks that depend on K alone, a chunk is summed from zero, and the chunks are added in their order.
+/// Tensor cores round inside a product of 16 terms as they like, wgmma perhaps not as mma.sync, so the instruction is named
+/// here and nothing but its caller chooses it: who promises the same bytes for an image keeps to one.
 struct ConvPlan {
-  int tile = 0;    ///< of kConvTiles
+  int tile = 0;    ///< of kConvTiles, with wgmma of kWgmmaTiles
   int splits = 1;  ///< blocks that share a tile's chunks; each leaves its sums in the workspace, and the last adds them up
+  bool wgmma = false;  ///< by Hopper's wgmma and TMA, which do not split; else mma.sync, or FFMA for kFP32
 };
 
-/// A plan for this shape by counting: the largest tile of which every multiprocessor gets one, else small tiles and splits.
-ConvPlan conv2d_plan(MathType math, const ConvShape& shape, int multiprocessors);
+/// Whether the current device runs wgmma and this build has it: compute capability 9.0, a driver of CUDA 12, sm_90a
+/// compiled.
+bool has_wgmma();
+
+/// Whether wgmma can multiply it, at any N: 16-bit operands; C_in a multiple of 64; S of 1 or 2, which
+/// H and W are multiples of; and rows of output pixels (of a parity) that are multiples or divisors of 64.
+bool takes_wgmma(MathType math, const ConvShape& shape);
+
+/// A plan for this shape: where one was measured to be the fastest (conv2d_measured.inc) that one, else by counting: the
+/// largest tile of which every multiprocessor gets one, else small tiles and splits. With `wgmma` that instruction where it
+/// can, at any N, and mma where it cannot.
+ConvPlan conv2d_plan(MathType math, const ConvShape& shape, int multiprocessors, bool wgmma = false);
 
 /// What a plan needs beside its operands; all zero unless it splits.
 struct ConvWorkspaceSize {
@@ -104,7 +117,10 @@ struct ConvWorkspace {
 /// x        (N,H,W,C_in) in the operand's type, device, aligned to 16 bytes; padding channels are finite.
 /// weights  from pack_conv_weights, device, aligned to 16 bytes.
 /// y        (N,H_out,W_out,C_out), apart from x, device, aligned to 16 bytes: fp32, or with `y_as_operand` the operand's
-/// type. Throws Error for a shape or a plan that it cannot take, before anything is written, and when the launch fails.
+///          type.
+/// With wgmma the tensor maps that TMA reads by are made here, on the host, and are part of the launch: once where the call
+/// is captured into a graph. Throws Error for a shape or a plan that it cannot take, before anything is written, and when
+/// the launch fails.
 void conv2d(MathType math, const ConvShape& shape, const ConvPlan& plan, const void* x, const void* weights, void* y,
             bool y_as_operand, const ConvEpilogue& epilogue, const ConvWorkspace& workspace, cudaStream_t stream);
 

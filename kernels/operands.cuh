@@ -8,7 +8,7 @@
 
 #include "kernels/conv2d.h"
 
-/// Operands of a MathType in memory, four channels at a time.
+/// Operands of a MathType in memory, some channels at a time.
 namespace emo {
 
 template <MathType kMath>
@@ -36,6 +36,39 @@ __device__ inline float4 load_4(const __nv_bfloat16* from) {
   const auto* pair = reinterpret_cast<const __nv_bfloat162*>(from);
   const float2 a = __bfloat1622float2(pair[0]), b = __bfloat1622float2(pair[1]);
   return {a.x, a.y, b.x, b.y};
+}
+
+/// The 4, 2 or 1 channels of a thread whose warp has 128, 64 or 32; aligned to as many values.
+template <int kCount>
+__device__ void load_channels(const float* from, float (&v)[kCount]) {
+  static_assert(kCount == 4 || kCount == 2 || kCount == 1);
+  if constexpr (kCount == 4) {
+    const float4 four = load_4(from);
+    v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
+  } else if constexpr (kCount == 2) {
+    const float2 two = *reinterpret_cast<const float2*>(from);
+    v[0] = two.x, v[1] = two.y;
+  } else {
+    v[0] = *from;
+  }
+}
+
+__device__ inline void store_2(float* to, float2 v) { *reinterpret_cast<float2*>(to) = v; }
+__device__ inline void store_2(__half* to, float2 v) { *reinterpret_cast<__half2*>(to) = __float22half2_rn(v); }
+__device__ inline void store_2(__nv_bfloat16* to, float2 v) {
+  *reinterpret_cast<__nv_bfloat162*>(to) = __float22bfloat162_rn(v);
+}
+
+template <typename T, int kCount>
+__device__ void store_channels(T* to, const float (&v)[kCount]) {
+  static_assert(kCount == 4 || kCount == 2 || kCount == 1);
+  if constexpr (kCount == 4) {
+    store_4(to, {v[0], v[1], v[2], v[3]});
+  } else if constexpr (kCount == 2) {
+    store_2(to, {v[0], v[1]});
+  } else {
+    *to = T(v[0]);
+  }
 }
 
 }  // namespace emo

@@ -33,6 +33,10 @@ __device__ inline int cluster_ctarank() {
 __device__ inline void barrier_cluster_arrive() {
   EMO_PTX(asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"), simt::cluster_arrive());
 }
+/// Arrives, and what it wrote is visible to nobody by that: to keep blocks from ending, or to meet after a fence.
+__device__ inline void barrier_cluster_arrive_relaxed() {
+  EMO_PTX(asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"), simt::cluster_arrive());
+}
 __device__ inline void barrier_cluster_wait() {
   EMO_PTX(asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"), simt::cluster_wait());
 }
@@ -80,11 +84,24 @@ __device__ inline void mbarrier_arrive(std::uint64_t* barrier) {
           simt::mbarrier_arrive(barrier));
 }
 
+/// Among which threads ordinary stores before an arrival are visible after a wait. TMA's and wgmma's accesses are what the
+/// barrier counts, so for them the block is enough; the cluster costs a memory barrier and the first level cache.
+enum class Scope { kCta, kCluster };
+
 /// Arrives at the barrier that lies at the same place in block `rank` of the cluster.
-__device__ inline void mbarrier_arrive_cluster(std::uint64_t* barrier, int rank) {
-  EMO_PTX(asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(cluster_address(barrier, rank))
-                       : "memory"),
-          simt::mbarrier_arrive(mapa(barrier, rank)));
+template <Scope kScope = Scope::kCluster>
+__device__ void mbarrier_arrive_cluster(std::uint64_t* barrier, int rank) {
+#ifdef __CUDACC__
+  if constexpr (kScope == Scope::kCluster) {
+    asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(cluster_address(barrier, rank))
+                 : "memory");
+  } else {
+    asm volatile("mbarrier.arrive.release.cta.shared::cluster.b64 _, [%0];" ::"r"(cluster_address(barrier, rank))
+                 : "memory");
+  }
+#else
+  simt::mbarrier_arrive(mapa(barrier, rank));
+#endif
 }
 
 /// The phase ends only after `bytes` more have landed; then arrives.
@@ -95,19 +112,25 @@ __device__ inline void mbarrier_arrive_expect_tx(std::uint64_t* barrier, int byt
 }
 
 /// Waits for the end of the phase of this parity; the first phase has parity 0, and "the phase before it" 1.
-__device__ inline void mbarrier_wait_parity(std::uint64_t* barrier, std::uint32_t parity) {
+template <Scope kScope = Scope::kCluster>
+__device__ void mbarrier_wait_parity(std::uint64_t* barrier, std::uint32_t parity) {
 #ifdef __CUDACC__
-  asm volatile(
-      "{\n"
-      ".reg .pred done;\n"
-      "again:\n"
-      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
-      "@done bra ended;\n"
-      "bra again;\n"
-      "ended:\n"
-      "}" ::"r"(shared_address(barrier)),
-      "r"(parity)
-      : "memory");
+#define EMO_WAIT(scope)                         \
+  asm volatile(                                 \
+      "{\n"                                     \
+      ".reg .pred done;\n"                      \
+      "again:\n"                                \
+      "mbarrier.try_wait.parity.acquire." scope \
+      ".shared::cta.b64 done, [%0], %1;\n"      \
+      "@done bra ended;\n"                      \
+      "bra again;\n"                            \
+      "ended:\n"                                \
+      "}" ::"r"(shared_address(barrier)),       \
+      "r"(parity)                               \
+      : "memory")
+  if constexpr (kScope == Scope::kCluster) EMO_WAIT("cluster");
+  if constexpr (kScope == Scope::kCta) EMO_WAIT("cta");
+#undef EMO_WAIT
 #else
   simt::mbarrier_wait(barrier, parity);
 #endif
@@ -121,6 +144,15 @@ __device__ inline void st_async(float* shared, float value, std::uint64_t* barri
                        "f"(value), "r"(cluster_address(barrier, rank))
                        : "memory"),
           simt::store_async(mapa(shared, rank), &value, 4, mapa(barrier, rank)));
+}
+
+/// The same of four floats, aligned to 16 bytes.
+__device__ inline void st_async(float* shared, float4 value, std::uint64_t* barrier, int rank) {
+  EMO_PTX(asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1,%2,%3,%4}, [%5];" ::"r"(
+                           cluster_address(shared, rank)),
+                       "f"(value.x), "f"(value.y), "f"(value.z), "f"(value.w), "r"(cluster_address(barrier, rank))
+                       : "memory"),
+          simt::store_async(mapa(shared, rank), &value, 16, mapa(barrier, rank)));
 }
 
 // --- TMA: boxes of a tensor (kernels/tensor_map.h), by one thread ---

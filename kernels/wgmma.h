@@ -43,6 +43,16 @@ __device__ void wgmma_wait_group() {
   EMO_PTX(asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kLeft) : "memory"), simt::wgmma_wait(kLeft));
 }
 
+/// The same, after which d is used: nothing else tells the compiler that d is what the wait is for.
+template <int kLeft, int kCount>
+__device__ void wgmma_wait_group([[maybe_unused]] float (&d)[kCount]) {
+  wgmma_wait_group<kLeft>();
+#ifdef __CUDACC__
+#pragma unroll
+  for (float& v : d) asm volatile("" : "+f"(v)::"memory");
+#endif
+}
+
 #ifdef __CUDACC__
 // The registers of an instruction, sixteen at a time.
 #define EMO_R0 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"

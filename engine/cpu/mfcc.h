@@ -1,9 +1,9 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "engine/backend.h"
+#include "engine/shared/mfcc_tables.h"
 #include "weights/config.h"
 
 namespace emo {
@@ -22,26 +22,17 @@ namespace emo {
 class Mfcc {
  public:
   /// A config that check() lets pass; n_fft is even there because KissFFT's real transform takes no other.
-  explicit Mfcc(const SpeechConfig& config);
+  explicit Mfcc(const SpeechConfig& config) : config_(config), tables_(config) {}
 
   /// pcm at the model's rate, full scale 1. Gives (T, features), T = 1 + samples / hop.
-  /// Throws Error(kInput) for a clip without samples and for a sample that is NaN, infinite or beyond 1e12.
+  /// Throws as check_clip() does.
   Matrix operator()(std::span<const float> pcm) const;
 
  private:
-  /// A triangle on the frequency axis: weights[i] is that of FFT bin first_bin + i.
-  struct MelBand {
-    int first_bin = 0;
-    std::vector<float> weights;
-  };
-  static std::vector<MelBand> mel_bands(const SpeechConfig& config);
-
   Matrix log_mel(std::span<const float> pcm) const;
 
   SpeechConfig config_;
-  std::vector<float> window_;   // (win_length)
-  std::vector<MelBand> bands_;  // (n_mels)
-  std::vector<float> dct_;      // (n_mels, n_mfcc)
+  MfccTables tables_;
 };
 
 }  // namespace emo

@@ -1,15 +1,9 @@
 #include "engine/cpu/speech.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdint>
-
-#include "base/error.h"
 
 namespace emo {
 namespace {
-
-constexpr double kSilence = 1e-9;  // mean square at -90 dBFS
 
 /// What the FC layer reads of any range of states, at a cost that does not depend on the range.
 class ReadOut {
@@ -52,30 +46,23 @@ CpuSpeech::CpuSpeech(const ModelFile& model)
       fc_weight_(model.floats("fc.weight")),
       fc_bias_(model.floats("fc.bias")) {}
 
-CpuSpeech::Rows CpuSpeech::speech_rows(std::span<const float> pcm, int rows) const {
+std::vector<double> CpuSpeech::energies(std::span<const float> pcm) const {
   const std::size_t window = config_.win_length, hop = config_.hop_length;
-  std::vector<double> energy(pcm.size() < window ? 1 : 1 + (pcm.size() - window) / hop);
-  for (std::size_t i = 0; i < energy.size(); ++i) {
-    for (const float x : pcm.subspan(i * hop, std::min(window, pcm.size()))) energy[i] += double(x) * x;
-    energy[i] /= double(window);
+  std::vector<double> energies(energy_windows(pcm.size(), config_));
+  for (std::size_t i = 0; i < energies.size(); ++i) {
+    for (const float x : pcm.subspan(i * hop, std::min(window, pcm.size()))) energies[i] += double(x) * x;
+    energies[i] /= double(window);
   }
-  const double loudest = *std::max_element(energy.begin(), energy.end());
-  if (loudest <= kSilence) return {};
-  if (config_.trim_db < 0) return {0, rows};
-
-  const auto loud = [&](double e) { return e > loudest * std::pow(10, -config_.trim_db / 10); };
-  const int first = int(std::find_if(energy.begin(), energy.end(), loud) - energy.begin());
-  const int last = int(energy.rend() - std::find_if(energy.rbegin(), energy.rend(), loud)) - 1;
-  return {std::max(0, first - config_.trim_pad_frames), std::min(rows, std::max(first + 1, last + config_.trim_pad_frames))};
+  return energies;
 }
 
 Matrix CpuSpeech::prepare(const Matrix& features, Rows kept) const {
-  const int count = kept.end - kept.begin, stride = config_.frame_stride;
+  const int count = kept.count(), stride = config_.frame_stride;
   std::vector<double> mean(features.cols);
   for (int t = kept.begin; config_.utterance_mean_subtracted && t < kept.end; ++t) {
     for (int i = 0; i < features.cols; ++i) mean[i] += double(features.row(t)[i]) / count;
   }
-  Matrix out((count + stride - 1) / stride, features.cols);
+  Matrix out(states_of(kept, config_), features.cols);
   for (int s = 0; s < out.rows; ++s) {
     for (std::size_t i = 0; i < mean.size(); ++i) {
       const double x = features.row(kept.begin + s * stride)[i] - mean[i];
@@ -83,16 +70,6 @@ Matrix CpuSpeech::prepare(const Matrix& features, Rows kept) const {
     }
   }
   return out;
-}
-
-CpuSpeech::Rows CpuSpeech::window(double time_s, int first_row, int states) const {
-  // In units of the distance of two states, from the first. The slack keeps a state on the window's edge inside it when
-  // the seconds were rounded.
-  const double state_s = double(config_.frame_stride) * config_.hop_length / config_.sample_rate_hz;
-  const double centre = time_s / state_s - double(first_row) / config_.frame_stride;
-  const double half = std::max(0.5, config_.readout_window_s / state_s / 2) + 1e-9;
-  return {int(std::ceil(std::clamp(centre - half, 0.0, double(states)))),
-          int(std::floor(std::clamp(centre + half, -1.0, double(states - 1)))) + 1};
 }
 
 void CpuSpeech::fully_connected(std::span<const double> z, float* au) const {
@@ -104,18 +81,16 @@ void CpuSpeech::fully_connected(std::span<const double> z, float* au) const {
 }
 
 Matrix CpuSpeech::speech(std::span<const float> pcm, std::span<const double> times_s) const {
-  for (std::size_t i = 0; i < times_s.size(); ++i) {
-    EMO_CHECK(std::isfinite(times_s[i]), "speech: time ", i, " is ", times_s[i], "; finite seconds are needed");
-  }
+  check_times(times_s);
   const Matrix features = mfcc_(pcm);
   Matrix out(std::max(1, int(times_s.size())), int(fc_bias_.size()));
-  const Rows kept = speech_rows(pcm, features.rows);
+  const Rows kept = speech_rows(energies(pcm), features.rows, config_);
   if (kept.empty()) return out;
 
   const Matrix states = lstm_(prepare(features, kept));
   const ReadOut read_out(states, config_);
   for (int row = 0; row < out.rows; ++row) {
-    const Rows seen = times_s.empty() ? Rows{0, states.rows} : window(times_s[row], kept.begin, states.rows);
+    const Rows seen = times_s.empty() ? Rows{0, states.rows} : states_around(times_s[row], kept, config_);
     if (!seen.empty()) fully_connected(read_out(seen.begin, seen.end), out.row(row));
   }
   return out;

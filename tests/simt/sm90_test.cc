@@ -359,6 +359,9 @@ TEST(Wgmma, EachFlawIsSeen) {
     EXPECT_THAT(fault(kNoProxyFence), HasSubstr("without a fence.proxy.async"));
     EXPECT_THAT(fault(kNoWgmmaFence), HasSubstr("without a wgmma.fence"));
     EXPECT_THAT(fault(kOverwritten), HasSubstr("wgmma reads shared memory"));
+    EXPECT_THAT(
+        fault_of(wgmma_kernel<64>, {.grid = 1, .block = 96, .smem = 128 * 128}, out.get(), ptx::Swizzle::k128, kNone),
+        HasSubstr("has no four warps"));
     EXPECT_EQ(fault(kNoWgmmaWait), "");
     for (const float v : out.host()) ASSERT_TRUE(std::isnan(v));
   });

@@ -109,7 +109,7 @@ std::shared_ptr<Accumulators> accumulators_of(WgmmaQueue& queue, const Call& fir
 
 void issue(Warp& warp, unsigned, void* const* arguments) {
   const auto& first = *static_cast<const Call*>(arguments[0]);
-  if (warp.block->warps.size() % 4) fault("wgmma: the block's warps are not in fours");
+  if (std::size_t(warp.index / 4 * 4 + 4) > warp.block->warps.size()) fault("wgmma: the warp's group has no four warps");
   if (!warp.wgmma.fenced) fault("wgmma without a wgmma.fence since its registers were last used");
   if (first.columns % 8 || first.columns < 8 || first.columns > 256) fault("wgmma of %d columns", first.columns);
   WgmmaOp op{

@@ -52,60 +52,51 @@ class Interruptible {
 };
 
 /// One frame on its way from the source through the generator to the file.
-struct Work {
-  std::shared_ptr<const Image> photo;
-  std::shared_ptr<const std::vector<Box>> boxes;
-  std::shared_ptr<const std::vector<Face>> cut;  ///< the faces at the boxes, to be redrawn
-  std::vector<Face> redrawn;
+struct Frame {
+  Image picture;
+  std::vector<Box> faces;  ///< to be redrawn in it
 };
 
-/// Gives the frames of a photo or a video; null boxes: no face in this one.
+/// Gives the frames of a photo or a video.
 class Source {
  public:
   virtual ~Source() = default;
-  virtual Work next() = 0;
+  /// Fills a frame, which may be one that was written already: its memory is used again.
+  virtual void next(Frame& frame) = 0;
 };
 
-/// The same faces of the same photo each time, found and cut out once.
+/// The same photo each time.
 class PhotoSource final : public Source {
  public:
-  PhotoSource(const Engine& engine, Image photo, std::vector<Box> boxes) {
-    std::vector<Face> cut;
-    for (const Box& box : boxes) cut.push_back(engine.cut(photo, box));
-    work_.photo = std::make_shared<const Image>(std::move(photo));
-    work_.boxes = std::make_shared<const std::vector<Box>>(std::move(boxes));
-    work_.cut = std::make_shared<const std::vector<Face>>(std::move(cut));
-  }
-  Work next() override { return {work_.photo, work_.boxes, work_.cut, {}}; }
+  explicit PhotoSource(Frame photo) : photo_(std::move(photo)) {}
+  void next(Frame& frame) override { frame = photo_; }
 
  private:
-  Work work_;
+  const Frame photo_;
 };
 
 /// Frames of a video at the output's rate: for each the last that began before it, the face followed from one to the next.
 class VideoSource final : public Source {
  public:
-  VideoSource(const Engine& engine, VideoReader& reader, const AnimateOptions& options, double fps)
-      : engine_(engine), reader_(reader), options_(options), fps_(fps) {}
+  VideoSource(VideoReader& reader, const AnimateOptions& options, double fps)
+      : reader_(reader), options_(options), fps_(fps) {}
 
-  Work next() override {
+  void next(Frame& frame) override {
     const double t = double(index_++) / fps_ + 0.25 / fps_;  // times in files are rounded
     bool changed = false;
-    while (!ended_ && (!current_.photo || coming_s_ <= t)) {
-      if (coming_) current_.photo = std::move(coming_), changed = true;
-      Image frame;
-      ended_ = !reader_.read(frame, coming_s_);
-      if (!ended_) coming_ = std::make_shared<const Image>(std::move(frame));
+    if (!started_ && !reader_.read(coming_, coming_s_)) fail(ErrorKind::kInput, options_.video, ": holds no frame");
+    while (!ended_ && (!started_ || coming_s_ <= t)) {
+      std::swap(current_.picture, coming_);
+      started_ = changed = true;
+      ended_ = !reader_.read(coming_, coming_s_);
     }
-    if (!current_.photo && !coming_) fail(ErrorKind::kInput, options_.video, ": holds no frame");
-    if (!current_.photo) current_.photo = std::move(coming_), changed = true;  // a single frame
     if (changed) follow_face();
-    return {current_.photo, current_.boxes, current_.cut, {}};
+    frame = current_;
   }
 
  private:
   void follow_face() {
-    std::optional<Box> face = tracker_.next(*current_.photo);
+    std::optional<Box> face = tracker_.next(current_.picture);
     if (!face && options_.no_face == "error") {
       char time[32];
       std::snprintf(time, sizeof time, "%.2f", double(index_ - 1) / fps_);
@@ -113,90 +104,60 @@ class VideoSource final : public Source {
            " s; use --no-face skip to leave such frames as they are, or --no-face hold to go on where it was");
     }
     if (!face && options_.no_face == "hold") face = tracker_.last();
-    current_.boxes.reset(), current_.cut.reset();
-    if (!face) return;
-    std::vector<Face> cut;
-    cut.push_back(engine_.cut(*current_.photo, *face));
-    current_.boxes = std::make_shared<const std::vector<Box>>(1, *face);
-    current_.cut = std::make_shared<const std::vector<Face>>(std::move(cut));
+    current_.faces.clear();
+    if (face) current_.faces.push_back(*face);
   }
 
-  const Engine& engine_;
   VideoReader& reader_;
   const AnimateOptions& options_;
   const double fps_;
   FaceTracker tracker_{[](const Image& picture, int looks) { return media().find_faces(picture, nullptr, looks); }};
   std::size_t index_ = 0;
-  bool ended_ = false;
-  std::shared_ptr<const Image> coming_;  ///< the frame after the current one, which begins at coming_s_
+  bool started_ = false, ended_ = false;
+  Image coming_;  ///< the frame after the current one unless it has ended, beginning at coming_s_
   double coming_s_ = 0;
-  Work current_;
+  Frame current_;
 };
 
-/// Puts redrawn faces into a picture of its own, which of a photo that comes again only gets the boxes anew.
-class Canvas {
- public:
-  explicit Canvas(const Engine& engine) : engine_(engine) {}
-
-  const Image& paste(const Work& work) {
-    if (work.photo != photo_) {
-      photo_ = work.photo, picture_ = *photo_;
-    } else if (work.boxes) {
-      for (const Box& box : *work.boxes) restore(scaled(box, engine_.generator_config().crop_scale));
-    }
-    for (std::size_t i = 0; i < work.redrawn.size(); ++i) engine_.paste(picture_, (*work.boxes)[i], work.redrawn[i]);
-    return picture_;
-  }
-
- private:
-  void restore(const Box& box) {
-    const auto inside = [](float v, int size) { return std::clamp(int(v), 0, size); };
-    const int x = inside(std::floor(box.x), picture_.width), x_end = inside(std::ceil(box.x + box.side) + 1, picture_.width);
-    const int y = inside(std::floor(box.y), picture_.height),
-              y_end = inside(std::ceil(box.y + box.side) + 1, picture_.height);
-    for (int row = y; row < y_end; ++row) std::copy_n(photo_->pixel(x, row), 3 * (x_end - x), picture_.pixel(x, row));
-  }
-
-  const Engine& engine_;
-  std::shared_ptr<const Image> photo_;
-  Image picture_;
-};
-
-/// Three threads and two queues: the source (decode, find, crop), the generator here, the file (paste, encode, write).
-/// Returns how many frames were written: fewer than the curve has when a signal came.
+/// Three threads, between which a few frames go round: the source (decode, find), the generator here, the file (encode,
+/// write). Returns how many frames were written: fewer than the curve has when a signal came.
 std::size_t draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress) {
-  constexpr std::size_t kWaiting = 4;
-  BoundedQueue<Work> to_generate(kWaiting), to_write(kWaiting);
+  constexpr std::size_t kFrames = 5;  // one in each hand and one on each way
+  BoundedQueue<Frame> free(kFrames), to_redraw(kFrames), to_write(kFrames);
+  for (std::size_t i = 0; i < kFrames; ++i) free.push({});
   std::size_t written = 0;
   struct Close {  // whichever thread ends, by an error too, ends the others
-    BoundedQueue<Work>& queue;
-    ~Close() { queue.close(); }
+    std::vector<BoundedQueue<Frame>*> queues;
+    ~Close() {
+      for (auto* queue : queues) queue->close();
+    }
   };
   auto reading = std::async(std::launch::async, [&] {
-    const Close close{to_generate};
+    const Close close{{&to_redraw}};
     for (std::size_t i = 0; i < curve.rows.size(); ++i) {
-      if (!to_generate.push(source.next())) return;
+      std::optional<Frame> frame = free.pop();
+      if (!frame) return;
+      source.next(*frame);
+      if (!to_redraw.push(std::move(*frame))) return;
     }
   });
   auto writing = std::async(std::launch::async, [&] {
-    const Close close{to_write};
-    Canvas canvas(engine);
-    while (const auto work = to_write.pop()) {
-      writer.add(canvas.paste(*work));
+    const Close close{{&to_write, &free}};
+    while (std::optional<Frame> frame = to_write.pop()) {
+      writer.add(frame->picture);
       progress.step();
       ++written;
+      free.push(std::move(*frame));
     }
   });
   {
-    const Close no_more_reading{to_generate}, no_more_writing{to_write};
+    const Close close{{&free, &to_redraw, &to_write}};
     for (const ActionUnits& au : curve.rows) {
       if (Interruptible::signal()) break;
-      std::optional<Work> work = to_generate.pop();
-      if (!work) break;
-      if (work->cut) {
-        for (const Face& face : *work->cut) work->redrawn.push_back(engine.redraw(face, au));
-      }
-      if (!to_write.push(std::move(*work))) break;
+      std::optional<Frame> frame = to_redraw.pop();
+      if (!frame) break;
+      engine.redraw(frame->picture, frame->faces, au);
+      if (!to_write.push(std::move(*frame))) break;
     }
   }
   writing.get();
@@ -257,11 +218,10 @@ void animate(const AnimateOptions& options) {
   double seconds = sound.seconds();
   const auto writer = video().write(options.out, {animation.fps, std::move(sound)});
 
-  Image photo;
-  std::vector<Box> boxes;
+  Frame photo;
   if (!reader) {
-    photo = loader.image(options.image, options.image_limits);
-    boxes = choose_faces(photo, options.image, options.face);
+    photo.picture = loader.image(options.image, options.image_limits);
+    photo.faces = choose_faces(photo.picture, options.image, options.face);
   }
   const Engine engine = opening.get();
   double curve_seconds = 0;
@@ -274,9 +234,9 @@ void animate(const AnimateOptions& options) {
 
   std::unique_ptr<Source> source;
   if (reader) {
-    source = std::make_unique<VideoSource>(engine, *reader, options, animation.fps);
+    source = std::make_unique<VideoSource>(*reader, options, animation.fps);
   } else {
-    source = std::make_unique<PhotoSource>(engine, std::move(photo), std::move(boxes));
+    source = std::make_unique<PhotoSource>(std::move(photo));
   }
   const Interruptible interruptible;
   std::string summary;
