@@ -58,8 +58,10 @@ struct RedrawJob {
 
 struct BackendOptions {
   BackendKind kind = BackendKind::kAuto;
-  Precision precision = Precision::kAuto;  ///< auto on a CPU: bf16 with AMX, else fp32
+  Precision precision = Precision::kAuto;  ///< auto: fp16 on a GPU; on a CPU bf16 with AMX, else fp32
   int threads = 0;                         ///< CPU threads a call uses; 0: every processor that this process may run on
+  /// Takes a line for the user when something else is done than was asked for; null: nobody wants to know. From any thread.
+  std::function<void(const std::string&)> note;
 };
 
 /// The numerical work of the cascade on one kind of device. All calls are thread-safe: the weights are shared, each call
@@ -100,9 +102,14 @@ class Backend {
   virtual void redraw(std::span<const RedrawJob> jobs, int side) const;
 };
 
-/// Opens a backend with either model, or both; null: not needed. The models must outlive it.
+/// Opens a backend with either model, or both; null: not needed. The models must outlive it. kAuto takes a GPU where this
+/// build has the CUDA backend and a device answers, and else notes why it does not.
 /// Throws Error(kDevice) when this build or this machine lacks the backend or the precision.
 std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options);
+
+/// The CUDA backend of libemo_cuda.so, which is opened here. Throws Error(kDevice) that says what is missing.
+std::unique_ptr<Backend> open_cuda_backend(const ModelFile* generator, const ModelFile* speech,
+                                           const BackendOptions& options);
 
 #ifdef EMO_HAVE_CPU
 std::unique_ptr<Backend> open_cpu_backend(const ModelFile* generator, const ModelFile* speech,

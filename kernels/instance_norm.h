@@ -38,4 +38,14 @@ void merge_moments(const ConvShape& conv, const Moments* moments, const float* g
 void instance_norm(MathType math, Shape s, const void* x, bool x_as_operand, const NormCoefficients* coefficients,
                    const float* beta, bool relu, const float* residual, float* sum, void* y, cudaStream_t stream);
 
+/// Strips that merged_instance_norm takes.
+inline constexpr int kMaxMergedStrips = 16;
+
+/// merge_moments and instance_norm with the same bytes in one launch, for images of few strips. Each block merges the
+/// moments of all its channels, 16 loads a thread, which is less than a launch costs. Throws Error for more strips, and as
+/// the two do.
+void merged_instance_norm(MathType math, const ConvShape& conv, const void* x, bool x_as_operand, const Moments* moments,
+                          const float* gamma, float eps, const float* beta, bool relu, const float* residual, float* sum,
+                          void* y, cudaStream_t stream);
+
 }  // namespace emo

@@ -1,6 +1,7 @@
 #include "engine/cuda/generator.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <tuple>
 #include <vector>
@@ -14,9 +15,6 @@
 
 namespace emo {
 namespace {
-
-/// Images of a run. Past this a batch gains nothing: every multiprocessor has its blocks many times over.
-constexpr int kMaxPart = 64;
 
 MathType math_of(Precision precision) {
   switch (precision) {
@@ -38,14 +36,17 @@ float to_float(MathType math, const std::byte* operands, std::size_t i) {
   }
 }
 
+/// A flag of GeneratorPlan::pictures, an integer among floats: as one of these it may count as zero.
+bool is_set(float flag) { return std::bit_cast<unsigned>(flag) != 0; }
+
 }  // namespace
 
-struct CudaGenerator::Context {
-  struct Session {
-    GeneratorPlan plan;
-    Graph graph;
-  };
+struct CudaGenerator::Session {
+  GeneratorPlan plan;
+  Graph graph;
+};
 
+struct CudaGenerator::Context {
   Stream stream;
   DeviceBuffer<std::byte> memory;
   DeviceBuffer<unsigned> counters;                             // zero between runs, whatever the plan
@@ -54,17 +55,17 @@ struct CudaGenerator::Context {
 
   /// Makes room. Graphs hold addresses: they are recorded again where those change.
   void reserve(const GeneratorPlan& plan) {
-    if (plan.at.end > staging.size()) {
-      staging = {};
-      staging = PinnedBuffer<float>(plan.at.end);
-    }
+    if (plan.at.end > staging.size()) staging = PinnedBuffer<float>(plan.at.end);
     if (plan.bytes <= memory.size() && plan.counters <= counters.size()) return;
     sessions.clear();
-    memory = {};
-    memory = DeviceBuffer<std::byte>(plan.bytes, "a call of the generator");
-    if (plan.counters <= counters.size()) return;
-    counters = DeviceBuffer<unsigned>(plan.counters, "a call of the generator");
-    EMO_CUDA(cudaMemsetAsync(counters.data(), 0, plan.counters * sizeof(unsigned), stream.get()));
+    if (plan.bytes > memory.size()) {
+      memory = {};  // first, so that the two need not fit at once
+      memory = DeviceBuffer<std::byte>(plan.bytes, "the generator's activations");
+    }
+    if (plan.counters > counters.size()) {
+      counters = DeviceBuffer<unsigned>(plan.counters, "the generator's counters");
+      EMO_CUDA(cudaMemsetAsync(counters.data(), 0, plan.counters * sizeof(unsigned), stream.get()));
+    }
   }
 
   template <typename T>
@@ -74,10 +75,7 @@ struct CudaGenerator::Context {
 };
 
 CudaGenerator::CudaGenerator(const ModelFile& file, Precision precision, std::function<void(const std::string&)> note)
-    : file_(file), config_(file.generator()), math_(math_of(precision)), note_(std::move(note)) {
-  int device = 0;
-  EMO_CUDA(cudaGetDevice(&device));
-  EMO_CUDA(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device));
+    : file_(file), config_(file.generator()), math_(math_of(precision)), note_(std::move(note)), gpu_(GpuTraits::current()) {
   weights(math_);
 }
 
@@ -91,74 +89,109 @@ const GeneratorWeights& CudaGenerator::weights(MathType math) const {
   return *weights;
 }
 
+Pool<CudaGenerator::Context>::Lease CudaGenerator::borrow() const {
+  return contexts_.borrow([] { return std::make_unique<Context>(); });
+}
+
+CudaGenerator::Session& CudaGenerator::session(Context& context, MathType math, int side, int N) const {
+  const std::tuple key{math, side, N};
+  const auto known = context.sessions.find(key);
+  if (known != context.sessions.end()) return known->second;
+  GeneratorPlan plan(config_, math, side, N, gpu_);
+  context.reserve(plan);
+  return context.sessions.emplace(key, Session{std::move(plan), {}}).first->second;
+}
+
+/// Asks the stream for the network.
+void CudaGenerator::launch(Session& session, const Context& context) const {
+  if (session.graph) return session.graph.launch(context.stream);
+  enqueue(session.plan, context, nullptr);
+  // Recorded after it has run once: what the driver loads with a kernel's first launch is then there.
+  session.graph = Graph(context.stream, [&] { enqueue(session.plan, context, nullptr); });
+}
+
 void CudaGenerator::generate(const GenerateCall& call) const {
   check(call, config_);
   const int N = call.faces.shape.N;
-  for (int n = 0; n < N; n += kMaxPart) run(math_, call, n, std::min(kMaxPart, N - n));
+  for (int n = 0; n < N; n += kMaxImages) run(math_, call, n, std::min(kMaxImages, N - n));
+}
+
+bool CudaGenerator::run_on_device(int side, std::span<const float> aus, const Make& make, const Use& use) const {
+  const int N = int(aus.size() / config_.au_names.size());
+  EMO_CHECK(N >= 1 && N <= kMaxImages && aus.size() == N * config_.au_names.size(), "generate: ", aus.size(),
+            " AU intensities; ", config_.au_names.size(), " for each of 1 to ", kMaxImages, " faces are needed");
+  const auto context = borrow();
+  Session& session = this->session(*context, math_, side, N);
+  const auto& at = session.plan.at;
+  float* const host = context->staging.data();
+  float* const device = context->at<float>(session.plan.pictures);
+  const cudaStream_t stream = context->stream.get();
+
+  std::ranges::copy(aus, host + at.aus);
+  std::fill(host + at.flags, host + at.out, 0.f);
+  EMO_CUDA(
+      cudaMemcpyAsync(device + at.aus, host + at.aus, (at.out - at.aus) * sizeof(float), cudaMemcpyHostToDevice, stream));
+  make(device + at.faces, stream);
+  launch(session, *context);
+  use(device + at.faces, device + at.out, device + at.mask, stream);
+  EMO_CUDA(cudaMemcpyAsync(host + at.flags, device + at.flags, (at.out - at.flags) * sizeof(float), cudaMemcpyDeviceToHost,
+                           stream));
+  context->stream.wait();
+  return std::all_of(host + at.flags, host + at.out, [](float flag) { return !is_set(flag); });
 }
 
 /// Images first .. first + count - 1 of the call.
 void CudaGenerator::run(MathType math, const GenerateCall& call, int first, int count) const {
   std::vector<int> not_finite;
   {
-    const auto context = contexts_.borrow([] { return std::make_unique<Context>(); });
-    const Stream& stream = context->stream;
-    const std::tuple key{math, call.faces.shape.H, count};
-    auto session = context->sessions.find(key);
-    if (session == context->sessions.end()) {
-      GeneratorPlan plan(config_, math, call.faces.shape.H, count, multiprocessors_);
-      context->reserve(plan);
-      session = context->sessions.emplace(key, Context::Session{std::move(plan), {}}).first;
-    }
-    const GeneratorPlan& plan = session->second.plan;
-    Graph& graph = session->second.graph;
-
+    const auto context = borrow();
+    Session& session = this->session(*context, math, call.faces.shape.H, count);
+    const GeneratorPlan& plan = session.plan;
+    const auto& at = plan.at;
     float* const host = context->staging.data();
     float* const device = context->at<float>(plan.pictures);
+    const cudaStream_t stream = context->stream.get();
+
     const auto part = [&](auto view) {  // the values of these images
+      if (!view.data) return std::span(view.data, 0);
       const std::size_t each = view.count() / std::size_t(call.faces.shape.N);
-      return std::span(view.data + each * std::size_t(first), view.data ? each * std::size_t(count) : 0);
+      return std::span(view.data + each * std::size_t(first), each * std::size_t(count));
     };
-    std::ranges::copy(part(call.faces), host + plan.at.faces);
-    std::ranges::copy(part(call.aus), host + plan.at.aus);
-    std::fill(host + plan.at.flags, host + plan.at.out, 0.f);  // zero in every type
-    EMO_CUDA(cudaMemcpyAsync(device, host, plan.at.out * sizeof(float), cudaMemcpyHostToDevice, stream.get()));
-
-    if (graph && !call.sink) {
-      graph.launch(stream);
-    } else {
+    std::ranges::copy(part(call.faces), host + at.faces);
+    std::ranges::copy(part(call.aus), host + at.aus);
+    std::fill(host + at.flags, host + at.out, 0.f);  // a zero in every type
+    EMO_CUDA(cudaMemcpyAsync(device, host, at.out * sizeof(float), cudaMemcpyHostToDevice, stream));
+    if (call.sink) {
       enqueue(plan, *context, call.sink);
-      // Recorded after it has run once: what the driver loads with a kernel's first launch is then there.
-      if (!call.sink) graph = Graph(stream, [&] { enqueue(plan, *context, nullptr); });
+    } else {
+      launch(session, *context);
     }
-
     const bool all = call.sink || call.colour.data;
-    const std::size_t end = all ? plan.at.end : call.mask.data ? plan.at.colour : plan.at.mask;
-    EMO_CUDA(cudaMemcpyAsync(host + plan.at.flags, device + plan.at.flags, (end - plan.at.flags) * sizeof(float),
-                             cudaMemcpyDeviceToHost, stream.get()));
-    stream.wait();
+    const std::size_t end = all ? at.end : call.mask.data ? at.colour : at.mask;
+    EMO_CUDA(cudaMemcpyAsync(host + at.flags, device + at.flags, (end - at.flags) * sizeof(float), cudaMemcpyDeviceToHost,
+                             stream));
+    context->stream.wait();
 
-    const auto* flags = reinterpret_cast<const unsigned*>(host + plan.at.flags);
     const auto take = [&](int n, std::size_t from, TensorView<float> to) {
       const auto values = part(to);
       const std::size_t each = values.size() / std::size_t(count);
       std::copy_n(host + from + each * std::size_t(n), each, values.data() + each * std::size_t(n));
     };
     for (int n = 0; n < count; ++n) {
-      if (flags[n]) {
+      if (is_set(host[at.flags + std::size_t(n)])) {
         not_finite.push_back(first + n);
         continue;
       }
-      take(n, plan.at.out, call.out);
-      take(n, plan.at.mask, call.mask);
-      take(n, plan.at.colour, call.colour);
+      take(n, at.out, call.out);
+      take(n, at.mask, call.mask);
+      take(n, at.colour, call.colour);
     }
     if (call.sink) {
       const std::size_t head = plan.rows.size() - 1;
       const Shape &colour = plan.layers[head].out, &mask = plan.layers[head + 1].out;
-      (*call.sink)(plan.layers[head].key, {host + plan.at.colour, colour});
-      (*call.sink)(plan.layers[head + 1].key, {host + plan.at.mask, mask});
-      (*call.sink)("output", {host + plan.at.out, colour});
+      (*call.sink)(plan.layers[head].key, {host + at.colour, colour});
+      (*call.sink)(plan.layers[head + 1].key, {host + at.mask, mask});
+      (*call.sink)("output", {host + at.out, colour});
     }
   }
   for (const int n : not_finite) {
@@ -207,13 +240,22 @@ void CudaGenerator::enqueue(const GeneratorPlan& plan, const Context& context, c
             stream);
       break;
     }
-    auto* const coefficients = context.at<NormCoefficients>(row.coefficients);
+    const GeneratorWeights::Row& weight = weights.row(i);
+    const void* const sums = context.at<void>(row.sums);
+    void* const output = context.at<void>(plan.rows[i + 1].input);
     float* const kept = context.at<float>(plan.stream);
-    const bool adds = layer.adds_block_input;
-    merge_moments(row.conv, epilogue.moments, weights.row(i).gamma, float(config_.norm_eps), coefficients, stream);
-    instance_norm(math, row.conv.out(), context.at<void>(row.sums), sums_as_operands(math), coefficients,
-                  weights.row(i).beta, layer.act == Act::kRelu, adds ? kept : nullptr,
-                  adds || plan.feeds_block(i) ? kept : nullptr, context.at<void>(plan.rows[i + 1].input), stream);
+    const bool relu = layer.act == Act::kRelu, as_operands = sums_as_operands(math);
+    const float* const added = layer.adds_block_input ? kept : nullptr;
+    float* const keep = layer.adds_block_input || plan.feeds_block(i) ? kept : nullptr;
+    const float eps = float(config_.norm_eps);
+    if (row.conv.strips() <= kMaxMergedStrips) {
+      merged_instance_norm(math, row.conv, sums, as_operands, epilogue.moments, weight.gamma, eps, weight.beta, relu, added,
+                           keep, output, stream);
+    } else {
+      auto* const coefficients = context.at<NormCoefficients>(row.coefficients);
+      merge_moments(row.conv, epilogue.moments, weight.gamma, eps, coefficients, stream);
+      instance_norm(math, row.conv.out(), sums, as_operands, coefficients, weight.beta, relu, added, keep, output, stream);
+    }
     if (sink) show(plan, i, context, *sink);
   }
 }

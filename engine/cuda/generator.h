@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 
 #include "engine/backend.h"
@@ -29,11 +30,25 @@ class CudaGenerator {
   /// time. When it throws for an image, the outputs of those before it are whole and the others are not to be used.
   void generate(const GenerateCall& call) const;
 
+  /// Images of a run; larger batches are cut.
+  static constexpr int kMaxImages = 64;
+
+  /// A run whose pictures are made and used on the device. `make` asks the stream to fill `faces` (N,3,side,side), `use` to
+  /// take what came of them. aus (N,AUs), host; N at most kMaxImages. Returns when all is done: false when an image is not
+  /// finite.
+  using Make = std::function<void(float* faces, cudaStream_t stream)>;
+  using Use = std::function<void(const float* faces, const float* out, const float* mask, cudaStream_t stream)>;
+  bool run_on_device(int side, std::span<const float> aus, const Make& make, const Use& use) const;
+
  private:
   struct Context;
+  struct Session;
 
   const GeneratorWeights& weights(MathType math) const;
+  Pool<Context>::Lease borrow() const;
+  Session& session(Context& context, MathType math, int side, int N) const;
   void run(MathType math, const GenerateCall& call, int first, int count) const;
+  void launch(Session& session, const Context& context) const;
   void enqueue(const GeneratorPlan& plan, const Context& context, const LayerSink* sink) const;
   static void show(const GeneratorPlan& plan, std::size_t row, const Context& context, const LayerSink& sink);
 
@@ -41,7 +56,7 @@ class CudaGenerator {
   const GeneratorConfig& config_;
   const MathType math_;
   const std::function<void(const std::string&)> note_;
-  int multiprocessors_ = 0;
+  const GpuTraits gpu_;
   mutable std::mutex weights_mutex_;
   mutable std::array<std::unique_ptr<const GeneratorWeights>, 4> weights_;  // by MathType, under weights_mutex_
   mutable std::atomic<bool> noted_{false};

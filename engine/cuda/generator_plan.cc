@@ -5,6 +5,7 @@
 #include "kernels/first_layer.h"
 #include "kernels/heads.h"
 #include "kernels/instance_norm.h"
+#include "kernels/launch.h"
 
 namespace emo {
 
@@ -16,7 +17,15 @@ ConvShape generator_conv(const std::vector<LayerSpec>& layers, std::size_t i, in
           l.S, l.P,    l.P,    l.op == Op::kDeconv};
 }
 
-GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int side, int N, int multiprocessors)
+GpuTraits GpuTraits::current() {
+  GpuTraits gpu{.wgmma = has_wgmma()};
+  int device = 0;
+  EMO_CUDA(cudaGetDevice(&device));
+  EMO_CUDA(cudaDeviceGetAttribute(&gpu.multiprocessors, cudaDevAttrMultiProcessorCount, device));
+  return gpu;
+}
+
+GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int side, int N, const GpuTraits& gpu)
     : math(math), N(N), layers(generator_layers(config, side)), rows(layers.size() - 1) {
   // Row i's convolution is step 2i + 1, its normalisation step 2i + 2; what they start from is made in step 0.
   const int last = 2 * int(rows.size());
@@ -43,7 +52,7 @@ GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int s
     const bool head = layers[i].norm == Norm::kNone;
     Row& row = rows[i];
     row.conv = generator_conv(layers, i, N);
-    row.cut = conv2d_plan(math, row.conv, multiprocessors);
+    row.cut = conv2d_plan(math, row.conv, gpu.multiprocessors, gpu.wgmma);
     const std::size_t value = head || !sums_as_operands(math) ? sizeof(float) : operand_bytes(math);
     const ConvWorkspaceSize workspace = conv2d_workspace(math, row.conv, row.cut);
     plan(row.input, row.conv.in().count() * operand_bytes(math), step - 1, step);

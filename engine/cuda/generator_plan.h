@@ -16,6 +16,15 @@ ConvShape generator_conv(const std::vector<LayerSpec>& layers, std::size_t i, in
 /// Whether sums lie in memory as the operands do, between a convolution and its normalisation.
 constexpr bool sums_as_operands(MathType math) { return operand_bytes(math) == 2; }
 
+/// What a convolution's cut depends on beside its shape. One instruction for every batch size: an image has the same bytes
+/// in each.
+struct GpuTraits {
+  int multiprocessors = 0;
+  bool wgmma = false;
+
+  static GpuTraits current();
+};
+
 /// What one run of the generator over N images needs, computed from the layer table: how each convolution is cut into
 /// blocks, and where everything lies in one block of memory.
 ///
@@ -23,7 +32,7 @@ constexpr bool sums_as_operands(MathType math) { return operand_bytes(math) == 2
 /// which the sums are normalised into the next row's `input`. Round the residual blocks the fp32 `stream` keeps what they
 /// add to. The head writes its pictures into `pictures`.
 struct GeneratorPlan {
-  GeneratorPlan(const GeneratorConfig& config, MathType math, int side, int N, int multiprocessors);
+  GeneratorPlan(const GeneratorConfig& config, MathType math, int side, int N, const GpuTraits& gpu);
 
   struct Row {
     ConvShape conv;

@@ -22,9 +22,11 @@ struct Model {
     write_random_generator(folder / "narrow.safetensors", config, seed);
     file = std::make_unique<ModelFile>(folder / "narrow.safetensors");
   }
+#ifdef EMO_HAVE_CPU
   std::unique_ptr<Backend> open(Precision precision = Precision::kFp32, int threads = 2) const {
     return open_cpu_backend(file.get(), nullptr, {BackendKind::kCpu, precision, threads});
   }
+#endif
   TempDir folder;
   std::unique_ptr<ModelFile> file;
 };

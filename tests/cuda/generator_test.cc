@@ -5,16 +5,23 @@
 
 #include <cfloat>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <map>
+#include <thread>
 
 #include "tests/close.h"
 #include "tests/cpu/narrow_generator.h"
+#include "tests/reference/generator.h"
+#include "tests/simt/seeds.h"
+#include "tests/throws.h"
 
 namespace emo {
 namespace {
 
 constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kTf32, Precision::kBf16, Precision::kFp16};
 
+#ifdef EMO_HAVE_CPU
 /// Half a unit in the last place of an operand, relative.
 double rounding(Precision precision) {
   switch (precision) {
@@ -85,6 +92,219 @@ TEST(CudaGenerator, EveryLayerIsThatOfTheCpu) {
     }
   }
 }
+#endif
+
+/// Bytes of image n of a batch.
+std::vector<float> image(const std::vector<float>& all, int n, int N) {
+  const auto each = std::ptrdiff_t(all.size()) / N;
+  return {all.begin() + n * each, all.begin() + (n + 1) * each};
+}
+
+Batch one_of(const Batch& batch, int n) {
+  Batch one(1, batch.shape.H);
+  one.faces = image(batch.faces, n, batch.shape.N);
+  one.aus = image(batch.aus, n, batch.shape.N);
+  return one;
+}
+
+TEST(CudaGenerator, EqualsItsDefinition) {
+  const Model model(narrow(8, 1, 16));
+  Batch batch(2, 16);
+  CudaGenerator(*model.file, Precision::kFp32).generate(batch.call());
+  for (int n = 0; n < 2; ++n) {
+    const Batch one = one_of(batch, n);
+    const auto want = reference::generate(*model.file, one.faces, one.aus, 16).out;
+    expect_close(image(batch.out, n, 2), std::vector<float>(want.begin(), want.end()), 1e-4);
+  }
+}
+
+void expect_same_bytes(const std::vector<float>& got, const std::vector<float>& want) {
+  ASSERT_EQ(got.size(), want.size());
+  EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0);
+}
+
+TEST(CudaGenerator, SameBytesAtAnyBatchPositionAndRun) {
+  // 16 filters: 64 channels where wgmma takes over.
+  const Model model(narrow(16, 1, 32));
+  for (const Precision precision : kPrecisions) {
+    SCOPED_TRACE(name_of(precision));
+    const CudaGenerator generator(*model.file, precision);
+    constexpr int N = 3;
+    Batch batch(N, 32);
+    generator.generate(batch.call());
+    for (int run = 0; run < 2; ++run) {  // the first asks for each kernel, the second for the graph
+      Batch again(N, 32);
+      generator.generate(again.call());
+      expect_same_bytes(again.out, batch.out);
+      for (int n = 0; n < N; ++n) {
+        Batch one = one_of(batch, n);
+        generator.generate(one.call());
+        expect_same_bytes(one.out, image(batch.out, n, N));
+        expect_same_bytes(one.mask, image(batch.mask, n, N));
+        expect_same_bytes(one.colour, image(batch.colour, n, N));
+      }
+    }
+  }
+}
+
+TEST(CudaGenerator, LargeBatchesAreCut) {
+  const Model model(narrow(2, 1, 8));
+  const CudaGenerator generator(*model.file, Precision::kFp16);
+  constexpr int N = CudaGenerator::kMaxImages + 3;
+  Batch batch(N, 8);
+  generator.generate(batch.call());
+  for (const int n : {0, CudaGenerator::kMaxImages - 1, CudaGenerator::kMaxImages, N - 1}) {
+    Batch one = one_of(batch, n);
+    generator.generate(one.call());
+    expect_same_bytes(one.out, image(batch.out, n, N));
+  }
+}
+
+TEST(CudaGenerator, ThreadsShareAGenerator) {
+  const Model model(narrow(4, 1, 8));
+  const CudaGenerator generator(*model.file, Precision::kFp16);
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&, t] {
+      const int side = t % 2 ? 8 : 12;
+      Batch first(1 + t / 2, side, 10 + t);
+      generator.generate(first.call());
+      for (int i = 0; i < 3; ++i) {
+        Batch again(1 + t / 2, side, 10 + t);
+        generator.generate(again.call());
+        expect_same_bytes(again.out, first.out);
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+}
+
+TEST(CudaGenerator, AnOrderOfThreadsDoesNotShow) {
+  const Model model(narrow(8, 1, 16));
+  const CudaGenerator generator(*model.file, Precision::kFp16);
+  Batch want(2, 16);
+  generator.generate(want.call());
+  for_each_seed([&] {
+    Batch got(2, 16);
+    generator.generate(got.call());
+    expect_same_bytes(got.out, want.out);
+  });
+}
+
+#ifdef EMO_SIMT
+TEST(CudaGenerator, AllocatesNothingOnceItHasSeenACall) {
+  const Model model(narrow(4, 1, 8));
+  const CudaGenerator generator(*model.file, Precision::kFp16);
+  Batch large(3, 8), small(1, 8);
+  generator.generate(large.call());
+  const std::size_t before = simt::allocated_bytes();
+  generator.generate(small.call());
+  generator.generate(large.call());
+  EXPECT_EQ(simt::allocated_bytes(), before);
+}
+#endif
+
+TEST(CudaGenerator, OutputMayBeTheFacesMemory) {
+  const Model model(narrow(4, 1, 8));
+  const CudaGenerator generator(*model.file, Precision::kFp16);
+  Batch batch(2, 8), in_place(2, 8);
+  generator.generate(batch.call());
+  GenerateCall call = in_place.call();
+  call.out.data = in_place.faces.data();
+  generator.generate(call);
+  expect_same_bytes(in_place.faces, batch.out);
+}
+
+TEST(CudaGenerator, OnlyWhatIsWantedIsWritten) {
+  const Model model(narrow(4, 1, 8));
+  const CudaGenerator generator(*model.file, Precision::kFp16);
+  Batch all(2, 8), some(2, 8);
+  generator.generate(all.call());
+  GenerateCall call = some.call();
+  call.colour.data = nullptr;
+  generator.generate(call);
+  expect_same_bytes(some.mask, all.mask);
+  call.mask.data = nullptr;
+  generator.generate(call);
+  expect_same_bytes(some.out, all.out);
+  EXPECT_EQ(some.colour, std::vector<float>(some.colour.size()));
+}
+
+TEST(CudaGenerator, AnImageThatFp16CannotHoldIsComputedInFp32) {
+  const Model model(narrow(4, 1, 8));
+  std::vector<std::string> notes;
+  const CudaGenerator fp32(*model.file, Precision::kFp32);
+  const CudaGenerator fp16(*model.file, Precision::kFp16, [&](const std::string& note) { notes.push_back(note); });
+  Batch want(3, 8), got(3, 8);
+  for (Batch* batch : {&want, &got}) {  // sums that leave fp16, though their normalisation would bring them back
+    for (int i = 0; i < 3 * 17; ++i) batch->aus[i] *= i / 17 == 1 ? 1 : 1e6f;
+  }
+  fp32.generate(want.call());
+  fp16.generate(got.call());
+  for (const int n : {0, 2}) {
+    expect_same_bytes(image(got.out, n, 3), image(want.out, n, 3));
+    expect_same_bytes(image(got.mask, n, 3), image(want.mask, n, 3));
+  }
+  EXPECT_NE(image(got.out, 1, 3), image(want.out, 1, 3));  // done in fp16
+  EXPECT_GE(psnr(image(got.out, 1, 3), image(want.out, 1, 3)), 60);
+  fp16.generate(got.call());
+  EXPECT_THAT(notes,
+              testing::ElementsAre("generate: image 1 of 3 came out with NaN or infinity under " + model.file->name() +
+                                   " in fp16 and is computed in fp32, as others will be; --precision fp32 spares "
+                                   "the first try"));
+}
+
+TEST(CudaGenerator, ANanNamesItsImage) {
+  const Model model(narrow(4, 1, 8));
+  for (const Precision precision : kPrecisions) {
+    const CudaGenerator generator(*model.file, precision);
+    Batch batch(4, 8), clean(4, 8);
+    generator.generate(clean.call());
+    batch.faces[2 * 3 * 64 + 100] = std::numeric_limits<float>::quiet_NaN();
+    const bool again = precision == Precision::kFp16 || precision == Precision::kFp32;
+    EXPECT_EQ(text_of(ErrorKind::kModel, [&] { generator.generate(batch.call()); }),
+              "generate: image 3 of 4 came out with NaN or infinity under " + model.file->name() + " in " +
+                  (again ? "fp32; other weights or another picture are needed"
+                         : concat(name_of(precision), "; try --precision fp32")));
+    expect_same_bytes({batch.out.begin(), batch.out.begin() + 2 * 3 * 64},
+                      {clean.out.begin(), clean.out.begin() + 2 * 3 * 64});
+  }
+}
+
+TEST(CudaGenerator, RefusesWhatTheCpuRefuses) {
+  const Model model(narrow(4, 1, 8));
+  const CudaGenerator generator(*model.file, Precision::kFp32);
+  Batch batch(2, 8), odd(1, 10);
+  GenerateCall call = batch.call();
+  call.aus.shape.C = 16;
+  EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { generator.generate(call); }),
+            "generate: the AUs have shape (2,16,1,1); (2,17,1,1) is needed");
+  EXPECT_EQ(text_of(ErrorKind::kModel, [&] { generator.generate(odd.call()); }),
+            "generator: cannot take a picture with a side of 10 px; a multiple of 4 from 8 to 1024 is needed");
+  EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { generator.run_on_device(8, batch.call().aus.span().first(16), {}, {}); }),
+            "generate: 16 AU intensities; 17 for each of 1 to 64 faces are needed");
+  EXPECT_NO_THROW(generator.generate(Batch(0, 8).call()));
+}
+
+#ifdef EMO_HAVE_CPU
+/// The published network's size; its bounds are the project's.
+class CudaGeneratorAtFullSize : public testing::TestWithParam<Precision> {};
+
+TEST_P(CudaGeneratorAtFullSize, AgreesWithTheCpu) {
+  const Model model(GeneratorConfig{});
+  Batch want(1, 128), got(1, 128);
+  model.open()->generate(want.call());
+  CudaGenerator(*model.file, GetParam()).generate(got.call());
+  switch (GetParam()) {
+    case Precision::kFp32: return expect_close(got.out, want.out, 1e-4);
+    case Precision::kBf16: EXPECT_GE(psnr(got.out, want.out), 45); return;
+    default: EXPECT_GE(psnr(got.out, want.out), 60);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, CudaGeneratorAtFullSize, testing::ValuesIn(kPrecisions),
+                         [](const auto& info) { return name_of(info.param); });
+#endif
 
 }  // namespace
 }  // namespace emo

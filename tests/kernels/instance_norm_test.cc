@@ -14,7 +14,7 @@ constexpr float kEps = 1e-5f;
 
 struct NormCase {
   ConvCase conv;
-  bool x_as_operand = false, affine = true, relu = false, add = false, keep = false;
+  bool x_as_operand = false, affine = true, relu = false, add = false, keep = false, merged = false;
 };
 
 struct NormResult {
@@ -38,9 +38,15 @@ NormResult run(const NormCase& c, std::vector<float>* x = nullptr) {
   const Buffer<float> residual(normal_values(count, 13)), sum(count);
   const Buffer<NormCoefficients> coefficients(std::size_t(s.N) * s.C_out);
   const Buffer<std::byte> y(count * operand_bytes(c.conv.math));
-  merge_moments(s, moments, c.affine ? gamma.get() : nullptr, kEps, coefficients, nullptr);
-  instance_norm(c.conv.math, s.out(), raw, c.x_as_operand, coefficients, c.affine ? beta.get() : nullptr, c.relu,
-                c.add ? residual.get() : nullptr, c.keep ? sum.get() : nullptr, y, nullptr);
+  const float *scale = c.affine ? gamma.get() : nullptr, *shift = c.affine ? beta.get() : nullptr;
+  const float* added = c.add ? residual.get() : nullptr;
+  float* kept = c.keep ? sum.get() : nullptr;
+  if (c.merged) {
+    merged_instance_norm(c.conv.math, s, raw, c.x_as_operand, moments, scale, kEps, shift, c.relu, added, kept, y, nullptr);
+  } else {
+    merge_moments(s, moments, scale, kEps, coefficients, nullptr);
+    instance_norm(c.conv.math, s.out(), raw, c.x_as_operand, coefficients, shift, c.relu, added, kept, y, nullptr);
+  }
   return {from_operands(c.conv.math, y.host()), c.keep ? sum.host() : std::vector<float>{}};
 }
 
@@ -142,6 +148,22 @@ TEST_P(InstanceNorm, SameBytesAtAnyBatchAndOrderOfThreads) {
   });
 }
 
+TEST_P(InstanceNorm, SameBytesInOneLaunch) {
+  for (const ConvShape& shape : {ConvShape{2, 32, 31, 3, 19, 1, 1, 1, 0, 0},  // 16 strips, the last one short
+                                 {1, 3, 1, 3, 1040, 1, 1, 1, 0, 0},           // more channels than a block
+                                 {1, 9, 9, 3, 3, 4, 4, 2, 1, 1, true}}) {     // strips of parities
+    for (const bool plain : {true, false}) {
+      NormCase c{ConvCase(GetParam(), shape)};
+      c.affine = plain, c.relu = plain, c.add = c.keep = !plain;
+      const NormResult want = run(c);
+      c.merged = true;
+      const NormResult got = run(c);
+      EXPECT_EQ(got.y, want.y) << c.conv.shape.out();
+      EXPECT_EQ(got.sum, want.sum) << c.conv.shape.out();
+    }
+  }
+}
+
 TEST_P(InstanceNorm, NanSurvivesTheRelu) {
   NormCase c{ConvCase(GetParam(), {1, 7, 7, 1, 8, 1, 1, 1, 0, 0})};
   c.relu = true;
@@ -161,6 +183,12 @@ TEST(InstanceNormErrors, EachNamesWhatCameAndWhatIsNeeded) {
                                     nullptr, nullptr);
                     }),
             "instance_norm: 19 channels; a multiple of 8 is needed");
+  EXPECT_EQ(text_of(ErrorKind::kInternal,
+                    [] {
+                      merged_instance_norm(MathType::kF16, {1, 33, 32, 8, 8, 1, 1}, nullptr, false, nullptr, nullptr, kEps,
+                                           nullptr, false, nullptr, nullptr, nullptr, nullptr);
+                    }),
+            "instance_norm: moments of 17 strips; it merges at most 16 itself, see merge_moments()");
 }
 
 TEST(InstanceNormErrors, EmptyBatchIsNoLaunch) {

@@ -13,6 +13,7 @@ namespace simt {
 namespace {
 
 State state;
+constexpr int kRuntimeVersion = 13000;
 
 }  // namespace
 
@@ -21,6 +22,11 @@ State& the_state() { return state; }
 cudaError_t report(cudaError_t error) {
   if (error != cudaSuccess) state.last_error = error;
   return error;
+}
+
+cudaError_t device_error() {
+  if (state.device.driver < kRuntimeVersion) return cudaErrorInsufficientDriver;
+  return state.device.count ? cudaSuccess : cudaErrorNoDevice;
 }
 
 void set_seed(std::uint64_t seed) { state.seed = seed; }
@@ -138,12 +144,12 @@ const char* cudaGetErrorString(cudaError_t error) {
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = device().count;
-  return report(*count ? cudaSuccess : cudaErrorInsufficientDriver);
+  return report(device_error());
 }
 
 cudaError_t cudaGetDevice(int* index) {
   *index = 0;
-  return report(device().count ? cudaSuccess : cudaErrorInsufficientDriver);
+  return report(device_error());
 }
 
 cudaError_t cudaSetDevice(int index) {
@@ -182,11 +188,11 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ind
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = device().count ? 13000 : 0;
+  *version = device().driver;
   return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
-  *version = 13000;
+  *version = kRuntimeVersion;
   return cudaSuccess;
 }
 
@@ -206,7 +212,7 @@ namespace {
 
 cudaError_t allocate(std::map<void*, GuardedMemory>& where, void** pointer, std::size_t bytes, const char* what) {
   *pointer = nullptr;
-  if (!device().count) return report(cudaErrorInsufficientDriver);
+  if (device_error() != cudaSuccess) return report(device_error());
   if (bytes == 0) return cudaSuccess;
   watch_guard_pages();
   // 16 bytes, what a vector load needs, though CUDA aligns to 256: so the guard page lies as close as it can.

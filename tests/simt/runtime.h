@@ -41,6 +41,9 @@ State& the_state();
 /// Keeps the error for cudaGetLastError, and returns it.
 cudaError_t report(cudaError_t error);
 
+/// Whether the device answers at all: no driver, an old one, no GPU.
+cudaError_t device_error();
+
 /// Puts work at the end of a stream, or into the graph that is being captured.
 using Work = std::function<cudaError_t()>;
 cudaError_t enqueue(cudaStream_t stream, Work work);

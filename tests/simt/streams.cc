@@ -96,7 +96,7 @@ void forget_queued_work() {
 using namespace simt;
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
-  if (!device().count) return report(cudaErrorInsufficientDriver);
+  if (device_error() != cudaSuccess) return report(device_error());
   const std::lock_guard lock(the_state().mutex);
   *stream = new CUstream_st{.blocking = !(flags & cudaStreamNonBlocking)};
   streams.push_back(*stream);
@@ -184,7 +184,7 @@ cudaError_t cudaMemset(void* pointer, int value, std::size_t bytes) {
 // --- events ---
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  if (!device().count) return report(cudaErrorInsufficientDriver);
+  if (device_error() != cudaSuccess) return report(device_error());
   *event = new CUevent_st;
   return report(the_state().sticky);
 }

@@ -133,7 +133,7 @@ TEST_F(Errors, ModelFilesThatCannotBeUsedSayWhy) {
 }
 
 TEST_F(Errors, MissingDevicesSayWhatCanBeHad) {
-  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --backend cuda", 5, "this build has no CUDA backend");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --backend cuda", 5, "use --backend cpu");
   refused("run -i " + kPhoto + " -a " + kVoice + " -o c.png --precision fp16", 5, "fp16");
 }
 
@@ -183,14 +183,14 @@ TEST_F(Errors, WhatDecodersPrintIsOneNoteOrNothing) {
   std::string bytes = read_file(dir_ / "face.jpg");
   bytes.insert(bytes.size() - 2, std::string(200, 'x'));
   write_file(dir_ / "damaged.jpg", bytes);
-  const std::string command = "generate -i damaged.jpg --emotion anger -o out.png ";
+  const std::string command = "generate --backend cpu -i damaged.jpg --emotion anger -o out.png ";
   const auto noted = run(command);
   EXPECT_EQ(noted.code, 0);
   EXPECT_THAT(noted.err,
               testing::MatchesRegex("emoengine: note: damaged.jpg is damaged and was used as far as it goes: Corrupt "
                                     "JPEG data: [0-9]+ extraneous bytes before marker 0xd9\n"));
   // The other commands that read pictures say the same, once.
-  const std::string figure = " -i damaged.jpg -o grid.png --steps 2 ";
+  const std::string figure = " --backend cpu -i damaged.jpg -o grid.png --steps 2 ";
   for (const std::string& other : {"sweep" + figure + "--au 12", "strengths" + figure + "--emotion anger"}) {
     EXPECT_EQ(run(other).err, noted.err) << other;
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -68,6 +69,23 @@ Loader::~Loader() {
   for (const auto& note : notes_) std::fprintf(stderr, "emoengine: note: %s\n", note.c_str());
 }
 
+namespace {
+
+std::mutex notes_mutex;
+std::vector<std::string> notes;
+
+}  // namespace
+
+void note(const std::string& line) {
+  const std::lock_guard lock(notes_mutex);
+  if (std::find(notes.begin(), notes.end(), line) == notes.end()) notes.push_back(line);
+}
+
+void tell_notes() {
+  const std::lock_guard lock(notes_mutex);
+  for (const auto& line : notes) std::fprintf(stderr, "emoengine: note: %s\n", one_line(line).c_str());
+}
+
 CLI::Validator within(double lowest, double highest) {
   return CLI::Validator(
       [=](const std::string& text) {
@@ -110,6 +128,7 @@ Engine open_engine(const ModelOptions& options, Needs needs) {
     return given.empty() ? default_weights(name) : std::filesystem::path(given);
   };
   EngineOptions engine{.backend = options.backend, .max_tensors = options.max_tensors};
+  if (!options.quiet) engine.backend.note = note;
   if (needs != Needs::kSpeech) engine.generator = path(options.generator, "generator.safetensors");
   if (needs != Needs::kGenerator) engine.speech = path(options.speech, "speech.safetensors");
   return Engine(engine);

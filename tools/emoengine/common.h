@@ -32,6 +32,11 @@ CLI::Option* add_choice(CLI::App& command, const std::string& flag, Value& value
       ->check(CLI::IsMember(names));
 }
 
+/// Keeps a line for the user until tell_notes(), once however often it comes. From any thread.
+void note(const std::string& line);
+/// Tells on stderr what was noted, when a command has done its work: an error stays one line.
+void tell_notes();
+
 /// Options of every command that opens a model.
 struct ModelOptions {
   std::string generator, speech;  ///< empty: the default weights

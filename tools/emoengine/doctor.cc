@@ -67,7 +67,12 @@ void doctor() {
   const double gib = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGE_SIZE)) / double(1 << 30);
   std::printf("%-10s %s; %s; %d cores; %.1f GiB\n", "machine", cpu_model().c_str(), instruction_sets().c_str(),
               CPU_COUNT(&set), gib);
-  bool well = line("backend", [] { return open_backend(nullptr, nullptr, {})->describe(); });
+  bool well = line("backend", [] {
+    std::string note;
+    BackendOptions options;
+    options.note = [&](const std::string& line) { note = "; " + line; };
+    return open_backend(nullptr, nullptr, options)->describe() + note;
+  });
   well &= line("media", [] { return media().describe(); });
   line("video", [] { return video().describe(); });  // only animate needs it
   for (const char* name : {"generator.safetensors", "speech.safetensors"}) {

@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);  // runs the chosen command
     if (app.get_subcommands().empty()) emo::fail(emo::ErrorKind::kUsage, "no command was given; see emoengine --help");
+    emo::cli::tell_notes();
     return finished(0);
   } catch (const CLI::Success& e) {  // --help, --version
     return finished(app.exit(e));

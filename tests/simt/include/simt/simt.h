@@ -23,7 +23,8 @@ void reset();
 
 /// The device that the runtime plays: 1 device of compute capability 9.0 with 8 multiprocessors and 4 GiB unless told.
 struct Device {
-  int count = 1;  ///< 0: cudaGetDeviceCount says that there is no driver
+  int count = 1;       ///< 0: the driver finds no GPU
+  int driver = 13000;  ///< CUDA version of the driver, 0 for none; an older one than the runtime's 13.0 answers nothing
   int major = 9, minor = 0;
   int multiprocessors = 8;
   std::size_t memory_bytes = std::size_t(4) << 30;

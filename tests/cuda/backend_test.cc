@@ -1,0 +1,169 @@
+#include "engine/cuda/backend.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/close.h"
+#include "tests/cpu/narrow_generator.h"
+#include "tests/random_speech.h"
+#include "tests/throws.h"
+#ifdef EMO_SIMT
+#include "tests/simt/planted.h"
+#endif
+
+namespace emo {
+namespace {
+
+std::unique_ptr<Backend> open(const Model& model) { return make_cuda_backend(model.file.get(), nullptr, {}); }
+
+#ifdef EMO_SIMT  // devices and faults of every kind
+class CudaBackend : public testing::Test {
+ protected:
+  ~CudaBackend() override {
+    simt::set_device(usual_);
+    simt::reset();
+  }
+  /// Plays another device from here on.
+  template <typename Change>
+  void play(const Change& change) {
+    simt::Device device = usual_;
+    change(device);
+    simt::set_device(device);
+  }
+  static std::string refusal() {
+    return text_of(ErrorKind::kDevice, [] { make_cuda_backend(nullptr, nullptr, {}); });
+  }
+  const simt::Device usual_ = simt::device();
+};
+
+TEST_F(CudaBackend, SaysWhatItRunsOn) {
+  EXPECT_EQ(make_cuda_backend(nullptr, nullptr, {})->describe(),
+            "cuda: a CPU that plays a GPU, compute capability 9.0, 8 "
+            "multiprocessors, fp16, wgmma");
+  play([](simt::Device& device) { device.major = 8, device.minor = 6; });
+  EXPECT_EQ(make_cuda_backend(nullptr, nullptr, {.precision = Precision::kTf32})->describe(),
+            "cuda: a CPU that plays a GPU, compute capability 8.6, 8 "
+            "multiprocessors, tf32");
+}
+
+TEST_F(CudaBackend, SaysWhatIsMissing) {
+  play([](simt::Device& device) { device.driver = 0; });
+  EXPECT_EQ(refusal(),
+            "cuda: no NVIDIA driver is installed here; install one "
+            "for CUDA 13.0, or use --backend cpu");
+  play([](simt::Device& device) { device.driver = 12040; });
+  EXPECT_EQ(refusal(),
+            "cuda: the NVIDIA driver here is for CUDA 12.4; one for 13.0 or "
+            "newer is needed: update it, or use --backend cpu");
+  play([](simt::Device& device) { device.count = 0; });
+  EXPECT_EQ(refusal(),
+            "cuda: the NVIDIA driver finds no GPU (no CUDA-capable "
+            "device is detected); look at nvidia-smi and "
+            "CUDA_VISIBLE_DEVICES, or use --backend cpu");
+  play([](simt::Device& device) { device.major = 7, device.minor = 5; });
+  EXPECT_EQ(refusal(),
+            "cuda: a CPU that plays a GPU has compute capability "
+            "7.5; 8.0 or newer is needed: use --backend cpu");
+}
+
+TEST_F(CudaBackend, OutOfMemoryNamesWhatWasNeeded) {
+  const Model model(narrow(32, 1, 64));
+  Batch batch(8, 64), small(1, 64);
+  const auto backend = open(model);
+  backend->generate(small.call());
+  const auto whole = [](std::size_t bytes) { return concat(bytes >> 20); };
+  play([](simt::Device& device) { device.memory_bytes = simt::allocated_bytes() + (1 << 20); });
+  EXPECT_THAT(text_of(ErrorKind::kDevice, [&] { backend->generate(batch.call()); }),
+              testing::MatchesRegex("cuda: the generator's activations needs [1-9][0-9]* MiB of the "
+                                    "GPU's memory, and [0-9]+ of "
+                                    "its " +
+                                    whole(simt::device().memory_bytes) +
+                                    " MiB are free; close what else uses it, or "
+                                    "use --backend cpu"));
+  EXPECT_NO_THROW(backend->generate(small.call()));  // what is short of memory lives
+  EXPECT_THAT(text_of(ErrorKind::kDevice, [&] { open(model); }),
+              testing::StartsWith("cuda: the generator's weights needs "));
+}
+
+__global__ void one_thread_stays_away() {
+  if (threadIdx.x != 33) __syncthreads();
+}
+
+TEST_F(CudaBackend, AFailureOfTheGpuIsTheEndOfIt) {
+  const Model model(narrow(4, 1, 8));
+  const auto backend = open(model);
+  Batch batch(1, 8);
+  backend->generate(batch.call());
+  launch("planted", "of a test", one_thread_stays_away, {.grid = 1, .block = 64});
+  cudaDeviceSynchronize();
+  const std::string dead = text_of(ErrorKind::kDevice, [&] { backend->generate(batch.call()); });
+  EXPECT_THAT(dead, testing::MatchesRegex("cuda: dead since the GPU failed \\(cuda: .*: "
+                                          "unspecified launch failure \\[.*\\]\\); "
+                                          "start the program again, or use --backend cpu"));
+  simt::reset();  // even then: what it has on the device is not to be trusted
+  Image photo(20, 20);
+  EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { backend->generate(batch.call()); }), dead);
+  EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { backend->mfcc({}); }), dead);
+  EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { backend->crop(photo, {0, 0, 20}, {batch.out.data(), batch.shape}); }), dead);
+  EXPECT_EQ(backend->describe(), dead);
+  EXPECT_NO_THROW(open(model)->generate(batch.call()));
+}
+
+#endif
+
+TEST(CudaBackendCalls, NeedAModelOfTheirKind) {
+  const auto backend = make_cuda_backend(nullptr, nullptr, {});
+  Batch batch(1, 16);
+  Image photo(20, 20);
+  const auto text = [](const auto& action) { return text_of(ErrorKind::kInternal, action); };
+  EXPECT_EQ(text([&] { backend->generate(batch.call()); }), "cuda: no generator was opened");
+  EXPECT_EQ(text([&] {
+              backend->crop(photo, {0, 0, 20}, {batch.out.data(), batch.shape});
+            }),
+            "cuda: no generator was opened");
+  EXPECT_EQ(text([&] { backend->speech({}, {}); }), "cuda: no speech model was opened");
+}
+
+Image noise(int width, int height) {
+  Image image(width, height);
+  std::mt19937 random(5);
+  for (auto& v : image.rgb) v = std::uint8_t(random());
+  return image;
+}
+
+TEST(CudaBackendCalls, RedrawIsCropGenerateAndPaste) {
+  const Model model(narrow(4, 1, 16));
+  const auto backend = open(model);
+  for (const float gain : {1.f, 1e6f}) {  // with the second, fp16 does not hold one of the faces
+    Image got = noise(60, 50), want = got;
+    auto aus = random_values(17, 3, 0, 1);
+    for (float& au : aus) au *= gain;
+    const std::vector<float> neutral(17);
+    const auto jobs = [&](Image& photo) {
+      return std::vector<RedrawJob>{{&photo, {3, 4, 30}, aus}, {&photo, {20.5f, 10, 24}, neutral}};
+    };
+    backend->redraw(jobs(got), 16);
+    backend->Backend::redraw(jobs(want), 16);
+    EXPECT_EQ(got.rgb, want.rgb);
+    EXPECT_NE(got.rgb, noise(60, 50).rgb);
+  }
+}
+
+#ifdef EMO_HAVE_CPU
+TEST(CudaBackendCalls, SpeechIsThatOfTheCpu) {
+  SpeechConfig config;
+  config.lstm_hidden = 19;
+  config.feature_mean.assign(39, 0), config.feature_std.assign(39, 1);
+  const TemporaryModel weights(config);
+  const ModelFile model(weights.path());
+  const auto cuda = make_cuda_backend(nullptr, &model, {});
+  const auto cpu = open_cpu_backend(nullptr, &model, {});
+  const auto pcm = random_values(16'000, 4, -0.1f, 0.1f);
+  expect_close(cuda->mfcc(pcm).values, cpu->mfcc(pcm).values, 1e-3);
+  expect_close(cuda->speech(pcm, {}).values, cpu->speech(pcm, {}).values, 1e-4);
+  const double times[] = {0.2, 0.5};
+  expect_close(cuda->speech(pcm, times).values, cpu->speech(pcm, times).values, 1e-4);
+}
+#endif
+
+}  // namespace
+}  // namespace emo
