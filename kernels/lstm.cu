@@ -27,6 +27,29 @@ constexpr int kMaxThreads = 384;
 __device__ float sigmoid(float x) { return __fdividef(1.f, 1.f + __expf(-x)); }
 __device__ float tanh_of(float x) { return 2.f * sigmoid(2.f * x) - 1.f; }
 
+/// The gate (i, f, g, o) whose sum trade() leaves with a lane of a unit.
+__device__ int gate_of(int lane) { return 2 * (lane & 1) + (lane >> 1 & 1); }
+
+/// From parts of four gates' sums in each lane of a unit to one whole sum a lane: neighbours trade until each has one gate,
+/// of which the unit's further lanes then hold parts.
+__device__ float trade(const float (&sum)[4], int lane, int lanes) {
+  const bool odd = lane & 1, high = lane & 2;
+  const float a = (odd ? sum[2] : sum[0]) + __shfl_xor_sync(kAllLanes, odd ? sum[0] : sum[2], 1);
+  const float b = (odd ? sum[3] : sum[1]) + __shfl_xor_sync(kAllLanes, odd ? sum[1] : sum[3], 1);
+  float v = (high ? b : a) + __shfl_xor_sync(kAllLanes, high ? a : b, 2);
+  for (int apart = 4; apart < lanes; apart *= 2) v += __shfl_xor_sync(kAllLanes, v, apart);
+  return v;
+}
+
+/// Sends the h of the warp's units to the same place of every block: four units' as one message, a lane for each four and
+/// block. The bytes count for `full` there.
+__device__ void send(float h, float* to_units_of_block, std::uint64_t* full, int lanes, int blocks) {
+  const int fours = 8 / lanes, four = lane_id() % fours, to = lane_id() / fours;
+  const auto h_of = [&](int i) { return __shfl_sync(kAllLanes, h, (four * 4 + i) * lanes); };
+  const float4 message = {h_of(0), h_of(1), h_of(2), h_of(3)};
+  if (to < blocks) ptx::st_async(to_units_of_block + (warp_id() * fours + four) * 4, message, full, to);
+}
+
 // A step costs latency more than work, so it has one barrier: h is kept twice, and who writes one copy knows that all have
 // read it, since they have sent what they made of it.
 template <int kSlice, Exchange kExchange>
@@ -70,7 +93,7 @@ __global__ void __launch_bounds__(kMaxThreads)
     }
   }
 
-  const int gate = 2 * (lane & 1) + (lane >> 1 & 1);  // whose sum the trade below leaves with this lane
+  const int gate = gate_of(lane);
   const float bias = real ? layer.bias[size_t(direction) * 4 * H + gate * H + j] : 0.f;
   const ptrdiff_t forward = direction ? -1 : 1, rows = clip.rows;
   ptrdiff_t row = clip.first_row + (direction ? rows - 1 : 0);
@@ -102,19 +125,12 @@ __global__ void __launch_bounds__(kMaxThreads)
       }
     }
 
-    // Neighbours trade sums until each has one gate; the further lanes of a unit then hold parts of the same.
-    const bool odd = lane & 1, high = lane & 2;
-    const float a = (odd ? sum[2] : sum[0]) + __shfl_xor_sync(kAllLanes, odd ? sum[0] : sum[2], 1);
-    const float b = (odd ? sum[3] : sum[1]) + __shfl_xor_sync(kAllLanes, odd ? sum[1] : sum[3], 1);
-    float v = (high ? b : a) + __shfl_xor_sync(kAllLanes, high ? a : b, 2);
-    for (int apart = 4; apart < lanes; apart *= 2) v += __shfl_xor_sync(kAllLanes, v, apart);
-    v += x + bias;
+    float v = trade(sum, lane, lanes) + (x + bias);
     v = gate == 2 ? tanh_of(v) : sigmoid(v);
 
-    // Every lane of a unit keeps its c and h.
-    const int quad = lane_id() / 4 * 4;
-    const float i = __shfl_sync(kAllLanes, v, quad), f = __shfl_sync(kAllLanes, v, quad + 2);
-    const float g = __shfl_sync(kAllLanes, v, quad + 1), o = __shfl_sync(kAllLanes, v, quad + 3);
+    // Every lane of a unit keeps its c and h. gate_of() is its own inverse.
+    const auto activated = [&](int gate) { return __shfl_sync(kAllLanes, v, lane_id() / 4 * 4 + gate_of(gate)); };
+    const float i = activated(0), f = activated(1), g = activated(2), o = activated(3);
     c = f * c + i * g;
     const float h_new = o * tanh_of(c);
     float* out = states + (row * layer.directions + direction) * H;
@@ -130,12 +146,7 @@ __global__ void __launch_bounds__(kMaxThreads)
       for (int k = threadIdx.x; k < H; k += blockDim.x) next[k] = __ldcg(out + k);
       __syncthreads();  // all of h is there
     } else if constexpr (kHasClusters) {
-      // Four units' h as one message: a lane for each block and each four of the warp's units.
-      const int fours = 8 / lanes, four = lane_id() % fours, to = lane_id() / fours, first = four * 4 * lanes;
-      const auto h_of = [&](int i) { return __shfl_sync(kAllLanes, h_new, first + i * lanes); };
-      const float4 message = {h_of(0), h_of(1), h_of(2), h_of(3)};
-      float* place = next + rank * plan.units + int(threadIdx.x) / 32 * 4 * fours + 4 * four;
-      if (to < plan.blocks) ptx::st_async(place, message, full + (step + 1) % 2, to);
+      send(h_new, next + rank * plan.units, full + (step + 1) % 2, lanes, plan.blocks);
     }
   }
 }

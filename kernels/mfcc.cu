@@ -10,21 +10,21 @@ namespace {
 
 // --- frames ---
 
-constexpr int kFrameThreads = 256;
+constexpr int kFrameThreads = 128;
 
+// A block a frame.
 __global__ void window_frames_kernel(const float* pcm, MfccShape shape, std::int64_t padded, const float* window, int first,
-                                     int frames, float* out) {
-  const int i = blockIdx.x * kFrameThreads + threadIdx.x, t = first + int(blockIdx.y);
-  if (i >= shape.n_fft) return;
-  const int in_window = i - (shape.n_fft - shape.win_length) / 2;
-  float v = 0.f;
-  if (t < frames && in_window >= 0 && in_window < shape.win_length) {
-    std::int64_t at = std::int64_t(t) * shape.hop_length - shape.n_fft / 2 + i;
+                                     float* out) {
+  const std::int64_t start = std::int64_t(first + int(blockIdx.x)) * shape.hop_length - shape.n_fft / 2;
+  const int left = (shape.n_fft - shape.win_length) / 2;
+  out += size_t(blockIdx.x) * shape.n_fft;
+  for (int i = threadIdx.x; i < shape.n_fft; i += kFrameThreads) {
+    std::int64_t at = start + i;
     if (at < 0) at = -at;  // ... 2 1 | 0 1 2 ... n-1 | n-2 n-3 ...
     if (at >= padded) at = 2 * (padded - 1) - at;
-    if (at < shape.samples) v = window[in_window] * pcm[at];
+    const bool heard = i >= left && i < left + shape.win_length && at < shape.samples;
+    out[i] = heard ? window[i - left] * pcm[at] : 0.f;
   }
-  out[size_t(blockIdx.y) * shape.n_fft + i] = v;
 }
 
 // --- mel ---
@@ -130,8 +130,8 @@ __global__ void __launch_bounds__(kThreads)
 void window_frames(const float* pcm, const MfccShape& shape, const float* window, int first, int count, float* out,
                    cudaStream_t stream) {
   launch("window_frames", concat('(', count, ',', shape.n_fft, ')'), window_frames_kernel,
-         {.grid = dim3(ceil_div(shape.n_fft, kFrameThreads), count), .block = kFrameThreads, .stream = stream}, pcm, shape,
-         shape.padded(), window, first, shape.frames(), out);
+         {.grid = unsigned(count), .block = kFrameThreads, .stream = stream}, pcm, shape, shape.padded(), window, first,
+         out);
 }
 
 void log_mel(const float2* spectrum, const MfccShape& shape, const MelBands& bands, int count, float* out, unsigned* loudest,

@@ -22,7 +22,7 @@ struct MfccShape {
   int features() const { return deltas ? 3 * n_mfcc : n_mfcc; }
 };
 
-/// Frames [first, first + count) of the clip under the window; those after its last frame are zero.
+/// Frames [first, first + count) of the clip under the window, zeros on both sides of it.
 ///
 /// pcm  (samples), device.   window  (win_length), device.   out  (count, n_fft), device.
 /// Throws Error when the launch fails.

@@ -25,6 +25,10 @@ CudaLstm::CudaLstm(const SafeTensors& tensors, int input, int hidden, int layers
   EMO_CUDA(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device));
   EMO_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
   clusters_ = major >= 9;
+  if (const int blocks = lstm_plan(hidden, 1, multiprocessors_, clusters_).blocks; blocks > multiprocessors_) {
+    fail(ErrorKind::kDevice, "cuda: ", tensors.name(), " has ", hidden, " LSTM units, whose weights fill ", blocks,
+         " multiprocessors; this GPU has ", multiprocessors_, ". Use --backend cpu");
+  }
 
   const int rows = 4 * hidden;
   for (int layer = 0; layer < layers; ++layer, input = columns()) {

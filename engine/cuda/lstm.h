@@ -15,7 +15,7 @@ namespace emo {
 class CudaLstm {
  public:
   /// Reads the tensors that engine/cpu/lstm.h names. Throws Error(kModel) as it does, and Error(kDevice) for more units than
-  /// the kernel takes.
+  /// the kernel or this GPU takes.
   CudaLstm(const SafeTensors& tensors, int input, int hidden, int layers, bool bidirectional);
 
   struct Workspace {

@@ -33,7 +33,10 @@ CudaMfcc::Workspace::Workspace(const SpeechConfig& config, cudaStream_t stream)
     : fft(config.n_fft, kPiece, stream),
       frames(std::size_t(kPiece) * config.n_fft, kFrames),
       spectrum(std::size_t(kPiece) * (config.n_fft / 2 + 1), kFrames),
-      loudest(1, kFrames) {}
+      loudest(1, kFrames) {
+  // A transform is of a whole piece: the frames that a clip leaves over are an earlier clip's, or these zeros.
+  EMO_CUDA(cudaMemsetAsync(frames.data(), 0, frames.size() * sizeof(float), stream));
+}
 
 MfccShape CudaMfcc::shape(std::size_t samples) const {
   return {std::int64_t(samples), config_.n_fft,  config_.win_length, config_.hop_length,
@@ -46,11 +49,11 @@ void CudaMfcc::operator()(const float* pcm, const MfccShape& shape, float* out, 
   w.log_mel.reserve(std::size_t(frames) * shape.n_mels, kFrames);
   EMO_CUDA(cudaMemsetAsync(w.loudest.data(), 0, sizeof(unsigned), stream));
   for (int first = 0; first < frames; first += kPiece) {
-    window_frames(pcm, shape, window_.data(), first, kPiece, w.frames.data(), stream);
+    const int count = std::min(kPiece, frames - first);
+    window_frames(pcm, shape, window_.data(), first, count, w.frames.data(), stream);
     w.fft(w.frames.data(), w.spectrum.data());
-    log_mel(w.spectrum.data(), shape, {first_bin_.data(), band_begin_.data(), band_weights_.data()},
-            std::min(kPiece, frames - first), w.log_mel.data() + std::size_t(first) * shape.n_mels,
-            decibels ? w.loudest.data() : nullptr, stream);
+    log_mel(w.spectrum.data(), shape, {first_bin_.data(), band_begin_.data(), band_weights_.data()}, count,
+            w.log_mel.data() + std::size_t(first) * shape.n_mels, decibels ? w.loudest.data() : nullptr, stream);
   }
   cepstrum(w.log_mel.data(), shape, dct_.data(), decibels && config_.top_db >= 0 ? w.loudest.data() : nullptr,
            float(config_.top_db), out, stream);

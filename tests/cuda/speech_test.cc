@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "engine/cpu/speech.h"
+#include "simt/simt.h"
 #include "tests/close.h"
 #include "tests/cpu/golden.h"
 #include "tests/random_generator.h"
@@ -102,10 +103,21 @@ void expect_agreement(const SpeechConfig& config) {
 }
 
 TEST(CudaSpeech, AgreesWithTheCpuAtEveryHiddenSize) {
+  simt::set_device({.multiprocessors = 13});  // what 300 units fill
   for (const int hidden : {1, 3, 19, 96, 128, 300}) {
     SCOPED_TRACE(hidden);
     expect_agreement(config_of(hidden));
   }
+  simt::set_device({});
+}
+
+TEST(CudaSpeech, SameBytesWithoutClusters) {
+  const Both both(config_of(128));
+  const auto pcm = clip_of(0, 3000, 0);
+  const Matrix want = both.cuda.speech(pcm, {});
+  simt::set_device({.major = 8});
+  EXPECT_EQ(CudaSpeech(both.model).speech(pcm, {}).values, want.values);
+  simt::set_device({});
 }
 
 TEST(CudaSpeech, AgreesWithTheCpuInLayersAndBothWays) {
