@@ -38,7 +38,8 @@ RULES = (
     # A MEMBAR would be a release to the cluster, a wait for memory at every step.
     Rule(r"conv2d_wgmma_kernel", arch="^90a$", needs=("HGMMA.64x", "UTMALDG.5D", "UTMALDG.2D"),
          lacks=("HMMA", "LDGSTS", "MEMBAR")),
-    Rule(r"conv2d_wgmma_kernelILNS_8MathTypeE[01]ELi0E", arch="^90a$", needs=("UTMALDG.2D.MULTICAST",)),
+    Rule(r"conv2d_wgmma_kernelILNS_8MathTypeE[01]ELi[01]E", arch="^90a$", needs=("UTMALDG.2D.MULTICAST",)),
+    Rule(r"conv2d_wgmma_kernelILNS_8MathTypeE[01]ELi0E", arch="^90a$", needs=("UTMALDG.5D.MULTICAST",)),
 )
 
 
