@@ -44,7 +44,7 @@ std::vector<ConvShape> shapes_of(const GeneratorConfig& config, int N) {
 std::vector<ConvPlan> plans_of(MathType math, const ConvShape& s, bool wgmma) {
   std::vector<ConvPlan> plans;
   for (int tile = 0; tile < kWgmmaTileCount && wgmma; ++tile) {
-    if (ceil_div(s.pixels(), WgmmaTile::BM) % kWgmmaTiles[tile].cluster == 0) plans.push_back({tile, 1, true});
+    if (fits_cluster(s, kWgmmaTiles[tile])) plans.push_back({tile, 1, true});
   }
   for (int tile = 0; tile < kConvTileCount && !wgmma; ++tile) {
     for (int splits = 1; splits <= chunks_of(math, s); ++splits) plans.push_back({tile, splits});

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/launch.h"
 #include "kernels/ptx.h"
 
 /// Device helpers that several kernels share. Every reduction adds in a fixed order, so the same values give the same bytes.
@@ -11,11 +12,6 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 
 __device__ inline int lane_id() { return threadIdx.x % 32; }
 __device__ inline int warp_id() { return threadIdx.x / 32; }
-
-template <typename T>
-__host__ __device__ constexpr T ceil_div(T a, T b) {
-  return (a + b - 1) / b;
-}
 
 /// The sum over the warp, in every lane: lanes 16 apart first, neighbours last. All 32 lanes take part.
 __device__ inline float warp_sum(float v) {

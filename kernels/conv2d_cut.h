@@ -2,8 +2,8 @@
 
 #include <cuda_runtime.h>
 
-#include "kernels/common.cuh"
 #include "kernels/conv2d.h"
+#include "kernels/launch.h"
 
 /// How a convolution's GEMM is cut, for the launchers of its kernels; and what they share.
 namespace emo {
@@ -27,6 +27,11 @@ inline int chunks_of(MathType math, const ConvShape& s) { return ceil_div(steps_
 /// Blocks without splits: pixels by channels.
 inline dim3 grid_of(const ConvShape& s, int BM, int BN) {
   return dim3(s.N * s.parities() * ceil_div(s.pixels(), BM), ceil_div(s.C_out, BN));
+}
+
+/// The blocks of a cluster have the same weights, so lie in one plane.
+inline bool fits_cluster(const ConvShape& s, const WgmmaTile& t) {
+  return ceil_div(s.pixels(), t.BM) % t.cluster_m == 0 && ceil_div(s.C_out, t.BN) % t.cluster_n == 0;
 }
 
 /// What conv2d_plan() says of a shape that was not measured.

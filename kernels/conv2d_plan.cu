@@ -26,14 +26,12 @@ int blocks_of(const ConvShape& s, int BM, int BN) {
   return int(grid.x * grid.y);
 }
 
-bool cluster_fits(const ConvShape& s, const WgmmaTile& t) { return ceil_div(s.pixels(), t.BM) % t.cluster == 0; }
-
 ConvPlan wgmma_plan(const ConvShape& s, int multiprocessors) {
-  if (s.C_out <= 32) return {3, 1, true};
+  if (s.C_out <= 32) return {4, 1, true};
   // Three quarters: 8 images of 32 x 32 x 256 make 128 blocks for 132 multiprocessors.
   const bool fills = 4 * blocks_of(s, WgmmaTile::BM, 128) >= 3 * multiprocessors;
-  if (s.C_out <= 64 || !fills) return {2, 1, true};
-  return {cluster_fits(s, kWgmmaTiles[0]) ? 0 : 1, 1, true};
+  if (s.C_out <= 64 || !fills) return {3, 1, true};
+  return {fits_cluster(s, kWgmmaTiles[0]) ? 0 : fits_cluster(s, kWgmmaTiles[1]) ? 1 : 2, 1, true};
 }
 
 ConvPlan mma_plan(MathType math, const ConvShape& s, int multiprocessors) {
@@ -51,8 +49,8 @@ void check_wgmma(MathType math, const ConvShape& s, const ConvPlan& plan) {
             "rows of a multiple or a divisor of 64 pixels are needed");
   EMO_CHECK(plan.splits == 1, "conv2d: wgmma in ", plan.splits, " splits; only 1 is there");
   const WgmmaTile& t = kWgmmaTiles[plan.tile];
-  EMO_CHECK(cluster_fits(s, t), "conv2d: ", ceil_div(s.pixels(), t.BM), " tiles of a plane for clusters of ", t.cluster,
-            "; a multiple is needed");
+  EMO_CHECK(fits_cluster(s, t), "conv2d: a plane of ", ceil_div(s.pixels(), t.BM), " x ", ceil_div(s.C_out, t.BN),
+            " tiles for clusters of ", t.cluster_m, " x ", t.cluster_n, "; multiples are needed");
   EMO_CHECK(has_wgmma(),
             "conv2d: no wgmma here; compute capability 9.0, a driver of CUDA 12 and a build for sm_90a are "
             "needed");

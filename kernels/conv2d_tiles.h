@@ -18,7 +18,7 @@ struct ConvTile {
   __host__ __device__ constexpr int accumulators() const { return warp_rows() * warp_columns() / 32; }  ///< of a thread
 };
 
-/// Every tile is compiled for every MathType: 4 x 4 kernels an architecture, and on sm_90a the 4 x 2 below.
+/// Every tile is compiled for every MathType: 4 x 4 kernels an architecture, and on sm_90a the 5 x 2 below.
 inline constexpr ConvTile kConvTiles[] = {
     // clang-format off
     // BM   BN  warps  stages   pipeline       what it is for
@@ -31,24 +31,26 @@ inline constexpr ConvTile kConvTiles[] = {
 inline constexpr int kConvTileCount = sizeof(kConvTiles) / sizeof(ConvTile);
 
 /// The shape in which a block of the wgmma kernel works: two warpgroups, a strip of 64 pixels each, x BN output channels,
-/// fed by a ninth warp. The blocks of a cluster have neighbouring pixels and the same channels; each fetches a share of the
-/// weights for all of them.
+/// fed by a ninth warp. A cluster is cluster_m x cluster_n blocks, neighbours in pixels and in channels: those of the same
+/// pixels fetch a share of them each, for all, and so do those of the same channels with the weights.
 struct WgmmaTile {
-  int BN, stages, cluster, blocks;  ///< blocks: of a multiprocessor, as registers and shared memory allow
+  int BN, stages, cluster_m, cluster_n, blocks;  ///< blocks: of a multiprocessor, as registers and shared memory allow
 
-  static constexpr int kStrip = 64, kStripBytes = kStrip * kStepBytes, BM = 2 * kStrip;
+  static constexpr int kStrip = 64, kStripBytes = kStrip * kStepBytes, kStrips = 2, BM = kStrips * kStrip;
   static constexpr int kConsumers = 2 * BM, kConsumerWarps = kConsumers / 32;
   __host__ __device__ static constexpr int threads() { return kConsumers + 32; }
   __host__ __device__ constexpr int stage_bytes() const { return (BM + BN) * kStepBytes; }
+  __host__ __device__ constexpr int cluster() const { return cluster_m * cluster_n; }
 };
 
 inline constexpr WgmmaTile kWgmmaTiles[] = {
     // clang-format off
-    // BN  stages cluster blocks  pipeline   what it is for
-    { 128, 6,     2,      1},  //  192 KiB   more than 64 channels: weights cross the second level cache's port once for two
-    { 128, 6,     1,      1},  //  192 KiB   planes of an odd number of tiles
-    {  64, 4,     1,      2},  //   96 KiB   64 channels; batches that leave multiprocessors without a 128 x 128
-    {  32, 4,     1,      2},  //   80 KiB   the heads
+    // BN  stages cluster blocks  pipeline   read from the second level cache for a clock of products, and what it is for
+    { 128, 6,     2, 2,   1},  //  192 KiB   32 bytes; 256 channels
+    { 128, 6,     2, 1,   1},  //  192 KiB   48 bytes; 128 channels
+    { 128, 6,     1, 1,   1},  //  192 KiB   64 bytes; planes of an odd number of tiles
+    {  64, 4,     1, 1,   2},  //   96 KiB   96 bytes; 64 channels; batches that leave multiprocessors without a 128 x 128
+    {  32, 4,     1, 1,   2},  //   80 KiB  160 bytes; the heads
     // clang-format on
 };
 inline constexpr int kWgmmaTileCount = sizeof(kWgmmaTiles) / sizeof(WgmmaTile);

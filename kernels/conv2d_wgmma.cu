@@ -33,26 +33,35 @@ struct Params {
   bool y_as_operand;
 };
 
-/// What a block computes: kStrip pixels from pixel_0, and as many after them, x BN channels from n_0. Blocks of a cluster
-/// are neighbours in pixels, clusters in channels, so that the second level cache serves pixels to all channels at one time.
+/// What a block computes: two strips of pixels from pixel_0 x BN channels from n_0. Clusters are neighbours in channels, so
+/// that the second level cache serves pixels to all channels at one time.
 template <int kTile>
 struct Part {
+  static constexpr WgmmaTile kT = kWgmmaTiles[kTile];
+  int rank_m, rank_n;  ///< in the cluster
   int plane, image, parity, pixel_0, n_0;
 
   __device__ explicit Part(const Params& p) {
-    constexpr WgmmaTile kT = kWgmmaTiles[kTile];
-    const int cluster = blockIdx.x / kT.cluster;
-    const int tile = cluster / p.tiles_n * kT.cluster + blockIdx.x % kT.cluster;
-    plane = tile / p.tiles_m;
+    const int rank = int(blockIdx.x) % kT.cluster(), cluster = int(blockIdx.x) / kT.cluster();
+    const int clusters_n = p.tiles_n / kT.cluster_n;
+    rank_m = rank / kT.cluster_n;
+    rank_n = rank % kT.cluster_n;
+    const int tile_m = cluster / clusters_n * kT.cluster_m + rank_m, tile_n = cluster % clusters_n * kT.cluster_n + rank_n;
+    plane = tile_m / p.tiles_m;
     image = plane / p.parities;
     parity = plane % p.parities;
-    pixel_0 = tile % p.tiles_m * kT.BM;
-    n_0 = cluster % p.tiles_n * kT.BN;
+    pixel_0 = tile_m % p.tiles_m * kT.BM;
+    n_0 = tile_n * kT.BN;
   }
+
+  /// Blocks of the cluster with the same pixels, a bit each; and with the same channels.
+  __device__ unsigned same_pixels() const { return ((1u << kT.cluster_n) - 1) << rank_m * kT.cluster_n; }
+  __device__ unsigned same_channels() const { return (kT.cluster_m == 2 ? 1u | 1u << kT.cluster_n : 1u) << rank_n; }
+  static_assert(kT.cluster_m <= 2 && kT.cluster_n <= 2);
 };
 
-/// Stages of shared memory between the warp that fetches and those that multiply. `full` counts the bytes of a stage,
-/// `empty` the warps, of every block of the cluster, that are done with it: what is fetched for all must have room in all.
+/// Stages of shared memory between the warp that fetches and those that multiply. `full` counts the bytes of a stage;
+/// `empty` the warps that are done with it, in every block that this one fetches for: what is for all must have room in all.
 template <int kTile>
 struct Ring {
   static constexpr WgmmaTile kT = kWgmmaTiles[kTile];
@@ -68,7 +77,7 @@ struct Ring {
     if (threadIdx.x == 0) {
       for (int s = 0; s < kT.stages; ++s) {
         ptx::mbarrier_init(full + s, 1);
-        ptx::mbarrier_init(empty + s, WgmmaTile::kConsumerWarps * kT.cluster);
+        ptx::mbarrier_init(empty + s, WgmmaTile::kConsumerWarps * (kT.cluster_m + kT.cluster_n - 1));
       }
       ptx::fence_mbarrier_init();
     }
@@ -87,18 +96,29 @@ constexpr unsigned smem_bytes(const WgmmaTile& t) {
   return unsigned(t.stages * (t.stage_bytes() + 16) + 2 * 2 * 4 * t.BN * int(sizeof(float)) + 64);
 }
 
+/// A box for these blocks of the cluster, or for this one alone.
+template <bool kMulticast, typename... Coordinates>
+__device__ void load(void* to, const CUtensorMap* map, std::uint64_t* full, unsigned blocks, Coordinates... at) {
+  if constexpr (kMulticast) {
+    ptx::tma_load_multicast(to, map, full, std::uint16_t(blocks), at...);
+  } else {
+    ptx::tma_load(to, map, full, at...);
+  }
+}
+
 /// One thread's part: the operands of every step, as stages become free.
 template <int kTile>
 __device__ void fetch(const Params& p, const Part<kTile>& part, Ring<kTile> ring) {
   constexpr WgmmaTile kT = kWgmmaTiles[kTile];
-  constexpr int kShare = kT.BN / kT.cluster;  // of the weights' rows
+  constexpr int kRows = kT.BN / kT.cluster_m, kStrips = kT.kStrips / kT.cluster_n;  // this block's shares
   const int PH = p.parities == 1 ? p.PH : 1 - part.parity / 2, PW = p.parities == 1 ? p.PW : 1 - part.parity % 2;
-  const int first_row = int(blockIdx.x) % kT.cluster * kShare, row = part.parity * p.C_out + part.n_0 + first_row;
-  int x[2], y[2];
+  const int first_strip = part.rank_n * kStrips, first_row = part.rank_m * kRows;
+  int x[kStrips], y[kStrips];
 #pragma unroll
-  for (int strip = 0; strip < 2; ++strip) {
-    y[strip] = (part.pixel_0 + strip * kStrip) / p.columns_out;
-    x[strip] = (part.pixel_0 + strip * kStrip) % p.columns_out;
+  for (int i = 0; i < kStrips; ++i) {
+    const int pixel = part.pixel_0 + (first_strip + i) * kStrip;
+    y[i] = pixel / p.columns_out;
+    x[i] = pixel % p.columns_out;
   }
   int c = 0, kx = 0, ky = 0;
   for (int step = 0; step < p.steps; ++step) {
@@ -109,18 +129,13 @@ __device__ void fetch(const Params& p, const Part<kTile>& part, Ring<kTile> ring
     // Input pixel S * o + k - P of output pixel o is number o + q of the S-th pixels after the r-th; S is 1 or 2.
     const int qy = (ky - PH) >> (p.S - 1), ry = (ky - PH) & (p.S - 1);
     const int qx = (kx - PW) >> (p.S - 1), rx = (kx - PW) & (p.S - 1);
+    unsigned char* to = ring.stage() + first_strip * WgmmaTile::kStripBytes;
 #pragma unroll
-    for (int strip = 0; strip < 2; ++strip) {
-      ptx::tma_load(ring.stage() + strip * WgmmaTile::kStripBytes, &p.x, full, rx * p.C_in + c, x[strip] + qx, ry,
-                    y[strip] + qy, part.image);
+    for (int i = 0; i < kStrips; ++i, to += WgmmaTile::kStripBytes) {
+      load<(kT.cluster_n > 1)>(to, &p.x, full, part.same_pixels(), rx * p.C_in + c, x[i] + qx, ry, y[i] + qy, part.image);
     }
-    unsigned char* weights = ring.stage() + 2 * WgmmaTile::kStripBytes + first_row * kStepBytes;
-    if constexpr (kT.cluster > 1) {
-      constexpr std::uint16_t kAll = (1 << kT.cluster) - 1;
-      ptx::tma_load_multicast(weights, &p.weights, full, kAll, step * kBoxChannels, row);
-    } else {
-      ptx::tma_load(weights, &p.weights, full, step * kBoxChannels, row);
-    }
+    load<(kT.cluster_m > 1)>(ring.stage() + (kT.BM + first_row) * kStepBytes, &p.weights, full, part.same_channels(),
+                             step * kBoxChannels, part.parity * p.C_out + part.n_0 + first_row);
 
     if ((c += kBoxChannels) == p.C_in) {
       c = 0;
@@ -139,12 +154,12 @@ __device__ void multiply_16(float (&sum)[kN / 2], std::uint64_t pixels, std::uin
   if constexpr (kMath == MathType::kBF16) ptx::wgmma_m64k16_bf16<kN>(sum, pixels, weights, accumulate);
 }
 
-/// This warp has no more use for the stage.
+/// This warp has no more use for the stage: tells those who fill it.
 template <int kTile>
-__device__ void release(const Ring<kTile>& ring, int slot) {
-  constexpr int kCluster = kWgmmaTiles[kTile].cluster;
-  if constexpr (kCluster > 1) {
-    if (lane_id() < kCluster) ptx::mbarrier_arrive_cluster<ptx::Scope::kCta>(ring.empty + slot, lane_id());
+__device__ void release(const Part<kTile>& part, const Ring<kTile>& ring, int slot) {
+  if constexpr (kWgmmaTiles[kTile].cluster() > 1) {
+    const bool fills = (part.same_pixels() | part.same_channels()) >> lane_id() & 1;
+    if (fills) ptx::mbarrier_arrive_cluster<ptx::Scope::kCta>(ring.empty + slot, lane_id());
   } else {
     if (lane_id() == 0) ptx::mbarrier_arrive(ring.empty + slot);
   }
@@ -153,7 +168,8 @@ __device__ void release(const Ring<kTile>& ring, int slot) {
 /// A warpgroup's part: the sums of its strip. One product is always under way while the next is issued, but for the ends of
 /// chunks, when the other warpgroup has the tensor cores.
 template <MathType kMath, int kTile>
-__device__ void multiply(const Params& p, Ring<kTile> ring, float (&total)[kWgmmaTiles[kTile].BN / 2]) {
+__device__ void multiply(const Params& p, const Part<kTile>& part, Ring<kTile> ring,
+                         float (&total)[kWgmmaTiles[kTile].BN / 2]) {
   constexpr int kN = kWgmmaTiles[kTile].BN;
   const int group = warp_id() / 4;
   float sum[kN / 2] = {};
@@ -174,13 +190,13 @@ __device__ void multiply(const Params& p, Ring<kTile> ring, float (&total)[kWgmm
       ptx::wgmma_commit_group();
       if (step > first) {
         ptx::wgmma_wait_group<1>();
-        release(ring, before);
+        release(part, ring, before);
       }
       before = ring.slot;
       ring.advance();
     }
     ptx::wgmma_wait_group<0>(sum);
-    release(ring, before);
+    release(part, ring, before);
 #pragma unroll
     for (int i = 0; i < kN / 2; ++i) total[i] += sum[i];
   }
@@ -286,6 +302,7 @@ __global__ void __launch_bounds__(WgmmaTile::threads(), kWgmmaTiles[kTile].block
     conv2d_wgmma_kernel(const __grid_constant__ Params p) {
 #ifdef EMO_SM90A
   constexpr WgmmaTile kT = kWgmmaTiles[kTile];
+  constexpr bool kClustered = kT.cluster() > 1;
   SharedMemory smem;
   const Ring<kTile> ring(smem);
   auto* exchange = smem.take<float>(2 * 2 * 4 * kT.BN);
@@ -295,12 +312,12 @@ __global__ void __launch_bounds__(WgmmaTile::threads(), kWgmmaTiles[kTile].block
     ptx::prefetch_tensormap(&p.weights);
   }
   __syncthreads();  // the ring's barriers are there
-  if constexpr (kT.cluster > 1) {
+  if constexpr (kClustered) {
     ptx::barrier_cluster_arrive_relaxed();  // in every block, after the fence of its init
     ptx::barrier_cluster_wait();
   }
   const auto has_left_cluster = [] {  // this warp, with its last copies and arrivals
-    if constexpr (kT.cluster > 1) ptx::barrier_cluster_arrive_relaxed();
+    if constexpr (kClustered) ptx::barrier_cluster_arrive_relaxed();
   };
   if (warp_id() == WgmmaTile::kConsumerWarps) {
     if (lane_id() == 0) fetch<kTile>(p, part, ring);
@@ -308,12 +325,12 @@ __global__ void __launch_bounds__(WgmmaTile::threads(), kWgmmaTiles[kTile].block
     has_left_cluster();
   } else {
     float total[kT.BN / 2] = {};
-    multiply<kMath, kTile>(p, ring, total);
+    multiply<kMath, kTile>(p, part, ring, total);
     has_left_cluster();
     ptx::bar_sync(1, WgmmaTile::kConsumers);  // the last stages have been read; their place now takes the sums
     store<kMath, kTile>(p, part, reinterpret_cast<float*>(ring.stages), exchange, total);
   }
-  if constexpr (kT.cluster > 1) ptx::barrier_cluster_wait();  // nobody reaches for a block that has ended
+  if constexpr (kClustered) ptx::barrier_cluster_wait();  // nobody reaches for a block that has ended
 #endif
 }
 
@@ -343,7 +360,7 @@ CUtensorMap pixels_map(CUtensorMapDataType type, const ConvShape& s, const void*
 
 CUtensorMap weights_map(CUtensorMapDataType type, const ConvShape& s, const WgmmaTile& t, const void* weights) {
   const std::uint64_t dims[] = {std::uint64_t(s.taps()) * s.C_in, std::uint64_t(s.parities()) * s.C_out};
-  const std::uint32_t box[] = {kBoxChannels, std::uint32_t(t.BN / t.cluster)}, steps[] = {1, 1};
+  const std::uint32_t box[] = {kBoxChannels, std::uint32_t(t.BN / t.cluster_m)}, steps[] = {1, 1};
   return make_tensor_map(type, 2, weights, dims, box, steps, CU_TENSOR_MAP_SWIZZLE_128B);
 }
 
@@ -382,7 +399,7 @@ void conv2d_wgmma(MathType math, const ConvShape& s, int tile, const void* x, co
          {.grid = grid.x * grid.y,
           .block = unsigned(WgmmaTile::threads()),
           .smem = smem_bytes(t),
-          .cluster = unsigned(t.cluster),
+          .cluster = unsigned(t.cluster()),
           .stream = stream},
          p);
 }

@@ -31,6 +31,12 @@ inline void check_cuda(cudaError_t result, std::string_view what,
        where.line(), "]");
 }
 
+/// Blocks of b that hold a.
+template <typename T>
+__host__ __device__ constexpr T ceil_div(T a, T b) {
+  return (a + b - 1) / b;
+}
+
 struct LaunchConfig {
   dim3 grid;                 ///< blocks
   dim3 block;                ///< threads of a block

@@ -254,6 +254,21 @@ __device__ inline void tma_load_multicast(void* shared, const void* tensor_map, 
 #endif
 }
 
+__device__ inline void tma_load_multicast(void* shared, const void* tensor_map, std::uint64_t* barrier, std::uint16_t blocks,
+                                          int c0, int c1, int c2, int c3, int c4) {
+#ifdef __CUDACC__
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, "
+      "{%4,%5,%6,%7,%8}], [%2], "
+      "%3;" ::"r"(shared_address(shared)),
+      "l"(tensor_map), "r"(shared_address(barrier)), "h"(blocks), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
+      : "memory");
+#else
+  const int at[] = {c0, c1, c2, c3, c4};
+  simt::tma_load(shared, tensor_map, barrier, at, 5, blocks);
+#endif
+}
+
 /// The box from `shared` (laid out as above) to the tensor; what lies outside it is dropped. In the thread's open bulk
 /// group.
 __device__ inline void tma_store(const void* tensor_map, const void* shared, int c0, int c1) {

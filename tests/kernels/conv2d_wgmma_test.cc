@@ -44,7 +44,7 @@ TEST_P(Conv2dWgmma, SameBytesAsMma) {
   }
 }
 
-// 4 x 64 pixels make a pair of blocks for the cluster, K = 1728 three chunks, and stages are used again and again.
+// 4 x 64 pixels x 136 channels are a cluster of 2 x 2 blocks, K = 1728 three chunks, and stages are used again and again.
 TEST_P(Conv2dWgmma, SameBytesUnderEveryTileAndOrderOfThreads) {
   ConvCase c(GetParam(), {2, 8, 32, 192, 136, 3, 3, 1, 1, 1});
   c.add_bias();
@@ -59,13 +59,13 @@ TEST_P(Conv2dWgmma, SameBytesUnderEveryTileAndOrderOfThreads) {
 TEST_P(Conv2dWgmma, SameBytesAtAnyBatchAndPosition) {
   for (const ConvShape& shape : {ConvShape{3, 14, 16, 64, 72, 4, 4, 2, 1, 1}, {3, 16, 16, 64, 24, 4, 4, 2, 1, 1, true}}) {
     const ConvCase batch(GetParam(), shape);
-    const ConvResult all = run(batch, wgmma(1));
+    const ConvResult all = run(batch, wgmma(2));
     for (int n = 0; n < 3; ++n) {
       ConvShape one = shape;
       one.N = 1;
       ConvCase single(GetParam(), one);
       std::copy_n(&batch.x[n * single.x.size()], single.x.size(), single.x.begin());
-      const ConvResult got = run(single, wgmma(shape.transposed ? 0 : 2));
+      const ConvResult got = run(single, wgmma(shape.transposed ? 1 : 3));
       const auto slice = [n](const auto& v, std::size_t count) {
         return std::decay_t<decltype(v)>(v.begin() + n * count, v.begin() + (n + 1) * count);
       };
@@ -75,7 +75,7 @@ TEST_P(Conv2dWgmma, SameBytesAtAnyBatchAndPosition) {
 }
 
 TEST_P(Conv2dWgmma, OperandOutputIsTheRoundedSum) {
-  for (int tile = 1; tile < kWgmmaTileCount; ++tile) {  // 4, 2 and 1 channels a thread
+  for (int tile = 2; tile < kWgmmaTileCount; ++tile) {  // 4, 2 and 1 channels a thread
     const ConvCase c(GetParam(), {1, 5, 16, 64, 40, 3, 3, 1, 1, 1});
     const std::vector<float> sums = run(c, wgmma(tile)).y, y = run(c, wgmma(tile), true).y;
     for (std::size_t i = 0; i < y.size(); ++i) ASSERT_EQ(y[i], rounded(c.math, sums[i])) << i;
@@ -85,13 +85,13 @@ TEST_P(Conv2dWgmma, OperandOutputIsTheRoundedSum) {
 TEST_P(Conv2dWgmma, BorderBiasGoesByClassAndImage) {
   ConvCase c(GetParam(), {2, 7, 8, 64, 19, 7, 7, 1, 3, 3});
   c.add_bias(3);
-  expect_close(run(c, wgmma(2)).y, plain_conv(c), sum_tolerance(c.terms()));
+  expect_close(run(c, wgmma(3)).y, plain_conv(c), sum_tolerance(c.terms()));
 }
 
 TEST_P(Conv2dWgmma, InfinityReachesItsPixelsOnly) {
   ConvCase c(GetParam(), {2, 4, 4, 64, 8, 3, 3, 1, 1, 1});
   c.x[15 * 64] = INFINITY;  // the last pixel of the first image: the box of the second begins after it
-  const std::vector<float> y = run(c, wgmma(3)).y;
+  const std::vector<float> y = run(c, wgmma(4)).y;
   for (int p = 0; p < 32; ++p) EXPECT_EQ(std::isfinite(y[p * 8]), p >= 16 || p % 4 < 2 || p / 4 < 2) << p;
 }
 
@@ -110,22 +110,27 @@ TEST(Conv2dWgmmaPlan, TheCallerAloneChoosesTheInstruction) {
 }
 
 TEST(Conv2dWgmmaPlan, LargeBatchesTakeClustersOfLargeTiles) {
-  EXPECT_EQ(kWgmmaTiles[conv2d_plan(MathType::kF16, kResBlock, 132, true).tile].cluster, 2);
+  const auto tile_of = [](const ConvShape& s) { return kWgmmaTiles[conv2d_plan(MathType::kF16, s, 132, true).tile]; };
+  EXPECT_EQ(tile_of(kResBlock).cluster(), 4);
   ConvShape s = kResBlock;
-  s.H = 4;  // one tile a plane
   s.N = 64;
-  EXPECT_EQ(conv2d_plan(MathType::kF16, s, 132, true).tile, 1);
+  s.C_out = 128;
+  EXPECT_EQ(tile_of(s).cluster(), 2);
+  s.H = 4;  // one tile a plane
+  s.N = 128;
+  EXPECT_EQ(tile_of(s).cluster(), 1);
+  EXPECT_EQ(tile_of(s).BN, 128);
   s.N = 1;
-  EXPECT_EQ(kWgmmaTiles[conv2d_plan(MathType::kF16, s, 132, true).tile].BN, 64);
+  EXPECT_EQ(tile_of(s).BN, 64);
   s.C_out = 32;
-  EXPECT_EQ(kWgmmaTiles[conv2d_plan(MathType::kF16, s, 132, true).tile].BN, 32);
+  EXPECT_EQ(tile_of(s).BN, 32);
 }
 
 TEST(Conv2dWgmmaPlan, TilesFitTheirBlocksIntoAMultiprocessor) {
   for (const WgmmaTile& t : kWgmmaTiles) {
     EXPECT_LE(t.blocks * (t.stages * t.stage_bytes() + 16 * t.BN * 4 + 2048), 228 << 10);  // 1 KiB of it the system's
     EXPECT_GE(t.stages * t.stage_bytes(), t.BM * (t.BN + 8) * 4);                          // the sums' place
-    EXPECT_EQ(t.BN / t.cluster % 8, 0);                                                    // swizzles repeat after 8 rows
+    EXPECT_EQ(t.BN / t.cluster_m % 8, 0);                                                  // swizzles repeat after 8 rows
   }
 }
 
@@ -143,9 +148,9 @@ TEST(Conv2dWgmmaErrors, EachNamesWhatCameAndWhatIsNeeded) {
   EXPECT_EQ(refused(MathType::kF16, {1, 8, 8, 24, 8, 3, 3, 1, 1, 1}, wgmma(0)), cannot("fp16 of (1,24,8,8) to (1,8,8,8)"));
   EXPECT_EQ(refused(MathType::kF16, {1, 9, 8, 64, 8, 4, 4, 2, 1, 1}, wgmma(0)), cannot("fp16 of (1,64,9,8) to (1,8,4,4)"));
   EXPECT_EQ(refused(MathType::kF16, {1, 8, 7, 64, 8, 3, 3, 1, 1, 1}, wgmma(0)), cannot("fp16 of (1,64,8,7) to (1,8,8,7)"));
-  EXPECT_EQ(refused(MathType::kF16, kResBlock, wgmma(4)), "conv2d: there is no tile 4; there are 4");
+  EXPECT_EQ(refused(MathType::kF16, kResBlock, wgmma(5)), "conv2d: there is no tile 5; there are 5");
   EXPECT_EQ(refused(MathType::kF16, {1, 4, 32, 64, 8, 3, 3, 1, 1, 1}, wgmma(0)),
-            "conv2d: 1 tiles of a plane for clusters of 2; a multiple is needed");
+            "conv2d: a plane of 1 x 1 tiles for clusters of 2 x 2; multiples are needed");
 }
 
 TEST(Conv2dWgmmaErrors, SplitsAreRefused) {

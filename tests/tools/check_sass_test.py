@@ -63,8 +63,11 @@ class CheckSass(unittest.TestCase):
         self.assertEqual(self.faults(GOOD, Rule("good_kernel", arch="^80$", needs=("LDGSTS",))), [])
 
     def test_rule_without_a_kernel(self):
-        self.assertEqual(self.faults(GOOD, Rule("old_name", needs=("HMMA",))),
-                         ["no kernel is called old_name; change the rule with the name"])
+        kernels = check_sass.parse(GOOD)
+        self.assertEqual(check_sass.unused_of(kernels, (WGMMA,)), [])
+        self.assertEqual(check_sass.unused_of(kernels, (Rule("old_name"), Rule("good_kernel", arch="^80$"))),
+                         ["no kernel is called old_name; change the rule with the name",
+                          "no kernel is called good_kernel; change the rule with the name"])
 
     def test_listing_without_instructions(self):
         listing = "code for sm_80\n\t\tFunction : empty\n"
