@@ -77,7 +77,7 @@ std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::s
 // The source decodes and finds the face, the generator runs in the caller, the file is encoded and written.
 Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
            const std::function<bool()>& stop) {
-  constexpr std::size_t kFrames = 5;  // one in each hand and one on each way
+  constexpr std::size_t kFrames = 3;  // one in each hand; of 12 megapixels each has 36 MB
   BoundedQueue<Frame> free(kFrames), to_redraw(kFrames), to_write(kFrames);
   for (std::size_t i = 0; i < kFrames; ++i) free.push({});
   Drawn drawn;
