@@ -3,15 +3,17 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "engine/media/video/files.h"
+#include "engine/media/video.h"
 #include "tests/fuzz/memory_file.h"
+
+extern "C" const emo::Video* emo_video();
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const emo::MemoryFile file(data, size);
   const emo::ImageLimits limits{.max_megapixels = 0.02, .max_side = 512};  // decoding is what takes the time
   constexpr int kFrames = 20;
   try {
-    const auto reader = emo::read_video(file.path(), limits);
+    const auto reader = emo_video()->read(file.path(), limits);
     if (!(reader->fps() > 0) || !(reader->seconds() > 0)) std::abort();
     emo::Image image;
     double time_s = 0;

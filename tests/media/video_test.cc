@@ -258,6 +258,20 @@ TEST_F(VideoTest, WhatIsNoVideoIsRefused) {
               HasSubstr(": has pictures of 128x64 px; at most 100 px a side and 50 megapixels are taken"));
 }
 
+TEST_F(VideoTest, AVideoWithoutALengthOrWithTwoSizesIsRefused) {
+  write("a.mp4", 10, 10);
+  write("b.mp4", 10, 10, {}, 96, 48);
+  const auto ffmpeg = [&](const std::string& arguments) {
+    return std::system(("cd '" + dir_.path().string() + "' && ffmpeg -v error -y " + arguments).c_str());
+  };
+  ASSERT_EQ(ffmpeg("-i a.mp4 -c copy -f matroska -live 1 live.mkv"), 0);
+  EXPECT_EQ(text_of(ErrorKind::kInput, [&] { video().read(dir_ / "live.mkv", {}); }),
+            path("live.mkv") + ": does not say how long it lasts; remux it, for example with ffmpeg -i IN -c copy OUT.mkv");
+  ASSERT_EQ(ffmpeg("-i a.mp4 -c copy a.ts && ffmpeg -v error -y -i b.mp4 -c copy b.ts && cat a.ts b.ts >both.ts"), 0);
+  EXPECT_EQ(text_of(ErrorKind::kInput, [&] { read_all(dir_ / "both.ts"); }),
+            path("both.ts") + ": changes its size or kind of picture on the way; re-encode it first");
+}
+
 TEST_F(VideoTest, ACutFileEndsOrIsRefusedButNeverHangs) {
   write("a.webm", 30, 25);
   const std::string whole = read_file(dir_ / "a.webm");

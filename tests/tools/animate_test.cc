@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <bit>
 #include <cmath>
 
 #include "engine/au_file.h"
@@ -181,6 +182,25 @@ TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {
   };
   EXPECT_LT(spread(media().load_image(dir_ / "skip/000005.png", {})), 8);   // black, as it came
   EXPECT_GT(spread(media().load_image(dir_ / "hold/000005.png", {})), 20);  // a face drawn where it was
+}
+
+// A file's own word on its length would otherwise be enough to fill a disk.
+TEST_F(Animate, AVideoEndsWithItsFramesWhateverItSays) {
+  ASSERT_EQ(animate("-i face.png --au-file curve.csv --fps 10 -o v.mp4").code, 0);
+  ASSERT_EQ(ffmpeg("-i v.mp4 -c copy v.mkv"), 0);
+  const auto claiming = [&](double seconds) {
+    std::string file = read_file(dir_ / "v.mkv");
+    const auto at = file.find("\x44\x89\x88");  // Duration, 8 bytes: a double in ms
+    const auto bits = std::bit_cast<std::uint64_t>(seconds * 1000);
+    for (std::size_t i = 0; i < 8; ++i) file.at(at + 3 + i) = char(bits >> (56 - 8 * i));
+    write_file(dir_ / "says.mkv", file);
+    return animate("--video says.mkv --emotion anger -o a.mp4");
+  };
+  const auto outcome = claiming(500);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NEAR(double(frames("a.mp4").size()), 10 + 10, 1);  // its frames, the last for a second
+  EXPECT_EQ(claiming(5000).err,
+            "emoengine: says.mkv: lasts 5000 s; at most 600 s are taken. Cut it, or raise --max-audio-s\n");
 }
 
 TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {

@@ -80,10 +80,6 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
   if (!options.au_file.empty()) {
     curve = read_au_file(options.au_file, engine.generator_config().au_names, fps);
     seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;  // OpenFace rounds times to milliseconds
-    if (job.audio.empty() && seconds > options.audio_limits.max_seconds) {
-      fail(ErrorKind::kInput, options.au_file, ": lasts ", seconds, " s; at most ", options.audio_limits.max_seconds,
-           " s are taken. Cut it, or raise --max-audio-s");
-    }
   } else if (!job.audio.empty()) {
     curve = engine.aus_per_frame(voice.pcm, fps);
   } else {
@@ -127,6 +123,10 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
   // As long as the sound, else the curve; not longer than the video.
   if (seconds == 0) seconds = curve_seconds;
   if (reader) seconds = seconds == 0 ? reader->seconds() : std::min(seconds, reader->seconds());
+  if (seconds > options.audio_limits.max_seconds) {
+    fail(ErrorKind::kInput, options.au_file.empty() ? job.source : options.au_file, ": lasts ", seconds, " s; at most ",
+         options.audio_limits.max_seconds, " s are taken. Cut it, or raise --max-audio-s");
+  }
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));
   curve = animation_curve(curve, frames, animation);
 
@@ -135,13 +135,15 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
   const Interruptible interruptible;
   std::string summary;
   Drawn drawn;
+  bool interrupted;
   {
     Progress progress(title, "frames", frames, options.model.quiet, start);
     drawn = draw(engine, *source, curve, *writer, progress, [] { return Interruptible::signal() != 0; });
-    drawn.frames == frames ? writer->finish() : writer->interrupt();
+    interrupted = Interruptible::signal() && drawn.frames < frames;
+    interrupted ? writer->interrupt() : writer->finish();
     summary = progress.summary();
   }
-  if (drawn.frames < frames) {
+  if (interrupted) {
     std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s plays up to there\n", drawn.frames, frames,
                  writer->part().c_str());
     std::signal(Interruptible::signal(), SIG_DFL);

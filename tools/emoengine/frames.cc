@@ -1,5 +1,6 @@
 #include "tools/emoengine/frames.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <future>
 #include <optional>
@@ -16,7 +17,10 @@ namespace {
 class PhotoSource final : public Source {
  public:
   explicit PhotoSource(Frame photo) : photo_(std::move(photo)) {}
-  void next(Frame& frame) override { frame = photo_; }
+  bool next(Frame& frame) override {
+    frame = photo_;
+    return true;
+  }
 
  private:
   const Frame photo_;
@@ -27,17 +31,20 @@ class VideoSource final : public Source {
   VideoSource(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face)
       : reader_(std::move(reader)), name_(std::move(name)), fps_(fps), no_face_(no_face) {}
 
-  void next(Frame& frame) override {
+  bool next(Frame& frame) override {
     const double t = double(index_++) / fps_ + 0.25 / fps_;  // times in files are rounded
     bool changed = false;
     if (!started_ && !reader_->read(coming_, coming_s_)) fail(ErrorKind::kInput, name_, ": holds no frame");
     while (!ended_ && (!started_ || coming_s_ <= t)) {
       std::swap(current_.picture, coming_);
+      current_s_ = coming_s_;
       started_ = changed = true;
       ended_ = !reader_->read(coming_, coming_s_);
     }
+    if (ended_ && t > current_s_ + std::max(1.0, 1 / reader_->fps())) return false;
     if (changed) follow_face();
     frame = current_;
+    return true;
   }
 
  private:
@@ -62,7 +69,7 @@ class VideoSource final : public Source {
   std::size_t index_ = 0;
   bool started_ = false, ended_ = false;
   Image coming_;  ///< the frame after the current one unless it has ended, beginning at coming_s_
-  double coming_s_ = 0;
+  double current_s_ = 0, coming_s_ = 0;
   Frame current_;
 };
 
@@ -77,7 +84,7 @@ std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::s
 // The source decodes and finds the face, the generator runs in the caller, the file is encoded and written.
 Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
            const std::function<bool()>& stop) {
-  constexpr std::size_t kFrames = 5;  // one in each hand and one on each way
+  constexpr std::size_t kFrames = 3;  // one in each hand; of 12 megapixels each has 36 MB
   BoundedQueue<Frame> free(kFrames), to_redraw(kFrames), to_write(kFrames);
   for (std::size_t i = 0; i < kFrames; ++i) free.push({});
   Drawn drawn;
@@ -92,7 +99,7 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
     for (std::size_t i = 0; i < curve.rows.size(); ++i) {
       std::optional<Frame> frame = free.pop();
       if (!frame) return;
-      source.next(*frame);
+      if (!source.next(*frame)) return;
       if (!to_redraw.push(std::move(*frame))) return;
     }
   });

@@ -22,8 +22,8 @@ struct Frame {
 class Source {
  public:
   virtual ~Source() = default;
-  /// Fills a frame, which may be one that was written already: its memory is used again.
-  virtual void next(Frame& frame) = 0;
+  /// Fills a frame, which may be one that was written already: its memory is used again. False when there are no more.
+  virtual bool next(Frame& frame) = 0;
 };
 
 /// The same photo each time.
@@ -31,8 +31,9 @@ std::unique_ptr<Source> photo_source(Frame photo);
 
 enum class NoFace { kError, kSkip, kHold };
 /// Frames of a video at the output's rate: for each the last that began before it, the largest face of the first followed
-/// from one to the next. `name` is the file's. next() throws Error(kInput) for a video without frames, and for a frame
-/// without a face with NoFace::kError.
+/// from one to the next. `name` is the file's. What it says of its length is not relied on: it ends with its frames, the
+/// last of which may stand for a second. next() throws Error(kInput) for a video without frames, and for a frame without a
+/// face with NoFace::kError.
 std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face);
 
 /// How many frames were written, and how many of them as they came, for want of a face.
@@ -41,7 +42,7 @@ struct Drawn {
 };
 
 /// Redraws a frame for each row of the curve and writes it: three threads, between which a few frames go round. Fewer frames
-/// than the curve has rows when stop() said so.
+/// than the curve has rows when stop() said so or the source had no more.
 Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
            const std::function<bool()>& stop);
 
