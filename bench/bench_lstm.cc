@@ -41,6 +41,7 @@ void register_all() {
   for (const int hidden : {96, 256}) {
     benchmark::RegisterBenchmark(concat("BM_Lstm/hidden:", hidden, "/steps:300").c_str(), sequence, hidden)
         ->UseManualTime()
+        ->Iterations(kReplays)
         ->Unit(benchmark::kMicrosecond);
   }
 }

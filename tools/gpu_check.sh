@@ -19,8 +19,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 stages=(machine build tests generator speech lstm convs sanitizers peers pipeline)
-declare -A limit_s=([machine]=20 [build]=100 [tests]=50 [generator]=65 [speech]=25 [lstm]=15 [convs]=45 [sanitizers]=60
-  [peers]=140 [pipeline]=20 [profile]=120 [tune]=400)
+declare -A limit_s=([machine]=15 [build]=130 [tests]=50 [generator]=50 [speech]=20 [lstm]=10 [convs]=35 [sanitizers]=60
+  [peers]=150 [pipeline]=20 [profile]=120 [tune]=400)
 must_pass=(build tests sanitizers)
 build="build-gpu"
 work=$build/check  # what each stage leaves: NAME.json
@@ -96,11 +96,11 @@ bench() {
   "$bench" --benchmark_out="$work/$stage.json" --benchmark_min_time=0.3 "$@"
 }
 
-stage_generator() { bench generator bench_generator; }
-stage_speech() { bench speech bench_speech; }
+stage_generator() { bench generator bench_generator '--benchmark_filter=precision:fp16|width:64/N:(1|64)/'; }
+stage_speech() { bench speech bench_speech '--benchmark_filter=seconds:(3|6|60)$'; }
 stage_lstm() { bench lstm bench_lstm; }
-stage_convs() { bench convs bench_conv --benchmark_filter=/precision:fp16/ --benchmark_min_time=0.1; }
-stage_pipeline() { bench pipeline bench_pipeline; }
+stage_convs() { bench convs bench_conv --benchmark_filter=/precision:fp16/; }
+stage_pipeline() { bench pipeline bench_pipeline --benchmark_filter=precision:fp16/width:64/; }
 
 # All four at the same time: each spends most of its own time on the host.
 stage_sanitizers() {
