@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "bench/bench.h"
 #include "bench/latencies.h"
+#ifdef EMO_HAVE_CUDA
+#include "engine/cuda/generator.h"
+#endif
 #include "tests/random_generator.h"
 #include "tests/temp_dir.h"
 
@@ -54,11 +57,42 @@ void generator(benchmark::State& state, const KeptOpened& kept, const Target& ta
   report_work(state, generator_work(config, target.precision, N), calls.median(), ceiling(target.backend, target.precision));
 }
 
+#ifdef EMO_HAVE_CUDA
+struct OnDevice {
+  OnDevice(Precision precision, int width) : model(width), generator(*model.file, precision) {}
+  Model model;
+  CudaGenerator generator;
+};
+using KeptOnDevice = std::shared_ptr<Kept<OnDevice>>;
+
+/// Faces on the device in, faces on the device out.
+void on_device(benchmark::State& state, const KeptOnDevice& kept, Precision precision, int width, int N) {
+  const OnDevice& opened = kept->open(concat(name_of(precision), width), precision, width);
+  const GeneratorConfig& config = opened.model.config;
+  const CudaGenerator& generator = opened.generator;
+  const Batch batch(N, config.image_size);
+  const DeviceBuffer<float> faces(batch.faces, "faces");
+  const auto make = [&](float* to, cudaStream_t stream) {
+    EMO_CUDA(cudaMemcpyAsync(to, faces.data(), faces.size() * sizeof(float), cudaMemcpyDeviceToDevice, stream));
+  };
+  const auto use = [](const float*, const float*, const float*, cudaStream_t) {};
+  const auto run = [&] { return generator.run_on_device(config.image_size, batch.aus, make, use); };
+  warm_up(run);
+
+  Latencies calls;
+  for (auto _ : state) calls.time(run);
+  calls.report(state);
+  state.counters["images_per_s"] = N / calls.median();
+  report_work(state, generator_work(config, precision, N), calls.median(), ceiling(BackendKind::kCuda, precision));
+}
+#endif
+
 }  // namespace
 
 void register_all() {
   const auto kept = std::make_shared<Kept<Opened>>();
-  for (const Target& target : targets()) {
+  const std::vector<Target> all = targets();
+  for (const Target& target : all) {
     for (const int width : {64, 32}) {
       for (const int N : {1, 8, 64}) {
         const std::string title = concat("BM_Generator/", target.title(), "/width:", width, "/N:", N, "/size:128");
@@ -66,6 +100,20 @@ void register_all() {
       }
     }
   }
+#ifdef EMO_HAVE_CUDA
+  const auto kept_on_device = std::make_shared<Kept<OnDevice>>();
+  for (const Target& target : all) {
+    if (target.backend != BackendKind::kCuda) continue;
+    for (const int width : {64, 32}) {
+      for (const int N : {1, 8, 64}) {
+        const std::string title =
+            concat("BM_GeneratorOnDevice/precision:", name_of(target.precision), "/width:", width, "/N:", N, "/size:128");
+        benchmark::RegisterBenchmark(title.c_str(), on_device, kept_on_device, target.precision, width, N)
+            ->Unit(benchmark::kMillisecond);
+      }
+    }
+  }
+#endif
 }
 
 }  // namespace emo

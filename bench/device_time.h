@@ -35,10 +35,10 @@ class TimedEvent {
 };
 
 /// Launches that are captured once and then replayed, so that their time is the device's and not that of launching.
-class Graph {
+class Recording {
  public:
   template <typename Enqueue>
-  Graph(const Stream& stream, Enqueue&& enqueue) {
+  Recording(const Stream& stream, Enqueue&& enqueue) {
     cudaGraph_t captured = nullptr;
     EMO_CUDA(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
     enqueue();
@@ -72,7 +72,7 @@ double device_seconds(const Stream& stream, Enqueue&& enqueue) {
 inline constexpr int kReplays = 100;
 
 /// The body of such a benchmark: replays a graph of `calls` calls; the times of one call.
-inline Latencies time_replays(benchmark::State& state, const Stream& stream, const Graph& graph, int calls) {
+inline Latencies time_replays(benchmark::State& state, const Stream& stream, const Recording& graph, int calls) {
   Latencies times;
   const auto seconds_a_call = [&] { return device_seconds(stream, [&] { graph.launch(stream); }) / calls; };
   warm_up(seconds_a_call);
