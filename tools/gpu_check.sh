@@ -9,7 +9,7 @@
 #   tests        gpu_test on the device          peers       PyTorch, torch.compile, cuDNN on the same work
 #   generator    bench_generator                 pipeline    bench_pipeline
 #   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile.* (only when named)
-#   lstm         bench_lstm                      tune        bench/tune_conv (only when named)
+#   lstm         bench_lstm                      tune        tune_conv: FOLDER/conv2d_measured.inc (only when named)
 #
 # A stage that fails or runs out of time does not keep the others from running. FOLDER (default out/gpu) receives log.txt and
 # results.json, whole after every stage; bench/table.py makes the README's table of it. The exit code is 0 when build, tests
@@ -149,7 +149,8 @@ stage_profile() {
 stage_tune() {
   local tune
   tune=$(program tune_conv)
-  "$tune" | tee "$out/tune_conv.txt"
+  cp kernels/conv2d_measured.inc "$out"  # which keeps other cards' rows
+  "$tune" --out "$out/conv2d_measured.inc"
 }
 
 if [[ ${1-} == --stage ]]; then  # a stage by itself, in the process that its time limit ends
