@@ -77,7 +77,7 @@ stage_build() {
     architecture=("-DEMO_CUDA_ARCHITECTURES=${capability/./}-real")  # the preset's is Hopper's
   fi
   install_carried usr/src/googletest
-  install_carried benchmark -DBENCHMARK_ENABLE_TESTING=OFF -DBENCHMARK_INSTALL_DOCS=OFF
+  install_carried benchmark -DBENCHMARK_ENABLE_TESTING=OFF -DBENCHMARK_ENABLE_WERROR=OFF -DBENCHMARK_INSTALL_DOCS=OFF
   cmake --preset gpu "${generator[@]}" "-DCMAKE_PREFIX_PATH=$PWD/$build/carried;$PWD/carry/usr" "${architecture[@]}"
   cmake --build --preset gpu --parallel "$(nproc)"
 }
