@@ -113,6 +113,11 @@ class Reports(unittest.TestCase):
             (self.work / "generator.json").write_text(whole[:end])
             self.assertEqual(self.add("generator", "out of time")["generator"]["benchmarks"][0], {"name": "x", "v": {"w": 1}}, end)
 
+    def test_what_is_no_json_is_left_out(self):
+        for text in ["", "Killed\n", '{"a": 1},\nKilled\n']:
+            (self.work / "peers.json").write_text(text)
+            self.assertNotIn("peers", self.add("peers", "failed"))
+
     def test_a_stage_replaces_what_it_wrote_before(self):
         (self.work / "tests.json").write_text('{"tests": 3}')
         (self.work / "tests.clocks").write_text("345, 70.1, 30\n1980, 500.0, 50\n1900, 500.0, 50\n[N/A], 1, 1\n")
