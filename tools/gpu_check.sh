@@ -8,7 +8,7 @@
 #   build        gpu_test and the benchmarks     sanitizers  compute-sanitizer's four tools on small tests
 #   tests        gpu_test on the device          peers       PyTorch, torch.compile, cuDNN on the same work
 #   generator    bench_generator                 pipeline    bench_pipeline
-#   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile.* (only when named)
+#   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile_N.* (only when named)
 #   lstm         bench_lstm                      tune        tune_conv: FOLDER/conv2d_measured.inc (only when named)
 #
 # A stage that fails or runs out of time does not keep the others from running. FOLDER (default out/gpu) receives log.txt and
@@ -110,7 +110,7 @@ stage_sanitizers() {
   command -v compute-sanitizer >/dev/null || die "compute-sanitizer is not on PATH; it comes with the CUDA toolkit"
   for tool in memcheck racecheck initcheck synccheck; do
     timeout --kill-after=2 $((limit_s[sanitizers] - 5)) compute-sanitizer --tool "$tool" --error-exitcode 1 --print-limit 20 \
-      "$test" --gtest_brief=1 --gtest_filter='*OddSizes*:*SameBytesAtAny*' >"$work/$tool.log" 2>&1 &
+      "$test" --gtest_brief=1 --gtest_filter='*OddSizes*:*SameBytesAtAny*-FullSize*' >"$work/$tool.log" 2>&1 &
     job[$tool]=$!
   done
   for tool in "${!job[@]}"; do
@@ -131,19 +131,22 @@ stage_peers() {
 }
 
 stage_profile() {
-  local bench
+  local bench N
   bench=$(program bench_generator)
-  local command=("$bench" '--benchmark_filter=backend:cuda/precision:fp16/width:64/N:(1|64)/' --benchmark_min_time=0.01)
-  if command -v ncu >/dev/null; then
-    # Clocks are left alone. The first launches open the model and fill a graph; each kernel is replayed for its counters.
-    ncu --clock-control none --set detailed --launch-count 120 --force-overwrite --export "$out/profile" "${command[@]}"
-    ncu --import "$out/profile.ncu-rep" --page details >"$out/profile.txt"
-  elif command -v nsys >/dev/null; then
-    nsys profile --force-overwrite true --cuda-graph-trace node --output "$out/profile" "${command[@]}"
-    nsys stats --report cuda_gpu_kern_sum "$out/profile.nsys-rep" | tee "$out/profile.txt"
-  else
-    die "neither ncu nor nsys is on PATH; both come with the CUDA toolkit"
-  fi
+  for N in 1 64; do
+    local to=$out/profile_$N command=("$bench" "--benchmark_filter=backend:cuda/precision:fp16/width:64/N:$N/" --benchmark_min_time=0.01)
+    if command -v ncu >/dev/null; then
+      # The first calls of our own kernels, not those that measure the ceiling; the card's clocks are left alone.
+      ncu --clock-control none --set detailed --kernel-name-base demangled --kernel-name regex:emo:: --launch-count 60 \
+        --force-overwrite --export "$to" "${command[@]}"
+      ncu --import "$to.ncu-rep" --page details >"$to.txt"
+    elif command -v nsys >/dev/null; then
+      nsys profile --force-overwrite true --cuda-graph-trace node --output "$to" "${command[@]}"
+      nsys stats --report cuda_gpu_kern_sum "$to.nsys-rep" | tee "$to.txt"
+    else
+      die "neither ncu nor nsys is on PATH; both come with the CUDA toolkit"
+    fi
+  done
 }
 
 stage_tune() {
