@@ -81,6 +81,13 @@ holds "r['sanitizers'] == dict.fromkeys(['memcheck', 'racecheck', 'initcheck', '
 grep -q -- "--tool racecheck --error-exitcode 1 .*build-gpu/bin/gpu_test" build-gpu/check/racecheck.log || fail "racecheck ran otherwise"
 grep -q "bench_conv is not there" out/gpu/log.txt || fail "log.txt lacks what the stages said"
 
+program stubs/ncu <<'END'
+echo "$*" >>ncu.log
+END
+check 0 profile
+[[ $(grep -c -- "--kernel-name regex:emo:: .*--export out/gpu/profile_.*/N:" ncu.log) == 2 ]] || fail "ncu ran otherwise: $(<ncu.log)"
+[[ -f out/gpu/profile_1.txt && -f out/gpu/profile_64.txt ]] || fail "profile left nothing to read"
+
 # The exit code tells of tests and sanitizers.
 program stubs/compute-sanitizer <<'END'
 [[ $* != *"--tool initcheck"* ]]
@@ -93,6 +100,7 @@ exit 1
 END
 check 1 tests
 
+rm -r out
 check 1  # every stage
 holds "len(r['stages']) == 10 and sum(stage['limit_s'] for stage in r['stages']) <= 9 * 60"
 says "gpu_check: carry/ is not there; run tools/gpu_pack.sh on Debian 12 and take it along with the tree"
