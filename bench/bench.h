@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,26 @@ bool has_ceiling(const Target& target);
 /// All backends that are there, in these precisions.
 std::vector<Target> targets(std::initializer_list<Precision> precisions = {Precision::kFp32, Precision::kTf32,
                                                                            Precision::kBf16, Precision::kFp16});
+
+/// What a benchmark opened, kept for its next call: Google Benchmark calls it with more and more iterations until they take
+/// long enough. Whoever asks for something else closes it.
+template <typename T>
+class Kept {
+ public:
+  template <typename... Args>
+  T& open(const std::string& name, const Args&... args) {
+    if (name != name_) {
+      value_.reset();
+      value_ = std::make_unique<T>(args...);
+      name_ = name;
+    }
+    return *value_;
+  }
+
+ private:
+  std::string name_;
+  std::unique_ptr<T> value_;
+};
 
 /// What cannot be avoided for an answer.
 struct Work {

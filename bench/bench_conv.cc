@@ -23,16 +23,20 @@ ConvShape conv_of(const LayerSpec& layer, int N) {
   return {N, in.H, in.W, layer.C_in, layer.C_out, layer.K, layer.K, layer.S, layer.P, layer.P, layer.op == Op::kDeconv};
 }
 
-/// Random pictures (N,H,W,C) in the operand's type.
+/// A random picture, N times: (N,H,W,C) in the operand's type.
 DeviceBuffer<std::byte> operand(MathType math, Shape s) {
-  const DeviceBuffer<float> planes(random_values(s.count(), 1), "planes");
-  DeviceBuffer<std::byte> x(s.count() * operand_bytes(math), "a picture");
-  if (math == MathType::kF16) {
-    nchw_to_nhwc(planes.data(), reinterpret_cast<__half*>(x.data()), s, s.C, nullptr);
-  } else if (math == MathType::kBF16) {
-    nchw_to_nhwc(planes.data(), reinterpret_cast<__nv_bfloat16*>(x.data()), s, s.C, nullptr);
-  } else {
-    nchw_to_nhwc(planes.data(), reinterpret_cast<float*>(x.data()), s, s.C, nullptr);
+  const Shape one{1, s.C, s.H, s.W};
+  const DeviceBuffer<float> planes(random_values(one.count(), 1), "planes");
+  DeviceBuffer<std::byte> x(s.count() * operand_bytes(math), "pictures");
+  for (int n = 0; n < s.N; ++n) {
+    std::byte* at = x.data() + n * one.count() * operand_bytes(math);
+    if (math == MathType::kF16) {
+      nchw_to_nhwc(planes.data(), reinterpret_cast<__half*>(at), one, s.C, nullptr);
+    } else if (math == MathType::kBF16) {
+      nchw_to_nhwc(planes.data(), reinterpret_cast<__nv_bfloat16*>(at), one, s.C, nullptr);
+    } else {
+      nchw_to_nhwc(planes.data(), reinterpret_cast<float*>(at), one, s.C, nullptr);
+    }
   }
   EMO_CUDA(cudaDeviceSynchronize());
   return x;
@@ -58,7 +62,7 @@ void conv(benchmark::State& state, MathType math, Precision precision, bool wgmm
 
   constexpr int kCalls = 20;
   const Stream stream;
-  const Graph graph(stream, [&] {
+  const Recording graph(stream, [&] {
     for (int i = 0; i < kCalls; ++i) {
       conv2d(math, s, plan, x.data(), weights.data(), y.data(), true, {bias.data(), 0, moments.data()},
              {sums.data(), counters.data()}, stream.get());
@@ -97,6 +101,7 @@ void register_all() {
                                            "/instruction:", wgmma ? "wgmma" : "mma", "/N:", N);
           benchmark::RegisterBenchmark(title.c_str(), conv, type.math, type.precision, wgmma, layer, N)
               ->UseManualTime()
+              ->Iterations(kReplays)
               ->Unit(benchmark::kMicrosecond);
         }
       }

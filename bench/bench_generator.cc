@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "bench/bench.h"
 #include "bench/latencies.h"
+#ifdef EMO_HAVE_CUDA
+#include "engine/cuda/generator.h"
+#endif
 #include "tests/random_generator.h"
 #include "tests/temp_dir.h"
 
@@ -12,13 +15,23 @@ namespace emo {
 namespace {
 
 struct Model {
-  explicit Model(const GeneratorConfig& config) {
+  explicit Model(int width) {
+    config.conv_dim = width;
     write_random_generator(folder / "generator.safetensors", config);
     file = std::make_unique<ModelFile>(folder / "generator.safetensors");
   }
+  GeneratorConfig config;
   TempDir folder;
   std::unique_ptr<ModelFile> file;
 };
+
+struct Opened {
+  Opened(const Target& target, int width)
+      : model(width), backend(open_backend(model.file.get(), nullptr, target.options())) {}
+  Model model;
+  std::unique_ptr<Backend> backend;
+};
+using KeptOpened = std::shared_ptr<Kept<Opened>>;
 
 struct Batch {
   Batch(int N, int S) : shape{N, 3, S, S}, faces(random_values(shape.count(), 7)), aus(random_values(17 * N, 8, 0, 1)) {
@@ -29,33 +42,78 @@ struct Batch {
   std::vector<float> faces, aus, out;
 };
 
-void generator(benchmark::State& state, const Target& target, int width, int N) {
-  GeneratorConfig config;
-  config.conv_dim = width;
-  const Model model(config);
-  const auto backend = open_backend(model.file.get(), nullptr, target.options());
+void generator(benchmark::State& state, const KeptOpened& kept, const Target& target, int width, int N) {
+  const Opened& opened = kept->open(concat(target.title(), width), target, width);
+  const GeneratorConfig& config = opened.model.config;
+  const Backend& backend = *opened.backend;
   Batch batch(N, config.image_size);
-  warm_up([&] { backend->generate(batch.call()); });
+  warm_up([&] { backend.generate(batch.call()); });
 
   Latencies calls;
-  for (auto _ : state) calls.time([&] { backend->generate(batch.call()); });
-  state.SetLabel(backend->describe());
+  for (auto _ : state) calls.time([&] { backend.generate(batch.call()); });
+  state.SetLabel(backend.describe());
   calls.report(state);
   state.counters["images_per_s"] = N / calls.median();
   report_work(state, generator_work(config, target.precision, N), calls.median(), ceiling(target.backend, target.precision));
 }
 
+#ifdef EMO_HAVE_CUDA
+struct OnDevice {
+  OnDevice(Precision precision, int width) : model(width), generator(*model.file, precision) {}
+  Model model;
+  CudaGenerator generator;
+};
+using KeptOnDevice = std::shared_ptr<Kept<OnDevice>>;
+
+/// Faces on the device in, faces on the device out.
+void on_device(benchmark::State& state, const KeptOnDevice& kept, Precision precision, int width, int N) {
+  const OnDevice& opened = kept->open(concat(name_of(precision), width), precision, width);
+  const GeneratorConfig& config = opened.model.config;
+  const CudaGenerator& generator = opened.generator;
+  const Batch batch(N, config.image_size);
+  const DeviceBuffer<float> faces(batch.faces, "faces");
+  const auto make = [&](float* to, cudaStream_t stream) {
+    EMO_CUDA(cudaMemcpyAsync(to, faces.data(), faces.size() * sizeof(float), cudaMemcpyDeviceToDevice, stream));
+  };
+  const auto use = [](const float*, const float*, const float*, cudaStream_t) {};
+  const auto run = [&] { return generator.run_on_device(config.image_size, batch.aus, make, use); };
+  warm_up(run);
+
+  Latencies calls;
+  for (auto _ : state) calls.time(run);
+  calls.report(state);
+  state.counters["images_per_s"] = N / calls.median();
+  report_work(state, generator_work(config, precision, N), calls.median(), ceiling(BackendKind::kCuda, precision));
+}
+#endif
+
 }  // namespace
 
 void register_all() {
-  for (const Target& target : targets()) {
+  const auto kept = std::make_shared<Kept<Opened>>();
+  const std::vector<Target> all = targets();
+  for (const Target& target : all) {
     for (const int width : {64, 32}) {
       for (const int N : {1, 8, 64}) {
         const std::string title = concat("BM_Generator/", target.title(), "/width:", width, "/N:", N, "/size:128");
-        benchmark::RegisterBenchmark(title.c_str(), generator, target, width, N)->Unit(benchmark::kMillisecond);
+        benchmark::RegisterBenchmark(title.c_str(), generator, kept, target, width, N)->Unit(benchmark::kMillisecond);
       }
     }
   }
+#ifdef EMO_HAVE_CUDA
+  const auto kept_on_device = std::make_shared<Kept<OnDevice>>();
+  for (const Target& target : all) {
+    if (target.backend != BackendKind::kCuda) continue;
+    for (const int width : {64, 32}) {
+      for (const int N : {1, 8, 64}) {
+        const std::string title =
+            concat("BM_GeneratorOnDevice/precision:", name_of(target.precision), "/width:", width, "/N:", N, "/size:128");
+        benchmark::RegisterBenchmark(title.c_str(), on_device, kept_on_device, target.precision, width, N)
+            ->Unit(benchmark::kMillisecond);
+      }
+    }
+  }
+#endif
 }
 
 }  // namespace emo

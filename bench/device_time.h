@@ -10,17 +10,17 @@
 
 namespace emo {
 
-/// A point in time on a stream.
-class Event {
+/// A point on a stream whose time is taken.
+class TimedEvent {
  public:
-  Event() {
+  TimedEvent() {
     cudaEvent_t event = nullptr;
     EMO_CUDA(cudaEventCreate(&event));
     event_.reset(event);
   }
   void record(const Stream& stream) const { EMO_CUDA(cudaEventRecord(event_.get(), stream.get())); }
   /// Waits for this one; s.
-  double seconds_since(const Event& start) const {
+  double seconds_since(const TimedEvent& start) const {
     float ms = 0;
     EMO_CUDA(cudaEventSynchronize(event_.get()));
     EMO_CUDA(cudaEventElapsedTime(&ms, start.event_.get(), event_.get()));
@@ -35,10 +35,10 @@ class Event {
 };
 
 /// Launches that are captured once and then replayed, so that their time is the device's and not that of launching.
-class Graph {
+class Recording {
  public:
   template <typename Enqueue>
-  Graph(const Stream& stream, Enqueue&& enqueue) {
+  Recording(const Stream& stream, Enqueue&& enqueue) {
     cudaGraph_t captured = nullptr;
     EMO_CUDA(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
     enqueue();
@@ -61,15 +61,18 @@ class Graph {
 /// Time on the device, s, of what enqueue() puts on the stream.
 template <typename Enqueue>
 double device_seconds(const Stream& stream, Enqueue&& enqueue) {
-  const Event start, end;
+  const TimedEvent start, end;
   start.record(stream);
   enqueue();
   end.record(stream);
   return end.seconds_since(start);
 }
 
-/// The body of a benchmark with manual time: replays a graph of `calls` calls; the times of one call.
-inline Latencies time_replays(benchmark::State& state, const Stream& stream, const Graph& graph, int calls) {
+/// Of a graph in a benchmark with manual time, which Google Benchmark would otherwise choose by the time of one call.
+inline constexpr int kReplays = 100;
+
+/// The body of such a benchmark: replays a graph of `calls` calls; the times of one call.
+inline Latencies time_replays(benchmark::State& state, const Stream& stream, const Recording& graph, int calls) {
   Latencies times;
   const auto seconds_a_call = [&] { return device_seconds(stream, [&] { graph.launch(stream); }) / calls; };
   warm_up(seconds_a_call);

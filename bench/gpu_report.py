@@ -64,13 +64,12 @@ def read_json(path):
     if not path.exists():
         return None
     text = path.read_text()
-    for end in ["", "]}", "}]}"]:
+    for attempt in [text, text + "]}", text + "}]}", text[: text.rfind("},\n") + 1] + "]}"]:
         try:
-            return json.loads(text + end)
+            return json.loads(attempt)
         except json.JSONDecodeError:
             pass
-    cut = text.rfind("},\n")
-    return json.loads(text[: cut + 1] + "]}") if cut >= 0 else None
+    return None
 
 
 def clocks_of(path):

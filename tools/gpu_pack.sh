@@ -24,7 +24,9 @@ chmod 755 "$work"  # apt reads it as a user of its own
 
 # Debian's benchmark package holds a shared library alone, so its source: from where the machine has its packages.
 mkdir -p "$work"/lists/partial
-sed 's/^Types:.*/Types: deb-src/; s/^deb /deb-src /' /etc/apt/sources.list.d/debian.sources >"$work/debian.sources"
+sources=/etc/apt/sources.list.d/debian.sources
+[[ -f $sources ]] || die "$sources is not there; it has to say where Debian 12's packages come from"
+sed 's/^Types:.*/Types: deb-src/' "$sources" >"$work/debian.sources"
 apt=(apt-get -qq -o "Dir::Etc::SourceList=$work/debian.sources" -o Dir::Etc::SourceParts=/dev/null
   -o "Dir::State::Lists=$work/lists" -o APT::Sandbox::User=root -o Acquire::Retries=3)
 "${apt[@]}" update || die "apt-get update failed; its words are above"

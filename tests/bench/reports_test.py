@@ -26,7 +26,9 @@ GPU = {
     "stages": [{"name": "generator", "result": "passed", "seconds": 40, "limit_s": 65,
                 "sm_clock_mhz": {"low": 345, "median": 1900, "high": 1980}}],
     "generator": {"benchmarks": [
-        {"name": "BM_Generator/backend:cuda/precision:fp16/width:64/N:1/size:128", "median_ms": 0.125, "images_per_s": 8000.0,
+        {"name": "BM_Generator/backend:cuda/precision:fp16/width:64/N:1/size:128", "median_ms": 0.25, "images_per_s": 4000.0,
+         "share_of_ceiling": 0.125},
+        {"name": "BM_GeneratorOnDevice/precision:fp16/width:64/N:1/size:128", "median_ms": 0.125, "images_per_s": 8000.0,
          "share_of_ceiling": 0.25},
         {"name": "BM_Generator/backend:cuda/precision:fp32/width:64/N:1/size:128", "median_ms": 9.0, "images_per_s": 1.0,
          "share_of_ceiling": 0.5},
@@ -39,6 +41,9 @@ GPU = {
     "peers": {"results": [
         {"work": "generator", "engine": "torch.compile", "precision": "fp16", "width": 64, "N": 1, "device_ms": 0.5},
         {"work": "generator", "engine": "torch.compile", "precision": "fp16", "width": 64, "N": 8, "device_ms": 0.7},
+        {"work": "generator", "engine": "eager, graph", "precision": "fp16", "width": 64, "N": 1, "device_ms": 0.75},
+        {"work": "generator", "engine": "eager, graph, host to host", "precision": "fp16", "width": 64, "N": 1, "median_ms": 1.0,
+         "device_ms": 0.9},
         {"work": "conv", "engine": "cuDNN", "precision": "fp16", "layer": "main.3", "N": 64, "device_ms": 0.125},
         {"work": "lstm", "engine": "cuDNN", "precision": "fp32", "hidden": 96, "layers": 2, "steps": 300, "device_ms": 6.0},
         {"work": "lstm", "engine": "cuDNN, graph", "precision": "fp16", "hidden": 96, "layers": 2, "steps": 300, "device_ms": 3.0},
@@ -51,8 +56,9 @@ class Tables(unittest.TestCase):
     def test_gpu_numbers_stand_beside_their_peers(self):
         generator, speech, convs = table.gpu_tables(GPU)
         self.assertTrue(generator.startswith("A GPU, driver 1.2, 2026-01-03"))
-        self.assertIn("| 1 | 125.0 us | 8000 | 25% | 500.0 us (4.00x) | - | - | - |", generator)
-        self.assertEqual(generator.count("\n| "), 3)  # head, rule, the one row of fp16 that was measured
+        self.assertIn("| 1 | GPU | 125.0 us | 8000 | 25% | 500.0 us (4.00x) | - | 750.0 us (6.00x) | - |", generator)
+        self.assertIn("| 1 | host | 250.0 us | 4000 | 12% | - | - | 1.00 ms (4.00x) | - |", generator)
+        self.assertEqual(generator.count("\n| "), 4)  # head, rule, the two rows of fp16 that were measured
         self.assertIn("| LSTM, 96 units, a step and layer | 1.2 us | 5.0 us (4.00x) | cuDNN |", speech)
         self.assertIn("| MFCC of 3 s | 50.0 us | 500.0 us (10.00x) | torchaudio |", speech)
         self.assertNotIn("| torch |", speech)
@@ -107,6 +113,11 @@ class Reports(unittest.TestCase):
             (self.work / "generator.json").write_text(whole[:end])
             self.assertEqual(self.add("generator", "out of time")["generator"]["benchmarks"][0], {"name": "x", "v": {"w": 1}}, end)
 
+    def test_what_is_no_json_is_left_out(self):
+        for text in ["", "Killed\n", '{"a": 1},\nKilled\n']:
+            (self.work / "peers.json").write_text(text)
+            self.assertNotIn("peers", self.add("peers", "failed"))
+
     def test_a_stage_replaces_what_it_wrote_before(self):
         (self.work / "tests.json").write_text('{"tests": 3}')
         (self.work / "tests.clocks").write_text("345, 70.1, 30\n1980, 500.0, 50\n1900, 500.0, 50\n[N/A], 1, 1\n")
@@ -129,7 +140,7 @@ class Reports(unittest.TestCase):
         with contextlib.redirect_stdout(printed):
             gpu_report.summary(self.results)
         for line in ["generator   passed         40 s of  65 s  345 to 1980 MHz, median 1900", "tests       2 run, 1 failed: Conv2d.B",
-                     "racecheck   failed", "| faces | emoengine |"]:
+                     "racecheck   failed", "| faces | from and to | emoengine |"]:
             self.assertIn(line, printed.getvalue())
 
     def test_without_a_gpu_it_says_so(self):

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# tools/gpu_check.sh without a GPU: in a copy of its own, with programs in place of nvidia-smi, the tests and the benchmarks.
+# tools/gpu_check.sh and gpu_pack.sh without a GPU and a network: in a copy of their own, with programs in place of nvidia-smi,
+# the tests and the benchmarks.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 mkdir -p "$here"/{tools,bench,stubs,build-gpu/bin}
-cp "$root/tools/gpu_check.sh" "$here/tools"
+cp "$root"/tools/gpu_{check,pack}.sh "$here/tools"
 cp "$root"/bench/{gpu_report,table}.py "$here/bench"
 cd "$here"
 export PATH=$here/stubs:$PATH
@@ -16,13 +17,14 @@ program() {
   chmod +x "$1"
 }
 
-# check EXIT_CODE [gpu_check's arguments]: runs it and keeps its words in output.
-check() {
+# exits CODE COMMAND...: runs it and keeps its words in output.
+exits() {
   local want=$1 got=0
   shift
-  output=$(tools/gpu_check.sh "$@" 2>&1) || got=$?
-  [[ $got == "$want" ]] || fail "gpu_check.sh $*: exit code $got, want $want"
+  output=$("$@" 2>&1) || got=$?
+  [[ $got == "$want" ]] || fail "$*: exit code $got, want $want"
 }
+check() { exits "$1" tools/gpu_check.sh "${@:2}"; }
 
 fail() {
   printf '%s\n--- output:\n%s\n' "$*" "${output-}" >&2
@@ -79,6 +81,13 @@ holds "r['sanitizers'] == dict.fromkeys(['memcheck', 'racecheck', 'initcheck', '
 grep -q -- "--tool racecheck --error-exitcode 1 .*build-gpu/bin/gpu_test" build-gpu/check/racecheck.log || fail "racecheck ran otherwise"
 grep -q "bench_conv is not there" out/gpu/log.txt || fail "log.txt lacks what the stages said"
 
+program stubs/ncu <<'END'
+echo "$*" >>ncu.log
+END
+check 0 profile
+[[ $(grep -c -- "--kernel-name regex:emo:: .*--export out/gpu/profile_.*/N:" ncu.log) == 2 ]] || fail "ncu ran otherwise: $(<ncu.log)"
+[[ -f out/gpu/profile_1.txt && -f out/gpu/profile_64.txt ]] || fail "profile left nothing to read"
+
 # The exit code tells of tests and sanitizers.
 program stubs/compute-sanitizer <<'END'
 [[ $* != *"--tool initcheck"* ]]
@@ -91,6 +100,7 @@ exit 1
 END
 check 1 tests
 
+rm -r out
 check 1  # every stage
 holds "len(r['stages']) == 10 and sum(stage['limit_s'] for stage in r['stages']) <= 9 * 60"
 says "gpu_check: carry/ is not there; run tools/gpu_pack.sh on Debian 12 and take it along with the tree"
@@ -101,4 +111,11 @@ END
 check 0 -o elsewhere machine
 says "gpu_report: nvidia-smi gives no answer; a machine with an NVIDIA GPU and its driver is needed"
 [[ -f elsewhere/results.json ]] || fail "-o was not obeyed"
+program stubs/dpkg-query <<'END'
+[[ $* != *googletest* ]] || echo installed
+END
+exits 1 tools/gpu_pack.sh
+says "gpu_pack: nlohmann-json3-dev is not installed; run tools/setup.sh first"
+exits 1 tools/gpu_pack.sh all
+says "gpu_pack: cannot use 'all'; usage: tools/gpu_pack.sh"
 echo "gpu_check_test: passed"
