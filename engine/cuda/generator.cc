@@ -55,17 +55,13 @@ struct CudaGenerator::Context {
 
   /// Makes room. Graphs hold addresses: they are recorded again where those change.
   void reserve(const GeneratorPlan& plan) {
-    if (plan.at.end > staging.size()) staging = PinnedBuffer<float>(plan.at.end);
+    staging.reserve(plan.at.end);
     if (plan.bytes <= memory.size() && plan.counters <= counters.size()) return;
     sessions.clear();
-    if (plan.bytes > memory.size()) {
-      memory = {};  // first, so that the two need not fit at once
-      memory = DeviceBuffer<std::byte>(plan.bytes, "the generator's activations");
-    }
-    if (plan.counters > counters.size()) {
-      counters = DeviceBuffer<unsigned>(plan.counters, "the generator's counters");
-      EMO_CUDA(cudaMemsetAsync(counters.data(), 0, plan.counters * sizeof(unsigned), stream.get()));
-    }
+    memory.reserve(plan.bytes, "the generator's activations");
+    if (plan.counters <= counters.size()) return;
+    counters.reserve(plan.counters, "the generator's counters");
+    EMO_CUDA(cudaMemsetAsync(counters.data(), 0, plan.counters * sizeof(unsigned), stream.get()));
   }
 
   template <typename T>
