@@ -71,7 +71,8 @@ def toy_clips(per_speaker=3):
 
 
 def options(out, **changes):
-    return train_speech.Options(**{**dict(data="toy", out=str(out), epochs=4, batch=8, hidden=8, layers=1, stride=3), **changes})
+    return train_speech.Options(**{**dict(data="toy", out=str(out), epochs=4, batch=8, hidden=8, layers=1, stride=3,
+                                          members=1), **changes})
 
 
 class InTempDir(unittest.TestCase):
@@ -367,6 +368,15 @@ class ModelTest(InTempDir):
         expected = model.fc(torch.stack([states[0, 3:9].mean(0), states[1, :20].mean(0)]))
         torch.testing.assert_close(model(x, lengths, torch.tensor([[3, 9], [0, 20]]))[0], expected)
 
+    def test_merged_models_answer_with_their_mean(self):
+        for layers in (1, 2):
+            models = [speech_model.SpeechModel(dataclasses.replace(config(), lstm_layers=layers)).eval() for _ in range(3)]
+            together = speech_model.merged(models)
+            self.assertEqual(together.config.lstm_hidden, 3 * models[0].config.lstm_hidden)
+            x, lengths = torch.randn(2, 30, 39), torch.tensor([30, 20])
+            for got, *expected in zip(together(x, lengths), *(model(x, lengths) for model in models)):
+                torch.testing.assert_close(got, sum(expected) / 3)
+
     def test_export_holds_what_the_engine_runs(self):
         model = speech_model.SpeechModel(config()).eval()
         speech_model.export(model, self.dir / "m.pth", self.dir / "m.json")
@@ -437,9 +447,10 @@ class TrainingTest(InTempDir):
     def test_a_resumed_run_gives_the_same_weights(self):
         whole = train_speech.train(options(self.dir / "whole"), self.clips, lambda line: None)
         broken = train_speech.Training(options(self.dir / "broken"), self.clips)
+        checkpoint = self.dir / "broken" / "member0" / "state.pth"
         for _ in range(2):
-            broken.run_epoch(self.dir / "broken" / "state.pth")
-        common.save_checkpoint(self.dir / "broken" / "state.pth", broken.state())
+            broken.run_epoch(checkpoint)
+        common.save_checkpoint(checkpoint, broken.state())
         torch.rand(100)  # the random state of another process
         said = []
         resumed = train_speech.train(options(self.dir / "broken"), self.clips, said.append)
@@ -447,12 +458,27 @@ class TrainingTest(InTempDir):
         for a, b in zip(whole.parameters(), resumed.parameters()):
             self.assertTrue(torch.equal(a, b))
 
+    def test_members_differ_and_are_merged(self):
+        model = train_speech.train(options(self.dir, epochs=1, members=2), self.clips, lambda line: None)
+        first, second = (common.load_checkpoint(self.dir / f"member{k}" / "state.pth", "speech")["average"] for k in (0, 1))
+        self.assertGreater((first["fc.weight"] - second["fc.weight"]).abs().max(), 1e-3)
+        torch.testing.assert_close(model.fc.weight.data, torch.cat([first["fc.weight"], second["fc.weight"]], 1) / 2)
+        for wrong in (dict(members=0), dict(members=2, bidirectional=True)):
+            self.assertFails(f"--members {wrong['members']}: needs at least 1, and 1 alone with --bidirectional",
+                             train_speech.train, options(self.dir, **wrong), self.clips)
+
+    def test_bf16_trains_to_about_the_same(self):
+        exact, coarse = (train_speech.train(options(self.dir / name, epochs=1, precision=name), self.clips, lambda line: None)
+                         for name in ("fp32", "bf16"))
+        change = (exact.fc.weight - coarse.fc.weight).abs().max().item()
+        self.assertTrue(0 < change < 0.02, change)
+
     def test_resuming_with_other_options_is_refused(self):
         train_speech.train(options(self.dir, epochs=1), self.clips, lambda line: None)
         self.assertFails("was made with --rate 0.003, now 0.1", train_speech.train, options(self.dir, epochs=1, rate=0.1), self.clips)
 
     def test_nan_stops_and_keeps_the_last_good_state(self):
-        checkpoint = self.dir / "state.pth"
+        checkpoint = self.dir / "member0" / "state.pth"
         self.assertFails("epoch 1: the loss is nan; nothing was saved yet", train_speech.train,
                          options(self.dir, mse_weight=math.nan), self.clips)
         with mock.patch.object(train_speech, "losses", wraps=train_speech.losses) as losses:
@@ -465,7 +491,8 @@ class TrainingTest(InTempDir):
         self.assertTrue(all(tensor.isfinite().all() for tensor in state["model"].values()))
 
     def test_a_corrupt_state_is_named(self):
-        (self.dir / "state.pth").write_bytes(b"PK\3\4 half a file")
+        (self.dir / "member0").mkdir()
+        (self.dir / "member0" / "state.pth").write_bytes(b"PK\3\4 half a file")
         self.assertFails("state.pth: not a readable checkpoint", train_speech.train, options(self.dir), self.clips)
 
     def test_no_speaker_left(self):

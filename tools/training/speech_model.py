@@ -51,6 +51,23 @@ class SpeechModel(nn.Module):
         return self.fc(z), self.emotion(z)
 
 
+def merged(models):
+    """One model that answers with the mean of several of one shape: their states side by side, the recurrent weights
+    block-diagonal, the FC layers averaged. The engine runs it as any LSTM."""
+    config = dataclasses.replace(models[0].config, lstm_hidden=sum(model.config.lstm_hidden for model in models))
+    result = SpeechModel(config)
+    wide = {}
+    for name in result.state_dict():
+        parts = [model.state_dict()[name] for model in models]
+        if name.startswith("lstm."):  # gate by gate; the layers above the first read their own member's states alone
+            join = torch.block_diag if "weight" in name and name != "lstm.weight_ih_l0" else lambda *gate: torch.cat(gate)
+            wide[name] = torch.cat([join(*gate) for gate in zip(*(part.chunk(4) for part in parts))])
+        else:
+            wide[name] = torch.cat(parts, 1) / len(parts) if name.endswith("weight") else sum(parts) / len(parts)
+    result.load_state_dict(wide)
+    return result.eval()
+
+
 def pad_mels(mels):
     """Spectrograms of different lengths as (N, T, n_mels) and lengths (N)."""
     lengths = torch.tensor([len(mel) for mel in mels])

@@ -4,7 +4,7 @@
   python train_speech.py --data DATA/speech --out out/fold0 --hold-out 01 02 03 04
 
 DATA holds RAVDESS clips, or your own clips and videos with OpenFace CSV files beside them (speech_data.py). After each
-epoch the state goes to OUT/state.pth; the same command carries on from it, to the same result as without a break.
+epoch the state goes to OUT/member0/state.pth; the same command carries on from it, to the same result as without a break.
 """
 import dataclasses
 import math
@@ -19,7 +19,7 @@ from common import (NEUTRAL_NORM, TrainingError, check_finite, load_checkpoint, 
 from speech_augment import augment
 from speech_data import feature_scale, load_clips, speakers
 from speech_features import SpeechConfig
-from speech_model import SpeechModel, batch_input, export, pad_mels
+from speech_model import SpeechModel, batch_input, export, merged, pad_mels
 
 RECIPE = "speech"
 
@@ -30,7 +30,7 @@ class Options:
     out: str = option(dataclasses.MISSING, "folder for state.pth, speech.pth and speech.json")
     cache: str = option("", "file that keeps the spectrograms between runs; empty: none")
     hold_out: str = option((), "speakers to leave out of training", many=True)
-    epochs: int = option(50, "passes over the clips")
+    epochs: int = option(80, "passes over the clips")
     batch: int = option(24, "clips a step")
     rate: float = option(3e-3, "highest learning rate; it rises for a tenth of the steps, then falls as a cosine")
     weight_decay: float = option(1e-2, "of AdamW")
@@ -47,14 +47,16 @@ class Options:
     reading_weight: float = option(0.3, "of the cross-entropy of the emotion that the engine reads from the AUs")
     head_weight: float = option(0.3, "of the cross-entropy of the classifier that is dropped afterwards")
     order_weight: float = option(0.4, "of the loss that asks strong readings for larger AUs than normal ones")
-    hidden: int = option(128, "LSTM states")
+    hidden: int = option(96, "LSTM states of a member")
     layers: int = option(1, "LSTM layers")
     bidirectional: bool = option(False, "a second LSTM from the end")
     stride: int = option(3, "every n-th frame reaches the LSTM")
     mean_subtracted: bool = option(True, "subtract the utterance's mean features")
     n_mfcc: int = option(39, "coefficients; 13 with --deltas makes 39 features too")
     deltas: bool = option(False, "append first and second differences")
+    members: int = option(2, "networks that are trained apart, each with its own seed, and merged into one")
     seed: int = option(0, "of everything random")
+    precision: str = option("fp32", "of the LSTM in training; bf16 takes 0.6 of the time with AVX512-BF16", choices=["fp32", "bf16"])
     threads: int = option(1, "CPU threads")
 
     def speech_config(self):
@@ -174,7 +176,9 @@ class Training:
         first = int(torch.randint(self.config.frame_stride, (), generator=generator))
         x, lengths = batch_input(mel, lengths, self.config, first)
         windows = random_windows(lengths, amount * options.window_share, generator)
-        return sum(losses(*self.model(x, lengths, windows), clips, options).values())
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+            au, head = self.model(x, lengths, windows)
+        return sum(losses(au.float(), head.float(), clips, options).values())
 
     def run_epoch(self, checkpoint):
         """One pass; returns the mean loss."""
@@ -212,14 +216,24 @@ class Training:
         return self.average
 
 
-def train(options, clips, report=print):
-    """The trained model; resumes from OUT/state.pth where there is one."""
+def train_member(options, clips, report):
+    """One trained network; resumes from OUT/state.pth where there is one."""
     checkpoint = pathlib.Path(options.out) / "state.pth"
     training = Training(options, clips)
     if checkpoint.exists():
         training.restore(checkpoint)
         report(f"{checkpoint}: carrying on after epoch {training.epoch}")
     return training.run(checkpoint, report)
+
+
+def train(options, clips, report=print):
+    """The trained model: the members, in OUT/member0 and so on, merged."""
+    if options.members < 1 or (options.members > 1 and options.bidirectional):
+        raise TrainingError(f"--members {options.members}: needs at least 1, and 1 alone with --bidirectional")
+    return merged([
+        train_member(dataclasses.replace(options, out=str(pathlib.Path(options.out) / f"member{k}"), members=1,
+                                         seed=1000 * options.seed + k), clips, lambda line, k=k: report(f"member {k}: {line}"))
+        for k in range(options.members)])
 
 
 def main():
