@@ -4,6 +4,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include <cstring>
 #include <type_traits>
 
 #include "kernels/conv2d.h"
@@ -15,26 +16,39 @@ template <MathType kMath>
 using Operand =
     std::conditional_t<kMath == MathType::kF16, __half, std::conditional_t<kMath == MathType::kBF16, __nv_bfloat16, float>>;
 
-/// Rounds to nearest, ties to even. `to` is aligned to four values.
+/// Rounds to nearest, ties to even. `to` is aligned to four values; so is `from`.
 __device__ inline void store_4(float* to, float4 v) { *reinterpret_cast<float4*>(to) = v; }
-__device__ inline void store_4(__half* to, float4 v) {
-  reinterpret_cast<__half2*>(to)[0] = __floats2half2_rn(v.x, v.y);
-  reinterpret_cast<__half2*>(to)[1] = __floats2half2_rn(v.z, v.w);
+__device__ inline float4 load_4(const float* from) { return *reinterpret_cast<const float4*>(from); }
+
+// As words, since nvcc makes two accesses of two pairs.
+template <typename Pair>
+__device__ void store_pairs(void* to, const Pair (&pairs)[2]) {
+  uint2 words;
+  memcpy(&words, pairs, sizeof words);
+  *static_cast<uint2*>(to) = words;
 }
-__device__ inline void store_4(__nv_bfloat16* to, float4 v) {
-  reinterpret_cast<__nv_bfloat162*>(to)[0] = __floats2bfloat162_rn(v.x, v.y);
-  reinterpret_cast<__nv_bfloat162*>(to)[1] = __floats2bfloat162_rn(v.z, v.w);
+template <typename Pair>
+__device__ void load_pairs(const void* from, Pair (&pairs)[2]) {
+  const uint2 words = *static_cast<const uint2*>(from);
+  memcpy(pairs, &words, sizeof words);
 }
 
-__device__ inline float4 load_4(const float* from) { return *reinterpret_cast<const float4*>(from); }
+__device__ inline void store_4(__half* to, float4 v) {
+  store_pairs<__half2>(to, {__floats2half2_rn(v.x, v.y), __floats2half2_rn(v.z, v.w)});
+}
+__device__ inline void store_4(__nv_bfloat16* to, float4 v) {
+  store_pairs<__nv_bfloat162>(to, {__floats2bfloat162_rn(v.x, v.y), __floats2bfloat162_rn(v.z, v.w)});
+}
 __device__ inline float4 load_4(const __half* from) {
-  const auto* pair = reinterpret_cast<const __half2*>(from);
-  const float2 a = __half22float2(pair[0]), b = __half22float2(pair[1]);
+  __half2 pairs[2];
+  load_pairs(from, pairs);
+  const float2 a = __half22float2(pairs[0]), b = __half22float2(pairs[1]);
   return {a.x, a.y, b.x, b.y};
 }
 __device__ inline float4 load_4(const __nv_bfloat16* from) {
-  const auto* pair = reinterpret_cast<const __nv_bfloat162*>(from);
-  const float2 a = __bfloat1622float2(pair[0]), b = __bfloat1622float2(pair[1]);
+  __nv_bfloat162 pairs[2];
+  load_pairs(from, pairs);
+  const float2 a = __bfloat1622float2(pairs[0]), b = __bfloat1622float2(pairs[1]);
   return {a.x, a.y, b.x, b.y};
 }
 
