@@ -27,6 +27,8 @@ inline constexpr int kMaxConvDim = 512;
 inline constexpr int kMaxResBlocks = 64;
 inline constexpr int kMaxAus = 64;
 inline constexpr int kMaxLstmHidden = 4'096;
+inline constexpr int kMaxCudaLstmHidden =
+    512;  ///< more would take more multiprocessors for one clip than a GPU lends at once
 inline constexpr int kMaxLstmLayers = 8;
 inline constexpr int kMaxFft = 16'384;
 inline constexpr int kMaxMels = 512;

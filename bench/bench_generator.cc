@@ -1,17 +1,12 @@
 // Model A: seeded random weights, no files needed. bench_generator --benchmark_format=json prints JSON alone on stdout.
-#include <benchmark/benchmark.h>
-
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "bench/ceiling.h"
+#include "bench/bench.h"
 #include "bench/latencies.h"
-#include "engine/backend.h"
 #include "tests/random_generator.h"
 #include "tests/temp_dir.h"
-#include "weights/layers.h"
 
 namespace emo {
 namespace {
@@ -34,42 +29,33 @@ struct Batch {
   std::vector<float> faces, aus, out;
 };
 
-void generator(benchmark::State& state, Precision precision, double ceiling, int width, int N) {
+void generator(benchmark::State& state, const Target& target, int width, int N) {
   GeneratorConfig config;
   config.conv_dim = width;
   const Model model(config);
-  const auto backend = open_cpu_backend(model.file.get(), nullptr, {BackendKind::kCpu, precision});
+  const auto backend = open_backend(model.file.get(), nullptr, target.options());
   Batch batch(N, config.image_size);
-  for (int i = 0; i < 2; ++i) backend->generate(batch.call());
+  warm_up([&] { backend->generate(batch.call()); });
 
   Latencies calls;
   for (auto _ : state) calls.time([&] { backend->generate(batch.call()); });
   state.SetLabel(backend->describe());
   calls.report(state);
   state.counters["images_per_s"] = N / calls.median();
-  report_work(state, generator_flops(config) * N, calls.median(), ceiling);
+  report_work(state, generator_work(config, target.precision, N), calls.median(), ceiling(target.backend, target.precision));
 }
 
+}  // namespace
+
 void register_all() {
-  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    if (!cpu_computes_in(precision)) continue;
-    const double ceiling = cpu_ceiling_gflops(precision);
-    for (const int width : {32, 64}) {
-      for (const int N : {1, 8}) {
-        const std::string title =
-            concat("BM_Generator/backend:cpu/precision:", name_of(precision), "/width:", width, "/N:", N, "/size:128");
-        benchmark::RegisterBenchmark(title.c_str(), generator, precision, ceiling, width, N)->Unit(benchmark::kMillisecond);
+  for (const Target& target : targets()) {
+    for (const int width : {64, 32}) {
+      for (const int N : {1, 8, 64}) {
+        const std::string title = concat("BM_Generator/", target.title(), "/width:", width, "/N:", N, "/size:128");
+        benchmark::RegisterBenchmark(title.c_str(), generator, target, width, N)->Unit(benchmark::kMillisecond);
       }
     }
   }
 }
 
-}  // namespace
 }  // namespace emo
-
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  emo::register_all();
-  benchmark::RunSpecifiedBenchmarks();
-}

@@ -1,23 +1,22 @@
-// The whole way through Engine: a photo and a clip in, the photo with its face redrawn out. Seeded weights, a synthetic
-// photo and sound, the face's box given: no files needed. A counter for each stage.
-#include <benchmark/benchmark.h>
-
+// The whole way through Engine. Seeded weights, a synthetic photo and sound, the face's box given: no files needed.
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "bench/ceiling.h"
+#include "bench/bench.h"
 #include "bench/latencies.h"
 #include "engine/engine.h"
 #include "tests/random_generator.h"
 #include "tests/random_speech.h"
 #include "tests/temp_dir.h"
-#include "weights/layers.h"
 
 namespace emo {
 namespace {
 
 constexpr int kSeconds = 4;
+
+Box box_in(int side) { return {float(side) / 4, float(side) / 4, float(side) / 3}; }
 
 Image noise_photo(int side) {
   Image photo(side, side);
@@ -26,63 +25,80 @@ Image noise_photo(int side) {
   return photo;
 }
 
-void pipeline(benchmark::State& state, Precision precision, double ceiling, int width, int side) {
-  GeneratorConfig generator;
-  generator.conv_dim = width;
-  SpeechConfig speech;
-  speech.feature_mean.assign(std::size_t(speech.features()), 0);
-  speech.feature_std.assign(std::size_t(speech.features()), 10);
-  const TempDir folder;
-  write_random_generator(folder / "generator.safetensors", generator);
-  const TemporaryModel speech_file(speech, random_weights(speech, 0.1f));
-  const Engine engine({.generator = folder / "generator.safetensors",
-                       .speech = speech_file.path(),
-                       .backend = {BackendKind::kCpu, precision}});
-
-  Image photo = noise_photo(side);
-  const Box face{float(side) / 4, float(side) / 4, float(side) / 3};
-  const auto pcm = random_values(std::size_t(kSeconds) * std::size_t(speech.sample_rate_hz), 6, -0.2f, 0.2f);
-  engine.paste(photo, face, engine.generate(photo, face, engine.aus(pcm)));  // the first call makes the context
-
-  Latencies whole, listen, redraw, paste;
-  for (auto _ : state) {
-    whole.time([&] {
-      const ActionUnits au = listen.time([&] { return engine.aus(pcm); });
-      const Face redrawn = redraw.time([&] { return engine.generate(photo, face, au); });
-      paste.time([&] { engine.paste(photo, face, redrawn); });
-    });
+/// Both models opened, and a clip.
+struct Cascade {
+  Cascade(const Target& target, int width) {
+    generator.conv_dim = width;
+    speech.feature_mean.assign(std::size_t(speech.features()), 0);
+    speech.feature_std.assign(std::size_t(speech.features()), 10);
+    write_random_generator(folder / "generator.safetensors", generator);
+    const TemporaryModel speech_file(speech, random_weights(speech, 0.1f));
+    engine.emplace(EngineOptions{
+        .generator = folder / "generator.safetensors", .speech = speech_file.path(), .backend = target.options()});
+    pcm = random_values(std::size_t(kSeconds) * std::size_t(speech.sample_rate_hz), 6, -0.2f, 0.2f);
   }
-  state.SetLabel(engine.backend().describe());
-  whole.report(state);
-  state.counters["speech_ms"] = listen.median() * 1e3;
-  state.counters["generate_ms"] = redraw.median() * 1e3;
-  state.counters["paste_ms"] = paste.median() * 1e3;
-  state.counters["images_per_s"] = 1 / whole.median();
-  report_work(state, generator_flops(generator) + speech_flops(speech, kSeconds), whole.median(), ceiling);
+
+  GeneratorConfig generator;
+  SpeechConfig speech;
+  TempDir folder;
+  std::optional<Engine> engine;
+  std::vector<float> pcm;
+};
+
+void report(benchmark::State& state, const Target& target, const Cascade& cascade, const Latencies& calls) {
+  state.SetLabel(cascade.engine->backend().describe());
+  calls.report(state);
+  state.counters["images_per_s"] = 1 / calls.median();
+  report_work(state, generator_work(cascade.generator, target.precision, 1) + speech_work(cascade.speech, kSeconds),
+              calls.median(), ceiling(target.backend, target.precision));
 }
 
+/// A clip and a photo in, the photo with its face redrawn out.
+void photo_to_photo(benchmark::State& state, const Target& target, int width, int side) {
+  const Cascade cascade(target, width);
+  const Engine& engine = *cascade.engine;
+  Image photo = noise_photo(side);
+  const Box face = box_in(side);
+  warm_up([&] { engine.redraw(photo, {&face, 1}, engine.aus(cascade.pcm)); });
+
+  Latencies whole, listen, redraw;
+  for (auto _ : state) {
+    whole.time([&] {
+      const ActionUnits au = listen.time([&] { return engine.aus(cascade.pcm); });
+      redraw.time([&] { engine.redraw(photo, {&face, 1}, au); });
+    });
+  }
+  report(state, target, cascade, whole);
+  state.counters["speech_ms"] = listen.median() * 1e3;
+  state.counters["redraw_ms"] = redraw.median() * 1e3;
+}
+
+/// A clip and a face that was cut out in, the network's face out.
+void crop_to_face(benchmark::State& state, const Target& target, int width) {
+  const Cascade cascade(target, width);
+  const Engine& engine = *cascade.engine;
+  const Face cut = engine.cut(noise_photo(512), box_in(512));
+  const auto redraw = [&] { return engine.redraw(cut, engine.aus(cascade.pcm)); };
+  warm_up(redraw);
+  Latencies calls;
+  for (auto _ : state) benchmark::DoNotOptimize(calls.time(redraw));
+  report(state, target, cascade, calls);
+}
+
+}  // namespace
+
 void register_all() {
-  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    if (!cpu_computes_in(precision)) continue;
-    const double ceiling = cpu_ceiling_gflops(precision);
-    for (const int width : {32, 64}) {
+  for (const Target& target : targets()) {
+    for (const int width : {64, 32}) {
+      const std::string crop = concat("BM_CropToFace/", target.title(), "/width:", width, "/seconds:", kSeconds);
+      benchmark::RegisterBenchmark(crop.c_str(), crop_to_face, target, width)->Unit(benchmark::kMillisecond);
       for (const int side : {512, 2048}) {
-        const std::string title = concat("BM_Pipeline/backend:cpu/precision:", name_of(precision), "/width:", width,
-                                         "/photo:", side, "/seconds:", kSeconds);
-        benchmark::RegisterBenchmark(title.c_str(), pipeline, precision, ceiling, width, side)
-            ->Unit(benchmark::kMillisecond);
+        const std::string photo =
+            concat("BM_Pipeline/", target.title(), "/width:", width, "/photo:", side, "/seconds:", kSeconds);
+        benchmark::RegisterBenchmark(photo.c_str(), photo_to_photo, target, width, side)->Unit(benchmark::kMillisecond);
       }
     }
   }
 }
 
-}  // namespace
 }  // namespace emo
-
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  emo::register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-}

@@ -1,17 +1,13 @@
 // The speech side: MFCC alone, and the whole way from sound to AUs. Seeded weights, seeded sound, no files needed.
-#include <benchmark/benchmark.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "bench/ceiling.h"
+#include "bench/bench.h"
 #include "bench/latencies.h"
-#include "engine/backend.h"
 #include "tests/random_generator.h"
 #include "tests/random_speech.h"
-#include "weights/layers.h"
 #include "weights/model_file.h"
 
 namespace emo {
@@ -27,10 +23,10 @@ SpeechConfig config_of(int hidden, int layers) {
 }
 
 struct Model {
-  explicit Model(const SpeechConfig& config)
+  Model(const SpeechConfig& config, const Target& target)
       : on_disk(config, random_weights(config, 0.1f)),
         file(on_disk.path()),
-        backend(open_cpu_backend(nullptr, &file, {BackendKind::kCpu})) {}
+        backend(open_backend(nullptr, &file, target.options())) {}
   TemporaryModel on_disk;
   ModelFile file;
   std::unique_ptr<Backend> backend;
@@ -40,12 +36,14 @@ std::vector<float> noise(const SpeechConfig& config, int seconds) {
   return random_values(std::size_t(seconds) * std::size_t(config.sample_rate_hz), 4, -0.2f, 0.2f);
 }
 
-void mfcc(benchmark::State& state, int seconds) {
+void mfcc(benchmark::State& state, const Target& target, int seconds) {
   const SpeechConfig config = config_of(96, 2);
-  const Model model(config);
+  const Model model(config, target);
   const auto pcm = noise(config, seconds);
+  warm_up([&] { model.backend->mfcc(pcm); });
   Latencies calls;
   for (auto _ : state) benchmark::DoNotOptimize(calls.time([&] { return model.backend->mfcc(pcm); }));
+  state.SetLabel(model.backend->describe());
   calls.report(state);
   state.counters["realtime_factor"] = seconds / calls.median();
 }
@@ -55,40 +53,46 @@ struct Case {
   bool per_frame;
 };
 
-void speech(benchmark::State& state, const Case& c, double ceiling) {
+void speech(benchmark::State& state, const Target& target, const Case& c) {
   const SpeechConfig config = config_of(c.hidden, c.layers);
-  const Model model(config);
+  const Model model(config, target);
   const auto pcm = noise(config, c.seconds);
   std::vector<double> times_s;
   for (int i = 0; c.per_frame && i < 25 * c.seconds; ++i) times_s.push_back(i / 25.0);
-  Latencies calls;
-  for (auto _ : state) benchmark::DoNotOptimize(calls.time([&] { return model.backend->speech(pcm, times_s); }));
+  warm_up([&] { model.backend->speech(pcm, times_s); });
+  Latencies calls, features;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(calls.time([&] { return model.backend->speech(pcm, times_s); }));
+    state.PauseTiming();
+    benchmark::DoNotOptimize(features.time([&] { return model.backend->mfcc(pcm); }));
+    state.ResumeTiming();
+  }
   state.SetLabel(model.backend->describe());
   calls.report(state);
   state.counters["realtime_factor"] = c.seconds / calls.median();
-  report_work(state, speech_flops(config, c.seconds), calls.median(), ceiling);
-}
-
-void register_all() {
-  for (const int seconds : {3, 60, 600}) {
-    benchmark::RegisterBenchmark(concat("BM_Mfcc/backend:cpu/seconds:", seconds).c_str(), mfcc, seconds)
-        ->Unit(benchmark::kMillisecond);
-  }
-  const double ceiling = cpu_ceiling_gflops(Precision::kFp32);
-  for (const Case c : {Case{96, 2, 3, false}, {96, 2, 3, true}, {256, 2, 3, false}, {96, 2, 600, true}}) {
-    const std::string name = concat(c.per_frame ? "BM_SpeechPerFrame" : "BM_Speech", "/backend:cpu/hidden:", c.hidden,
-                                    "/layers:", c.layers, "/seconds:", c.seconds);
-    benchmark::RegisterBenchmark(name.c_str(), speech, c, ceiling)->Unit(benchmark::kMillisecond);
-  }
+  // Noise has no quiet ends to trim; what is not MFCC is the LSTM.
+  const double steps = double(c.seconds) * config.sample_rate_hz / config.hop_length / config.frame_stride;
+  state.counters["lstm_us_per_step_and_layer"] = (calls.median() - features.median()) * 1e6 / steps / c.layers;
+  report_work(state, speech_work(config, c.seconds), calls.median(), ceiling(target.backend, target.precision));
 }
 
 }  // namespace
-}  // namespace emo
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  emo::register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+void register_all() {
+  for (const Target& target : targets({Precision::kFp32})) {  // speech has no other
+    const std::string backend = name_of(target.backend);
+    for (const int seconds : {3, 60, 600}) {
+      benchmark::RegisterBenchmark(concat("BM_Mfcc/backend:", backend, "/seconds:", seconds).c_str(), mfcc, target, seconds)
+          ->Unit(benchmark::kMillisecond);
+    }
+    // 6 s are 300 steps.
+    for (const Case c :
+         {Case{96, 2, 3, false}, {96, 2, 6, false}, {96, 2, 3, true}, {256, 2, 6, false}, {96, 2, 600, true}}) {
+      const std::string title = concat(c.per_frame ? "BM_SpeechPerFrame" : "BM_Speech", "/backend:", backend,
+                                       "/hidden:", c.hidden, "/layers:", c.layers, "/seconds:", c.seconds);
+      benchmark::RegisterBenchmark(title.c_str(), speech, target, c)->Unit(benchmark::kMillisecond);
+    }
+  }
 }
+
+}  // namespace emo

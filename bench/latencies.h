@@ -5,14 +5,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <vector>
 
 namespace emo {
 
-/// Wall-clock times of something that a benchmark does again and again.
+/// Times of something that a benchmark does again and again.
 class Latencies {
  public:
-  /// Runs it once and keeps its time; returns what it returns.
+  /// Runs it once and keeps its time by the wall clock; returns what it returns.
   template <typename Call>
   auto time(Call&& call) {
     struct Keep {
@@ -23,10 +24,14 @@ class Latencies {
     return call();
   }
 
-  /// The least time that this share of the calls stayed within: 0.5 gives the median.
+  void add(double seconds) { seconds_.push_back(seconds); }
+  double last() const { return seconds_.back(); }
+
+  /// The least time that this share of the calls stayed within: 0 gives the least of all, 0.5 the median.
   double seconds(double share) const {
     std::vector<double> sorted = seconds_;
-    const auto nth = sorted.begin() + std::ptrdiff_t(std::ceil(share * double(sorted.size()))) - 1;
+    const double rank = std::max(1., std::ceil(share * double(sorted.size())));
+    const auto nth = sorted.begin() + std::ptrdiff_t(rank) - 1;
     std::ranges::nth_element(sorted, nth);
     return *nth;
   }
@@ -41,5 +46,13 @@ class Latencies {
  private:
   std::vector<double> seconds_;
 };
+
+/// Runs it for 0.1 s and at least once: memory gets its pages, a GPU its clock.
+template <typename Call>
+void warm_up(Call&& call) {
+  const auto start = std::chrono::steady_clock::now();
+  do call();
+  while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(100));
+}
 
 }  // namespace emo

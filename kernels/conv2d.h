@@ -85,14 +85,15 @@ struct ConvPlan {
   int tile = 0;    ///< of kConvTiles, with wgmma of kWgmmaTiles
   int splits = 1;  ///< blocks that share a tile's chunks; each leaves its sums in the workspace, and the last adds them up
   bool wgmma = false;  ///< by Hopper's wgmma and TMA, which do not split; else mma.sync, or FFMA for kFP32
+  bool operator==(const ConvPlan&) const = default;
 };
 
-/// Whether the current device runs wgmma and this build has it: compute capability 9.0, a driver of CUDA 12, sm_90a
-/// compiled.
+/// Whether wgmma runs here: a device of compute capability 9.0, a driver of CUDA 12 or newer, and sm_90a among the
+/// architectures of this build.
 bool has_wgmma();
 
-/// Whether wgmma can multiply it, at any N: 16-bit operands; C_in a multiple of 64; S of 1 or 2, which
-/// H and W are multiples of; and rows of output pixels (of a parity) that are multiples or divisors of 64.
+/// Whether wgmma can multiply it, at any N: 16-bit operands; C_in a multiple of 64; S of 1 or 2, of which H and W are
+/// multiples; and rows of output pixels (of a parity) of a multiple or a divisor of 64.
 bool takes_wgmma(MathType math, const ConvShape& shape);
 
 /// A plan for this shape: where one was measured to be the fastest (conv2d_measured.inc) that one, else by counting: the
@@ -118,9 +119,11 @@ struct ConvWorkspace {
 /// weights  from pack_conv_weights, device, aligned to 16 bytes.
 /// y        (N,H_out,W_out,C_out), apart from x, device, aligned to 16 bytes: fp32, or with `y_as_operand` the operand's
 ///          type.
-/// With wgmma the tensor maps that TMA reads by are made here, on the host, and are part of the launch: once where the call
-/// is captured into a graph. Throws Error for a shape or a plan that it cannot take, before anything is written, and when
-/// the launch fails.
+///
+/// With wgmma the tensor maps that TMA reads by are made by the call, on the host, and are part of the launch: once where it
+/// is captured into a graph.
+///
+/// Throws Error for a shape or a plan that it cannot take, before anything is written, and when the launch fails.
 void conv2d(MathType math, const ConvShape& shape, const ConvPlan& plan, const void* x, const void* weights, void* y,
             bool y_as_operand, const ConvEpilogue& epilogue, const ConvWorkspace& workspace, cudaStream_t stream);
 

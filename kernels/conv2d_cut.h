@@ -29,6 +29,9 @@ inline dim3 grid_of(const ConvShape& s, int BM, int BN) {
   return dim3(s.N * s.parities() * ceil_div(s.pixels(), BM), ceil_div(s.C_out, BN));
 }
 
+/// What conv2d_plan() says of a shape that was not measured.
+ConvPlan counted_plan(MathType math, const ConvShape& shape, int multiprocessors, bool wgmma);
+
 /// Throws Error for what conv2d() does not take.
 void check_conv2d(MathType math, const ConvShape& shape, const ConvPlan& plan, const ConvEpilogue& epilogue,
                   const ConvWorkspace& workspace);

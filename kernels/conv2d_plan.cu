@@ -88,6 +88,11 @@ bool takes_wgmma(MathType math, const ConvShape& s) {
   return operand_bytes(math) == 2 && s.C_in % (kStepBytes / 2) == 0 && S <= 2 && s.H % S == 0 && s.W % S == 0 && box;
 }
 
+ConvPlan counted_plan(MathType math, const ConvShape& shape, int multiprocessors, bool wgmma) {
+  wgmma = wgmma && takes_wgmma(math, shape);
+  return wgmma ? wgmma_plan(shape, multiprocessors) : mma_plan(math, shape, multiprocessors);
+}
+
 ConvPlan conv2d_plan(MathType math, const ConvShape& shape, int multiprocessors, bool wgmma) {
   wgmma = wgmma && takes_wgmma(math, shape);
   for (const MeasuredPlan& m : kMeasured) {
@@ -95,7 +100,7 @@ ConvPlan conv2d_plan(MathType math, const ConvShape& shape, int multiprocessors,
       return {m.tile, m.splits, wgmma};
     }
   }
-  return wgmma ? wgmma_plan(shape, multiprocessors) : mma_plan(math, shape, multiprocessors);
+  return counted_plan(math, shape, multiprocessors, wgmma);
 }
 
 ConvWorkspaceSize conv2d_workspace(MathType math, const ConvShape& shape, const ConvPlan& plan) {

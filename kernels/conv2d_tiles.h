@@ -36,7 +36,8 @@ inline constexpr int kConvTileCount = sizeof(kConvTiles) / sizeof(ConvTile);
 struct WgmmaTile {
   int BN, stages, cluster, blocks;  ///< blocks: of a multiprocessor, as registers and shared memory allow
 
-  static constexpr int kStrip = 64, BM = 2 * kStrip, kConsumers = 2 * BM;
+  static constexpr int kStrip = 64, kStripBytes = kStrip * kStepBytes, BM = 2 * kStrip;
+  static constexpr int kConsumers = 2 * BM, kConsumerWarps = kConsumers / 32;
   __host__ __device__ static constexpr int threads() { return kConsumers + 32; }
   __host__ __device__ constexpr int stage_bytes() const { return (BM + BN) * kStepBytes; }
 };

@@ -15,8 +15,7 @@
 namespace emo {
 namespace {
 
-constexpr int kStrip = WgmmaTile::kStrip, kBoxChannels = kStepBytes / 2, kStripBytes = kStrip * kStepBytes;
-constexpr int kConsumerWarps = WgmmaTile::kConsumers / 32;
+constexpr int kStrip = WgmmaTile::kStrip, kBoxChannels = kStepBytes / 2;
 static_assert(kStrip == kMomentStrip);  // a warpgroup has the pixels of a pair of moments
 
 struct Params {
@@ -69,7 +68,7 @@ struct Ring {
     if (threadIdx.x == 0) {
       for (int s = 0; s < kT.stages; ++s) {
         ptx::mbarrier_init(full + s, 1);
-        ptx::mbarrier_init(empty + s, kConsumerWarps * kT.cluster);
+        ptx::mbarrier_init(empty + s, WgmmaTile::kConsumerWarps * kT.cluster);
       }
       ptx::fence_mbarrier_init();
     }
@@ -112,10 +111,10 @@ __device__ void fetch(const Params& p, const Part<kTile>& part, Ring<kTile> ring
     const int qx = (kx - PW) >> (p.S - 1), rx = (kx - PW) & (p.S - 1);
 #pragma unroll
     for (int strip = 0; strip < 2; ++strip) {
-      ptx::tma_load(ring.stage() + strip * kStripBytes, &p.x, full, rx * p.C_in + c, x[strip] + qx, ry, y[strip] + qy,
-                    part.image);
+      ptx::tma_load(ring.stage() + strip * WgmmaTile::kStripBytes, &p.x, full, rx * p.C_in + c, x[strip] + qx, ry,
+                    y[strip] + qy, part.image);
     }
-    unsigned char* weights = ring.stage() + 2 * kStripBytes + first_row * kStepBytes;
+    unsigned char* weights = ring.stage() + 2 * WgmmaTile::kStripBytes + first_row * kStepBytes;
     if constexpr (kT.cluster > 1) {
       constexpr std::uint16_t kAll = (1 << kT.cluster) - 1;
       ptx::tma_load_multicast(weights, &p.weights, full, kAll, step * kBoxChannels, row);
@@ -162,8 +161,10 @@ __device__ void multiply(const Params& p, Ring<kTile> ring, float (&total)[kWgmm
     const int first = step, end = min(step + p.chunk_steps, p.steps);
     int before = 0;
     for (; step < end; ++step) {
-      const auto pixels = ptx::wgmma_descriptor(ring.stage() + group * kStripBytes, ptx::Swizzle::k128, 8 * kStepBytes);
-      const auto weights = ptx::wgmma_descriptor(ring.stage() + 2 * kStripBytes, ptx::Swizzle::k128, 8 * kStepBytes);
+      const auto pixels =
+          ptx::wgmma_descriptor(ring.stage() + group * WgmmaTile::kStripBytes, ptx::Swizzle::k128, 8 * kStepBytes);
+      const auto weights =
+          ptx::wgmma_descriptor(ring.stage() + 2 * WgmmaTile::kStripBytes, ptx::Swizzle::k128, 8 * kStepBytes);
       ptx::mbarrier_wait_parity<ptx::Scope::kCta>(ring.full + ring.slot, ring.round % 2);
       ptx::wgmma_fence();
 #pragma unroll
@@ -301,7 +302,7 @@ __global__ void __launch_bounds__(WgmmaTile::threads(), kWgmmaTiles[kTile].block
   const auto has_left_cluster = [] {  // this warp, with its last copies and arrivals
     if constexpr (kT.cluster > 1) ptx::barrier_cluster_arrive_relaxed();
   };
-  if (warp_id() == kConsumerWarps) {
+  if (warp_id() == WgmmaTile::kConsumerWarps) {
     if (lane_id() == 0) fetch<kTile>(p, part, ring);
     __syncwarp();
     has_left_cluster();

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
 #include "kernels/common.cuh"
 #include "kernels/launch.h"
 #include "kernels/lstm.h"
@@ -158,8 +159,8 @@ constexpr struct { int lanes, slice; } kShapes[] = {{4, 16}, {4, 24}, {4, 32}, {
 }  // namespace
 
 LstmPlan lstm_plan(int hidden, int sequences, int multiprocessors, bool clusters) {
-  EMO_CHECK(hidden >= 1 && hidden <= kMaxLstmHidden, "lstm: a hidden size of ", hidden, "; 1 to ", kMaxLstmHidden,
-            " are taken");
+  EMO_CHECK(hidden >= 1 && hidden <= limits::kMaxCudaLstmHidden, "lstm: a hidden size of ", hidden, "; 1 to ",
+            limits::kMaxCudaLstmHidden, " are taken");
   LstmPlan plan;
   for (const auto& shape : kShapes) {
     if (shape.lanes * shape.slice < hidden) continue;

@@ -6,9 +6,6 @@
 /// product over all steps, made before by the caller.
 namespace emo {
 
-/// More would need more multiprocessors for one clip than a GPU lends at once.
-inline constexpr int kMaxLstmHidden = 512;
-
 /// The rows of gates and states that belong to one clip.
 struct LstmClip {
   int first_row, rows;
@@ -32,7 +29,7 @@ struct LstmPlan {
 
 /// The plan for so many sequences: one block where its registers hold the weights, else a cluster of at most eight, else
 /// blocks of a cooperative grid. clusters: whether the device has them (compute capability 9.0).
-/// Throws Error for a hidden size outside 1 .. kMaxLstmHidden.
+/// Throws Error for a hidden size outside 1 .. limits::kMaxCudaLstmHidden.
 LstmPlan lstm_plan(int hidden, int sequences, int multiprocessors, bool clusters);
 
 /// i, f, g, o = gates[t] + bias + W_hh h[t-1];   c[t] = sigmoid(f) c[t-1] + sigmoid(i) tanh(g);   h[t] = sigmoid(o)

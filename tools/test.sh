@@ -12,23 +12,24 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The most that each stage may take, in seconds on 2 cores: 10 minutes for the quick run without setup, 45 for all.
+# The most that each stage may take, in seconds on 2 cores: 10 minutes for the quick run without setup, 55 for all.
 declare -A limit_s=(
   [setup]=300     # packages; nothing to do on the second run
-  [setup_full]=240
+  [setup_full]=400
   [build]=480     # everything, optimised, warnings are errors
   [tests]=120     # the whole suite
-  [recipes]=60    # the training recipes, on Debian's PyTorch
+  [recipes]=150   # the training recipes, on Debian's PyTorch
   [install]=10    # an installed copy runs with its own library and models
   [format]=30     # clang-format 14 has nothing to change
   [layering]=10   # includes point downward only
-  [core]=150      # the numerical core builds, links and starts without media
+  [sass]=150      # kernels as nvcc compiles them: no spills, tensor cores where they belong
+  [core]=120      # the numerical core builds, links and starts without media
   [asan]=840      # the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
-  [tsan]=360      # the engine's threads under ThreadSanitizer
+  [tsan]=240      # the engine's threads under ThreadSanitizer
   [fuzz]=400      # builds the fuzzers with clang 16 and runs each for 20 s
 )
 quick=(setup build tests)
-full=(setup_full build tests recipes install format layering core asan tsan fuzz)
+full=(setup_full build tests recipes install format layering sass core asan tsan fuzz)
 
 sources() { find base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
 
@@ -78,6 +79,13 @@ stage_layering() {
   forbid 'tools/' engine
   forbid '(opencv2/|dlib/|sndfile|soxr|libav|libsw)' base weights kernels engine tools --exclude-dir=media
   echo "layering: every include points downward"
+}
+
+stage_sass() {
+  local bin
+  bin=$(tools/cuda_compiler.sh)
+  PATH=$bin:$PATH python3 tests/tools/check_sass_test.py
+  PATH=$bin:$PATH tools/check_sass.py kernels/*.cu
 }
 
 stage_core() {

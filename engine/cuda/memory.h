@@ -35,6 +35,13 @@ class DeviceBuffer {
     if (!values.empty()) EMO_CUDA(cudaMemcpy(data(), values.data(), values.size_bytes(), cudaMemcpyHostToDevice));
   }
 
+  /// Makes room for at least so many values. What it held is lost when it has to grow; growing waits for the device.
+  void reserve(std::size_t count, const char* what) {
+    if (count <= count_) return;
+    *this = DeviceBuffer();  // or the device would have to hold both
+    *this = DeviceBuffer(count, what);
+  }
+
   T* data() const { return data_.get(); }
   std::size_t size() const { return count_; }
 
@@ -63,6 +70,13 @@ class PinnedBuffer {
     void* p = nullptr;
     check_cuda(cudaMallocHost(&p, count * sizeof(T)), concat("page-locked memory of ", count * sizeof(T), " bytes"));
     data_.reset(static_cast<T*>(p));
+  }
+
+  /// As DeviceBuffer's.
+  void reserve(std::size_t count) {
+    if (count <= count_) return;
+    *this = PinnedBuffer();
+    *this = PinnedBuffer(count);
   }
 
   T* data() const { return data_.get(); }
@@ -94,6 +108,24 @@ class Stream {
     void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
   };
   std::unique_ptr<std::remove_pointer_t<cudaStream_t>, Destroy> stream_;
+};
+
+/// A place in a stream's work that can be waited for.
+class Event {
+ public:
+  Event() {
+    cudaEvent_t event = nullptr;
+    EMO_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    event_.reset(event);
+  }
+  void record(const Stream& stream) const { EMO_CUDA(cudaEventRecord(event_.get(), stream.get())); }
+  void wait() const { EMO_CUDA(cudaEventSynchronize(event_.get())); }
+
+ private:
+  struct Destroy {
+    void operator()(cudaEvent_t event) const { cudaEventDestroy(event); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Destroy> event_;
 };
 
 }  // namespace emo

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/limits.h"
@@ -68,10 +69,15 @@ class Media {
   virtual std::vector<Box> find_faces(const Image& image, std::string* tried, int looks = 3) const = 0;
 
   /// Reads WAV, AIFF, AU, CAF, FLAC, Ogg (Vorbis, Opus) and MP3 by their content, not their name, mixes to mono (mean of
-  /// the channels) and resamples with soxr (HQ). Throws Error(kInput) naming the file: missing, of another kind, no samples,
-  /// longer than the limit, NaN or infinity. A WAV, AIFF, AU or FLAC with less sound than its header says was cut and is
-  /// refused (a length that was never filled in is no promise); MP3 and Ogg, which are streams, give what is there.
-  virtual Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const = 0;
+  /// the channels) and resamples with soxr (HQ), to each of the rates in one reading. Throws Error(kInput) naming the file:
+  /// missing, of another kind, no samples, longer than the limit, NaN or infinity. A WAV, AIFF, AU or FLAC with less sound
+  /// than its header says was cut and is refused (a length that was never filled in is no promise); MP3 and Ogg, which are
+  /// streams, give what is there.
+  virtual std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vector<int>& sample_rates_hz,
+                                       const AudioLimits& limits) const = 0;
+  Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const {
+    return std::move(load_audio(path, std::vector{sample_rate_hz}, limits)[0]);
+  }
 
   /// "OpenCV 4.6.0, dlib 19.24.0, libsndfile 1.2.0, soxr 0.1.3"
   virtual std::string describe() const = 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 
+#include "base/limits.h"
 #include "tests/close.h"
 #include "tests/simt/buffer.h"
 #include "tests/simt/seeds.h"
@@ -149,7 +150,7 @@ TEST(LstmKernel, GatesFarOutSaturate) {
 }
 
 TEST(LstmKernel, EveryPlanHoldsAllUnitsInWholeWarps) {
-  for (int hidden = 1; hidden <= kMaxLstmHidden; ++hidden) {
+  for (int hidden = 1; hidden <= limits::kMaxCudaLstmHidden; ++hidden) {
     for (const bool clusters : {true, false}) {
       for (const int multiprocessors : {1, 132}) {
         const LstmPlan p = lstm_plan(hidden, 2, multiprocessors, clusters);

@@ -148,6 +148,33 @@ TEST_F(VideoTest, ClickAndFlashComeTogether) {
   }
 }
 
+// A telephone held upright writes its sensor's rows and says how to turn them.
+TEST_F(VideoTest, ATelephonesRotationIsApplied) {
+  Image image = plain(64, 48, 20, 20, 20);
+  for (int y = 0; y < 48; ++y) std::fill_n(image.pixel(0, y), 3 * 16, std::uint8_t(220));  // a bright left edge
+  {
+    const auto writer = video().write(dir_ / "a.mp4", {25, {}});
+    for (int i = 0; i < 3; ++i) writer->add(image);
+    writer->finish();
+  }
+  struct Turn {
+    const char* degrees;  // counter-clockwise: FFmpeg 5 writes it so; 270 is the matrix of a telephone held upright
+    int width, bright_x, bright_y;
+  };
+  for (const Turn& turn : {Turn{"0", 64, 4, 24}, {"90", 48, 24, 60}, {"180", 64, 60, 24}, {"270", 48, 24, 4}}) {
+    SCOPED_TRACE(turn.degrees);
+    ASSERT_EQ(std::system(("ffmpeg -v error -y -i '" + path("a.mp4") + "' -c copy -metadata:s:v:0 rotate=" + turn.degrees +
+                           " '" + path("turned.mp4") + "'")
+                              .c_str()),
+              0);
+    const Image first = read_all(dir_ / "turned.mp4").images.at(0);
+    ASSERT_EQ(first.width, turn.width);
+    ASSERT_EQ(first.height, 64 + 48 - turn.width);
+    EXPECT_NEAR(first.pixel(turn.bright_x, turn.bright_y)[0], 220, 8);
+    EXPECT_NEAR(first.pixel(first.width - 1 - turn.bright_x, first.height - 1 - turn.bright_y)[0], 20, 8);
+  }
+}
+
 TEST_F(VideoTest, AnInterruptedVideoPlaysUpToThere) {
   for (const std::string name : {"a.mp4", "a.webm", "a.gif"}) {
     const auto writer = video().write(dir_ / name, {25, name == "a.gif" ? Clip{} : silence(4)});
@@ -217,6 +244,11 @@ TEST_F(VideoTest, WhatIsNoVideoIsRefused) {
                                       ": is not a video that can be read; MP4, MOV, WebM, MKV, AVI, TS, Ogg, FLV or GIF "
                                       "is needed");
   EXPECT_THAT(text(dir_ / "none.mp4"), StartsWith(path("none.mp4") + ": cannot be opened: No such file or directory"));
+  write("avc.mp4", 2, 25);
+  std::string unknown = read_file(dir_ / "avc.mp4");
+  for (auto at = unknown.find("avc1"); at != unknown.npos; at = unknown.find("avc1")) unknown.replace(at, 4, "zzz1");
+  write_file(dir_ / "unknown.mp4", unknown);
+  EXPECT_EQ(text(dir_ / "unknown.mp4"), path("unknown.mp4") + ": holds no pictures that can be decoded");
   // A playlist would make FFmpeg open what it names.
   write_file(dir_ / "list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://localhost/a.ts\n#EXT-X-ENDLIST\n");
   EXPECT_THAT(text(dir_ / "list.m3u8"), HasSubstr("is not a video that can be read"));

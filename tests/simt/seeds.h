@@ -8,7 +8,7 @@
 
 namespace emo {
 
-/// Runs `test` with the threads in ascending, descending and two shuffled orders.
+/// Runs `test` with the threads in ascending, descending and two shuffled orders; on a device, four times.
 template <typename Test>
 void for_each_seed(Test&& test) {
   for (const std::uint64_t seed : {0, 1, 2, 3}) {

@@ -1,19 +1,21 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-#include <cstdio>
 #include <string>
 
 #include "tests/temp_dir.h"
 
 namespace emo {
 
-/// What a run of the program left: exit code (128 + signal when it died of one) and what it printed.
+/// What a run of the program left: exit code (128 + signal when it died of one), what it printed, the most memory it had.
 struct Outcome {
   int code;
   std::string out, err;
+  long peak_kb;
 };
 
 /// Runs the emoengine program through the shell, in a folder of the test's own. Redirections among the arguments win.
@@ -30,9 +32,17 @@ class ProgramTest : public testing::Test {
 
  private:
   Outcome shell(const std::string& commands) const {
-    const int status = std::system(("cd '" + dir_.path().string() + "' && " + commands).c_str());
+    const std::string line = "cd '" + dir_.path().string() + "' && " + commands;
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
+      ::_exit(127);
+    }
+    int status = 0;
+    rusage usage{};  // of the shell and what it ran
+    EXPECT_EQ(::wait4(child, &status, 0, &usage), child);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(dir_ / ".out"),
-            read_file(dir_ / ".err")};
+            read_file(dir_ / ".err"), usage.ru_maxrss};
   }
 };
 

@@ -6,30 +6,31 @@
 #include <memory>
 #include <optional>
 
-#include "base/bounded_queue.h"
 #include "base/error.h"
 #include "engine/animation.h"
-#include "engine/face_tracker.h"
 #include "engine/media/video.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
+#include "tools/emoengine/frames.h"
+#include "tools/emoengine/inputs.h"
 #include "tools/emoengine/progress.h"
 
 namespace emo::cli {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-
 struct AnimateOptions {
-  std::string image, video, audio, au_file, out;
+  std::vector<std::string> images, videos, audios;
+  std::string au_file, out;
+  std::string format = "mp4";  ///< of many outputs: mp4 | webm | gif | png
   ImageLimits image_limits;
   AudioLimits audio_limits;
   FaceChoice face;
   std::optional<double> fps;  ///< none: the video's own, 25 for a photo
   AnimationOptions animation;
   Expression expression;
-  std::string no_face = "error";  ///< error | skip | hold
+  NoFace no_face = NoFace::kError;
   std::string blink = "on";
+  bool resume = false;
   ModelOptions model;
 };
 
@@ -51,147 +52,40 @@ class Interruptible {
   void (*before_[2])(int);
 };
 
-/// One frame on its way from the source through the generator to the file.
-struct Frame {
-  Image picture;
-  std::vector<Box> faces;  ///< to be redrawn in it
+/// One video to make.
+struct Job {
+  std::string source;  ///< photo or video
+  std::string audio;   ///< may be empty
+  std::filesystem::path out;
 };
-
-/// Gives the frames of a photo or a video.
-class Source {
- public:
-  virtual ~Source() = default;
-  /// Fills a frame, which may be one that was written already: its memory is used again.
-  virtual void next(Frame& frame) = 0;
-};
-
-/// The same photo each time.
-class PhotoSource final : public Source {
- public:
-  explicit PhotoSource(Frame photo) : photo_(std::move(photo)) {}
-  void next(Frame& frame) override { frame = photo_; }
-
- private:
-  const Frame photo_;
-};
-
-/// Frames of a video at the output's rate: for each the last that began before it, the face followed from one to the next.
-class VideoSource final : public Source {
- public:
-  VideoSource(VideoReader& reader, const AnimateOptions& options, double fps)
-      : reader_(reader), options_(options), fps_(fps) {}
-
-  void next(Frame& frame) override {
-    const double t = double(index_++) / fps_ + 0.25 / fps_;  // times in files are rounded
-    bool changed = false;
-    if (!started_ && !reader_.read(coming_, coming_s_)) fail(ErrorKind::kInput, options_.video, ": holds no frame");
-    while (!ended_ && (!started_ || coming_s_ <= t)) {
-      std::swap(current_.picture, coming_);
-      started_ = changed = true;
-      ended_ = !reader_.read(coming_, coming_s_);
-    }
-    if (changed) follow_face();
-    frame = current_;
-  }
-
- private:
-  void follow_face() {
-    std::optional<Box> face = tracker_.next(current_.picture);
-    if (!face && options_.no_face == "error") {
-      char time[32];
-      std::snprintf(time, sizeof time, "%.2f", double(index_ - 1) / fps_);
-      fail(ErrorKind::kInput, options_.video, ": no face was found at ", time,
-           " s; use --no-face skip to leave such frames as they are, or --no-face hold to go on where it was");
-    }
-    if (!face && options_.no_face == "hold") face = tracker_.last();
-    current_.faces.clear();
-    if (face) current_.faces.push_back(*face);
-  }
-
-  VideoReader& reader_;
-  const AnimateOptions& options_;
-  const double fps_;
-  FaceTracker tracker_{[](const Image& picture, int looks) { return media().find_faces(picture, nullptr, looks); }};
-  std::size_t index_ = 0;
-  bool started_ = false, ended_ = false;
-  Image coming_;  ///< the frame after the current one unless it has ended, beginning at coming_s_
-  double coming_s_ = 0;
-  Frame current_;
-};
-
-/// Three threads, between which a few frames go round: the source (decode, find), the generator here, the file (encode,
-/// write). Returns how many frames were written: fewer than the curve has when a signal came.
-std::size_t draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress) {
-  constexpr std::size_t kFrames = 5;  // one in each hand and one on each way
-  BoundedQueue<Frame> free(kFrames), to_redraw(kFrames), to_write(kFrames);
-  for (std::size_t i = 0; i < kFrames; ++i) free.push({});
-  std::size_t written = 0;
-  struct Close {  // whichever thread ends, by an error too, ends the others
-    std::vector<BoundedQueue<Frame>*> queues;
-    ~Close() {
-      for (auto* queue : queues) queue->close();
-    }
-  };
-  auto reading = std::async(std::launch::async, [&] {
-    const Close close{{&to_redraw}};
-    for (std::size_t i = 0; i < curve.rows.size(); ++i) {
-      std::optional<Frame> frame = free.pop();
-      if (!frame) return;
-      source.next(*frame);
-      if (!to_redraw.push(std::move(*frame))) return;
-    }
-  });
-  auto writing = std::async(std::launch::async, [&] {
-    const Close close{{&to_write, &free}};
-    while (std::optional<Frame> frame = to_write.pop()) {
-      writer.add(frame->picture);
-      progress.step();
-      ++written;
-      free.push(std::move(*frame));
-    }
-  });
-  {
-    const Close close{{&free, &to_redraw, &to_write}};
-    for (const ActionUnits& au : curve.rows) {
-      if (Interruptible::signal()) break;
-      std::optional<Frame> frame = to_redraw.pop();
-      if (!frame) break;
-      engine.redraw(frame->picture, frame->faces, au);
-      if (!to_write.push(std::move(*frame))) break;
-    }
-  }
-  writing.get();
-  reading.get();
-  return written;
-}
 
 void check_together(const AnimateOptions& options) {
-  if (options.image.empty() == options.video.empty()) {
+  if (options.images.empty() == options.videos.empty()) {
     fail(ErrorKind::kUsage, "animate: give one of --image and --video");
   }
-  if (options.video.empty() && options.audio.empty() && options.au_file.empty()) {
+  if (options.videos.empty() && options.audios.empty() && options.au_file.empty()) {
     fail(ErrorKind::kUsage, "animate: nothing says how a photo moves; give --audio or --au-file");
   }
-  if (!options.video.empty() && options.face.which != "largest") {
+  if (!options.videos.empty() && options.face.which != "largest") {
     fail(ErrorKind::kUsage, "--face goes with --image; in a video the largest face of the first frame is followed");
   }
 }
 
-/// AUs over time, before smoothing: the file's or the voice's, else the neutral face, each with what was asked on top.
-AuCurve wanted_curve(const Engine& engine, const AnimateOptions& options, double fps, Loader& loader, double& seconds) {
+/// What drives the face: the file's rows or the voice's, else the neutral face, each with what was asked on top; before
+/// smoothing. `seconds` receives how long it lasts, 0: as long as the video.
+AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, const Clip& voice, double fps,
+                     double& seconds) {
   AuCurve curve;
-  seconds = 0;
+  seconds = voice.seconds();
   if (!options.au_file.empty()) {
     curve = read_au_file(options.au_file, engine.generator_config().au_names, fps);
     seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;  // OpenFace rounds times to milliseconds
-    if (options.audio.empty() && seconds > options.audio_limits.max_seconds) {
+    if (job.audio.empty() && seconds > options.audio_limits.max_seconds) {
       fail(ErrorKind::kInput, options.au_file, ": lasts ", seconds, " s; at most ", options.audio_limits.max_seconds,
            " s are taken. Cut it, or raise --max-audio-s");
     }
-  } else if (!options.audio.empty()) {
-    const Clip voice = loader.audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
+  } else if (!job.audio.empty()) {
     curve = engine.aus_per_frame(voice.pcm, fps);
-    seconds = voice.seconds();
   } else {
     curve = {{0.0}, {ActionUnits(engine.generator_config().au_names)}};
   }
@@ -199,64 +93,98 @@ AuCurve wanted_curve(const Engine& engine, const AnimateOptions& options, double
   return curve;
 }
 
-void animate(const AnimateOptions& options) {
-  const auto start = SteadyClock::now();
-  check_together(options);
-  const Needs needs = options.audio.empty() || !options.au_file.empty() ? Needs::kGenerator : Needs::kBoth;
-  auto opening = std::async(std::launch::async, [&] { return open_engine(options.model, needs); });
-
-  std::unique_ptr<VideoReader> reader;
-  if (!options.video.empty()) reader = video().read(options.video, options.image_limits);
-  AnimationOptions animation = options.animation;
-  animation.fps = options.fps.value_or(reader ? reader->fps() : animation.fps);
-  animation.blink = options.blink == "on";
-  animation_curve({{0.0}, {ActionUnits({})}}, 1, animation);  // refuses options out of range before anything is drawn
-
+void animate_one(const AnimateOptions& options, const Job& job, const std::shared_future<Engine>& opening,
+                 const std::string& title) {
+  const auto start = Progress::Clock::now();
   Loader loader(options.model.quiet);
-  Clip sound;
-  if (!options.audio.empty()) sound = loader.audio(options.audio, Video::kSoundRateHz, options.audio_limits);
-  double seconds = sound.seconds();
-  const auto writer = video().write(options.out, {animation.fps, std::move(sound)});
+  AnimationOptions animation = options.animation;
+  animation.blink = options.blink == "on";
+  std::unique_ptr<VideoReader> reader;
+  if (!options.videos.empty()) reader = video().read(job.source, options.image_limits);
+  animation.fps = options.fps.value_or(reader ? reader->fps() : animation.fps);
+  animation_curve({{0.0}, {ActionUnits({})}}, 1, animation);  // refuses options out of range before anything is drawn
 
   Frame photo;
   if (!reader) {
-    photo.picture = loader.image(options.image, options.image_limits);
-    photo.faces = choose_faces(photo.picture, options.image, options.face);
+    photo.picture = loader.image(job.source, options.image_limits);
+    photo.faces = choose_faces(photo.picture, job.source, options.face);
   }
-  const Engine engine = opening.get();
+  const Engine& engine = opening.get();
+  Clip sound, voice;  // the same, for the file and for the model
+  if (!job.audio.empty()) {
+    std::vector<int> rates{Video::kSoundRateHz};
+    if (options.au_file.empty()) rates.push_back(engine.speech_config().sample_rate_hz);
+    std::vector<Clip> clips = loader.audio(job.audio, rates, options.audio_limits);
+    sound = std::move(clips.front());
+    if (options.au_file.empty()) voice = std::move(clips.back());
+  }
+  double seconds = sound.seconds();
+  const auto writer = video().write(job.out, {animation.fps, std::move(sound)});
+
   double curve_seconds = 0;
-  AuCurve curve = wanted_curve(engine, options, animation.fps, loader, curve_seconds);
+  AuCurve curve = wanted_curve(options, job, engine, voice, animation.fps, curve_seconds);
+  voice = {};  // ten minutes have 38 MB
   // As long as the sound, else the curve; not longer than the video.
   if (seconds == 0) seconds = curve_seconds;
   if (reader) seconds = seconds == 0 ? reader->seconds() : std::min(seconds, reader->seconds());
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));
   curve = animation_curve(curve, frames, animation);
 
-  std::unique_ptr<Source> source;
-  if (reader) {
-    source = std::make_unique<VideoSource>(*reader, options, animation.fps);
-  } else {
-    source = std::make_unique<PhotoSource>(std::move(photo));
-  }
+  const auto source =
+      reader ? video_source(std::move(reader), job.source, animation.fps, options.no_face) : photo_source(std::move(photo));
   const Interruptible interruptible;
   std::string summary;
-  std::size_t written;
+  Drawn drawn;
   {
-    Progress progress("animate", "frames", frames, options.model.quiet, start);
-    written = draw(engine, *source, curve, *writer, progress);
-    written == frames ? writer->finish() : writer->interrupt();
+    Progress progress(title, "frames", frames, options.model.quiet, start);
+    drawn = draw(engine, *source, curve, *writer, progress, [] { return Interruptible::signal() != 0; });
+    drawn.frames == frames ? writer->finish() : writer->interrupt();
     summary = progress.summary();
   }
-  if (written < frames) {
-    std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s plays up to there\n", written, frames,
+  if (drawn.frames < frames) {
+    std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s plays up to there\n", drawn.frames, frames,
                  writer->part().c_str());
     std::signal(Interruptible::signal(), SIG_DFL);
     std::raise(Interruptible::signal());  // so that a script which waits for this program sees why it ended
   }
-  const std::string remark = writer->remark();
-  if (!options.model.quiet) {
-    std::printf("%s: %s%s%s\n", options.out.c_str(), summary.c_str(), remark.empty() ? "" : "; ", remark.c_str());
+  if (options.model.quiet) return;
+  if (drawn.without_face > 0) summary += concat("; no face in ", drawn.without_face, " of them");
+  if (!writer->remark().empty()) summary += "; " + writer->remark();
+  std::printf("%s: %s\n", job.out.c_str(), summary.c_str());
+}
+
+/// Every photo or video with every voice.
+void animate(const AnimateOptions& options) {
+  check_together(options);
+  const Inputs sources = options.videos.empty() ? find_inputs(options.images, InputKind::kPictures)
+                                                : find_inputs(options.videos, InputKind::kVideos);
+  Inputs audios = find_inputs(options.audios, InputKind::kSounds);
+  if (audios.files.empty()) audios.files.emplace_back();
+  const bool many = sources.many || audios.many;
+  const std::string extension = options.format == "png" ? "" : "." + options.format;
+  OutputFolder folder(options.out);
+  std::vector<Job> jobs;
+  for (const auto& source : sources.files) {
+    for (const auto& audio : audios.files) {
+      const std::string name = stem(source) + (audio.empty() ? "" : "_" + stem(audio)) + extension;
+      const std::string inputs = source + (audio.empty() ? "" : " with " + audio);
+      Job job{source, audio, many ? folder.claim(name, inputs) : std::filesystem::path(options.out)};
+      if (!(options.resume && std::filesystem::exists(job.out))) jobs.push_back(std::move(job));
+    }
   }
+  if (many) folder.make();
+  if (jobs.empty()) return;
+  // The models are opened while the first photo is read and searched: neither needs the other.
+  const Needs needs = options.audios.empty() || !options.au_file.empty() ? Needs::kGenerator : Needs::kBoth;
+  const std::shared_future<Engine> opening =
+      std::async(std::launch::async, [&] { return open_engine(options.model, needs); }).share();
+  Failures failures;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const auto title = many ? concat("animate ", i + 1, " of ", jobs.size()) : "animate";
+    const auto work = [&] { animate_one(options, jobs[i], opening, title); };
+    many ? void(failures.attempt(work)) : work();
+  }
+  failures.report();
 }
 
 }  // namespace
@@ -264,14 +192,21 @@ void animate(const AnimateOptions& options) {
 void add_animate(CLI::App& app) {
   auto* command = app.add_subcommand("animate", "a video of a face that moves as a voice or a table of AUs says");
   auto options = std::make_shared<AnimateOptions>();
-  add_image_options(*command, options->image, options->image_limits);
+  add_image_options(*command, options->images, options->image_limits);
   command->get_option("--image")->required(false);
-  command->add_option("--video", options->video, "video instead of a photo; its face is followed");
-  add_audio_options(*command, options->audio, options->audio_limits);
+  command->add_option("--video", options->videos, "videos, folders, patterns instead of photos; the face is followed");
+  add_audio_options(*command, options->audios, options->audio_limits);
   command->get_option("--audio")->required(false);
   command->add_option("--au-file", options->au_file,
                       "AUs over time instead of the voice's: .csv, .json or .npy as aus writes");
-  command->add_option("--out,-o", options->out, "video to write: .mp4, .webm, .gif, or a new folder of PNGs")->required();
+  command
+      ->add_option("--out,-o", options->out,
+                   "video to write: .mp4, .webm, .gif, or a new folder of PNGs; with many inputs a folder, for "
+                   "PHOTO_VOICE.mp4")
+      ->required();
+  command->add_option("--format", options->format, "of many videos: mp4, webm, gif, or png for folders of PNGs")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"mp4", "webm", "gif", "png"}));
   command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own]");
   command->add_option("--smooth", options->animation.smooth_s, "time constant of the AUs' smoothing, seconds")
       ->capture_default_str();
@@ -279,11 +214,13 @@ void add_animate(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--blink", options->blink, "on or off")->capture_default_str()->check(CLI::IsMember({"on", "off"}));
   command->add_option("--seed", options->animation.seed, "of the blinks' times")->capture_default_str();
-  command->add_option("--no-face", options->no_face, "frames of a video without a face: error, skip (leave them), hold")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"error", "skip", "hold"}));
+  const std::map<std::string, NoFace> no_face = {
+      {"error", NoFace::kError}, {"skip", NoFace::kSkip}, {"hold", NoFace::kHold}};
+  add_choice(*command, "--no-face", options->no_face, no_face,
+             "frames of a video without a face: error, skip (leave them), hold (draw it where it was) [default: error]");
   add_expression_options(*command, options->expression, Voice::kYes);
   add_face_option(*command, options->face);
+  add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);
   command->callback([options] { animate(*options); });
 }

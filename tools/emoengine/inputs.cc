@@ -17,6 +17,27 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPictures[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
 constexpr std::string_view kSounds[] = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf"};
 
+constexpr std::string_view kVideos[] = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi",
+                                        ".ts",  ".mpg", ".flv", ".ogv",  ".gif"};
+
+std::span<const std::string_view> extensions(InputKind kind) {
+  switch (kind) {
+    case InputKind::kPictures: return kPictures;
+    case InputKind::kSounds: return kSounds;
+    case InputKind::kVideos: return kVideos;
+  }
+  return {};
+}
+
+const char* name_of(InputKind kind) {
+  switch (kind) {
+    case InputKind::kPictures: return "pictures";
+    case InputKind::kSounds: return "sounds";
+    case InputKind::kVideos: return "videos";
+  }
+  return "?";
+}
+
 std::string lower_extension(const fs::path& path) {
   std::string extension = path.extension().string();
   for (char& c : extension) c = char(std::tolower(static_cast<unsigned char>(c)));
@@ -24,8 +45,7 @@ std::string lower_extension(const fs::path& path) {
 }
 
 bool is_kind(const fs::path& path, InputKind kind) {
-  const auto extension = lower_extension(path);
-  return kind == InputKind::kPictures ? std::ranges::count(kPictures, extension) : std::ranges::count(kSounds, extension);
+  return std::ranges::count(extensions(kind), lower_extension(path)) > 0;
 }
 
 std::vector<std::string> files_of_folder(const std::string& folder, InputKind kind) {
@@ -38,11 +58,10 @@ std::vector<std::string> files_of_folder(const std::string& folder, InputKind ki
   if (error) fail(ErrorKind::kInput, folder, ": cannot be read: ", error.message());
   if (files.empty()) {
     std::string wanted;
-    for (const auto extension : kind == InputKind::kPictures ? std::span<const std::string_view>(kPictures) : kSounds) {
+    for (const auto extension : extensions(kind)) {
       wanted += (wanted.empty() ? "" : ", ") + std::string(extension);
     }
-    fail(ErrorKind::kInput, folder, ": this folder holds no ", kind == InputKind::kPictures ? "pictures" : "sounds", " (",
-         wanted, ")");
+    fail(ErrorKind::kInput, folder, ": this folder holds no ", name_of(kind), " (", wanted, ")");
   }
   std::ranges::sort(files);
   return files;

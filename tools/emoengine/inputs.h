@@ -17,7 +17,7 @@ struct Inputs {
   bool many = false;
 };
 
-enum class InputKind { kPictures, kSounds };
+enum class InputKind { kPictures, kSounds, kVideos };
 /// Folders give their files of this kind (by extension, sorted, no folders within them), patterns such as "a*.png" the files
 /// that match. Throws Error(kInput) for a folder or a pattern that gives none.
 Inputs find_inputs(const std::vector<std::string>& named, InputKind kind);

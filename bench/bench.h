@@ -1,0 +1,51 @@
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "bench/ceiling.h"
+#include "engine/backend.h"
+#include "weights/config.h"
+
+namespace emo {
+
+/// Registers the benchmarks of this executable, one for each target; every bench_NAME.cc defines it.
+void register_all();
+
+/// Where something is measured.
+struct Target {
+  BackendKind backend;
+  Precision precision;
+  BackendOptions options() const { return {backend, precision}; }
+  /// "backend:cuda/precision:fp16"
+  std::string title() const;
+};
+
+/// Measures the ceiling of a target; false where this build or machine has not got it, with the reason on stderr.
+bool has_ceiling(const Target& target);
+
+/// All backends that are there, in these precisions.
+std::vector<Target> targets(std::initializer_list<Precision> precisions = {Precision::kFp32, Precision::kTf32,
+                                                                           Precision::kBf16, Precision::kFp16});
+
+/// What cannot be avoided for an answer.
+struct Work {
+  double flops = 0;
+  double bytes = 0;  ///< each weight, input and output once
+  Work operator+(const Work& other) const { return {flops + other.flops, bytes + other.bytes}; }
+};
+
+/// N images. The AU planes are constant, so what they add is a bias that nobody needs to multiply out: not counted.
+Work generator_work(const GeneratorConfig& config, Precision precision, int N);
+
+/// The LSTM over a clip.
+Work speech_work(const SpeechConfig& config, double seconds);
+
+/// Sets the counters tflops and share_of_ceiling: the time that the machine needs at least, by arithmetic or by memory,
+/// whichever is longer, over the time that was taken.
+void report_work(benchmark::State& state, const Work& work, double seconds, const Ceiling& ceiling);
+
+}  // namespace emo

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# tools/gpu_check.sh without a GPU: in a copy of its own, with programs in place of nvidia-smi, the tests and the benchmarks.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+here=$(mktemp -d)
+trap 'rm -rf "$here"' EXIT
+mkdir -p "$here"/{tools,bench,stubs,build-gpu/bin}
+cp "$root/tools/gpu_check.sh" "$here/tools"
+cp "$root"/bench/{gpu_report,table}.py "$here/bench"
+cd "$here"
+export PATH=$here/stubs:$PATH
+
+# program NAME: stdin becomes an executable script.
+program() {
+  { echo '#!/usr/bin/env bash' && cat; } >"$1"
+  chmod +x "$1"
+}
+
+# check EXIT_CODE [gpu_check's arguments]: runs it and keeps its words in output.
+check() {
+  local want=$1 got=0
+  shift
+  output=$(tools/gpu_check.sh "$@" 2>&1) || got=$?
+  [[ $got == "$want" ]] || fail "gpu_check.sh $*: exit code $got, want $want"
+}
+
+fail() {
+  printf '%s\n--- output:\n%s\n' "$*" "${output-}" >&2
+  exit 1
+}
+
+says() { [[ $output == *"$1"* ]] || fail "missing: $1"; }
+
+# holds EXPRESSION: of Python, about the results r.
+holds() {
+  python3 -c "import json, sys; r = json.load(open('out/gpu/results.json')); sys.exit(not ($1))" ||
+    fail "does not hold: $1; results.json: $(<out/gpu/results.json)"
+}
+
+program stubs/nvidia-smi <<'END'
+echo "A GPU, 580.1, 143771 MiB, 345 MHz, 1980 MHz, 3201 MHz, 700.00 W, 9.0"
+END
+program stubs/compute-sanitizer <<'END'
+echo "$*"
+END
+program stubs/timeout <<'END'
+[[ $* != *"--stage speech "* ]] || exit 124
+shift 2
+exec "$@"
+END
+program build-gpu/bin/gpu_test <<'END'
+for option; do
+  [[ $option != --gtest_output=json:* ]] || echo '{"tests": 88, "testsuites": []}' >"${option#--gtest_output=json:}"
+done
+END
+program build-gpu/bin/bench_generator <<'END'
+for option; do
+  [[ $option != --benchmark_out=* ]] || printf '{"context": {}, "benchmarks": [\n{"name": "BM_Generator/N:1"},\n{"na' >"${option#*=}"
+done
+exit 1
+END
+
+check 2 nothing
+says "gpu_check: there is no stage 'nothing'; usage: tools/gpu_check.sh [-o FOLDER] [STAGE...]; stages: machine build tests"
+check 2 -x
+says "gpu_check: cannot use '-x'; usage:"
+
+# All green but for what was cut off and what is not built; neither keeps the next from running.
+check 0 machine tests generator speech convs sanitizers
+says "=== tests (2 of 6; at most 50 s;"
+[[ $output != *"command not found"* ]] || fail "a stage went on without its program"
+says "gpu_check: build-gpu/bin/bench_conv is not there; run tools/gpu_check.sh build first"
+says "tests       88 run, 0 failed"
+holds "[(s['name'], s['result']) for s in r['stages']] == [('machine', 'passed'), ('tests', 'passed'), ('generator', 'failed'),
+  ('speech', 'out of time'), ('convs', 'failed'), ('sanitizers', 'passed')]"
+holds "r['machine']['gpu']['driver_version'] == '580.1' and r['machine']['gpu']['clocks.max.sm'] == '1980 MHz'"
+holds "r['generator']['benchmarks'] == [{'name': 'BM_Generator/N:1'}]"
+holds "r['sanitizers'] == dict.fromkeys(['memcheck', 'racecheck', 'initcheck', 'synccheck'], 'passed')"
+grep -q -- "--tool racecheck --error-exitcode 1 .*build-gpu/bin/gpu_test" build-gpu/check/racecheck.log || fail "racecheck ran otherwise"
+grep -q "bench_conv is not there" out/gpu/log.txt || fail "log.txt lacks what the stages said"
+
+# The exit code tells of tests and sanitizers.
+program stubs/compute-sanitizer <<'END'
+[[ $* != *"--tool initcheck"* ]]
+END
+check 1 sanitizers
+says "--- initcheck: failed"
+holds "r['sanitizers']['initcheck'] == 'failed' and r['sanitizers']['memcheck'] == 'passed' and r['machine']"
+program build-gpu/bin/gpu_test <<'END'
+exit 1
+END
+check 1 tests
+
+check 1  # every stage
+holds "len(r['stages']) == 10 and sum(stage['limit_s'] for stage in r['stages']) <= 9 * 60"
+says "gpu_check: carry/ is not there; run tools/gpu_pack.sh on Debian 12 and take it along with the tree"
+
+program stubs/nvidia-smi <<'END'
+exit 9
+END
+check 0 -o elsewhere machine
+says "gpu_report: nvidia-smi gives no answer; a machine with an NVIDIA GPU and its driver is needed"
+[[ -f elsewhere/results.json ]] || fail "-o was not obeyed"
+echo "gpu_check_test: passed"

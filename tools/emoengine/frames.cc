@@ -1,0 +1,124 @@
+#include "tools/emoengine/frames.h"
+
+#include <cstdio>
+#include <future>
+#include <optional>
+#include <utility>
+
+#include "base/bounded_queue.h"
+#include "base/error.h"
+#include "engine/face_tracker.h"
+#include "engine/media/media.h"
+
+namespace emo::cli {
+namespace {
+
+class PhotoSource final : public Source {
+ public:
+  explicit PhotoSource(Frame photo) : photo_(std::move(photo)) {}
+  void next(Frame& frame) override { frame = photo_; }
+
+ private:
+  const Frame photo_;
+};
+
+class VideoSource final : public Source {
+ public:
+  VideoSource(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face)
+      : reader_(std::move(reader)), name_(std::move(name)), fps_(fps), no_face_(no_face) {}
+
+  void next(Frame& frame) override {
+    const double t = double(index_++) / fps_ + 0.25 / fps_;  // times in files are rounded
+    bool changed = false;
+    if (!started_ && !reader_->read(coming_, coming_s_)) fail(ErrorKind::kInput, name_, ": holds no frame");
+    while (!ended_ && (!started_ || coming_s_ <= t)) {
+      std::swap(current_.picture, coming_);
+      started_ = changed = true;
+      ended_ = !reader_->read(coming_, coming_s_);
+    }
+    if (changed) follow_face();
+    frame = current_;
+  }
+
+ private:
+  void follow_face() {
+    std::optional<Box> face = tracker_.next(current_.picture);
+    if (!face && no_face_ == NoFace::kError) {
+      char time[32];
+      std::snprintf(time, sizeof time, "%.2f", double(index_ - 1) / fps_);
+      fail(ErrorKind::kInput, name_, ": no face was found at ", time,
+           " s; use --no-face skip to leave such frames as they are, or --no-face hold to go on where it was");
+    }
+    if (!face && no_face_ == NoFace::kHold) face = tracker_.last();
+    current_.faces.clear();
+    if (face) current_.faces.push_back(*face);
+  }
+
+  const std::unique_ptr<VideoReader> reader_;
+  const std::string name_;
+  const double fps_;
+  const NoFace no_face_;
+  FaceTracker tracker_{[](const Image& picture, int looks) { return media().find_faces(picture, nullptr, looks); }};
+  std::size_t index_ = 0;
+  bool started_ = false, ended_ = false;
+  Image coming_;  ///< the frame after the current one unless it has ended, beginning at coming_s_
+  double coming_s_ = 0;
+  Frame current_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> photo_source(Frame photo) { return std::make_unique<PhotoSource>(std::move(photo)); }
+
+std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face) {
+  return std::make_unique<VideoSource>(std::move(reader), std::move(name), fps, no_face);
+}
+
+// The source decodes and finds the face, the generator runs in the caller, the file is encoded and written.
+Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
+           const std::function<bool()>& stop) {
+  constexpr std::size_t kFrames = 5;  // one in each hand and one on each way
+  BoundedQueue<Frame> free(kFrames), to_redraw(kFrames), to_write(kFrames);
+  for (std::size_t i = 0; i < kFrames; ++i) free.push({});
+  Drawn drawn;
+  struct Close {  // whichever thread ends, by an error too, ends the others
+    std::vector<BoundedQueue<Frame>*> queues;
+    ~Close() {
+      for (auto* queue : queues) queue->close();
+    }
+  };
+  auto reading = std::async(std::launch::async, [&] {
+    const Close close{{&to_redraw}};
+    for (std::size_t i = 0; i < curve.rows.size(); ++i) {
+      std::optional<Frame> frame = free.pop();
+      if (!frame) return;
+      source.next(*frame);
+      if (!to_redraw.push(std::move(*frame))) return;
+    }
+  });
+  auto writing = std::async(std::launch::async, [&] {
+    const Close close{{&to_write, &free}};
+    while (std::optional<Frame> frame = to_write.pop()) {
+      writer.add(frame->picture);
+      progress.step();
+      ++drawn.frames;
+      drawn.without_face += frame->faces.empty();
+      free.push(std::move(*frame));
+    }
+  });
+  {
+    const Close close{{&free, &to_redraw, &to_write}};
+    for (const ActionUnits& au : curve.rows) {
+      if (stop()) break;
+      std::optional<Frame> frame = to_redraw.pop();
+      if (!frame) break;
+      engine.redraw(frame->picture, frame->faces, au);
+      if (!to_write.push(std::move(*frame))) break;
+    }
+  }
+  writing.get();
+  reading.get();
+  return drawn;
+}
+
+}  // namespace emo::cli

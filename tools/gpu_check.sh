@@ -1,0 +1,193 @@
+#!/usr/bin/env bash
+# Builds, tests and measures emoengine on a machine with an NVIDIA GPU, a CUDA toolkit, CMake and PyTorch, without network and
+# without Debian's packages: tools/gpu_pack.sh collects before, on another machine, what is missing there.
+#
+#   tools/gpu_check.sh [-o FOLDER] [STAGE...]      no STAGE: those with a limit below, in this order, 9 minutes together
+#
+#   machine      driver, clocks, versions        convs       bench_conv: every convolution by itself
+#   build        gpu_test and the benchmarks     sanitizers  compute-sanitizer's four tools on small tests
+#   tests        gpu_test on the device          peers       PyTorch, torch.compile, cuDNN on the same work
+#   generator    bench_generator                 pipeline    bench_pipeline
+#   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile.* (only when named)
+#   lstm         bench_lstm                      tune        bench/tune_conv (only when named)
+#
+# A stage that fails or runs out of time does not keep the others from running. FOLDER (default out/gpu) receives log.txt and
+# results.json, whole after every stage; bench/table.py makes the README's table of it. The exit code is 0 when build, tests
+# and sanitizers passed, as far as they were run.
+# shellcheck disable=SC2317  # stages are called by name
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+stages=(machine build tests generator speech lstm convs sanitizers peers pipeline)
+declare -A limit_s=([machine]=20 [build]=100 [tests]=50 [generator]=65 [speech]=25 [lstm]=15 [convs]=45 [sanitizers]=60
+  [peers]=140 [pipeline]=20 [profile]=120 [tune]=400)
+must_pass=(build tests sanitizers)
+build="build-gpu"
+work=$build/check  # what each stage leaves: NAME.json
+
+die() {
+  echo "gpu_check: $*" >&2
+  exit 1
+}
+
+usage() {
+  echo "gpu_check: $*; usage: tools/gpu_check.sh [-o FOLDER] [STAGE...]; stages: ${stages[*]} profile tune" >&2
+  exit 2
+}
+
+# The toolkit's programs lie beside nvcc, which need not be on PATH.
+command -v nvcc >/dev/null || PATH+=:/usr/local/cuda/bin
+
+program() {
+  [[ -x $build/bin/$1 ]] || die "$build/bin/$1 is not there; run tools/gpu_check.sh build first"
+  echo "$build/bin/$1"
+}
+
+# result_of EXIT_CODE: of timeout, or of what it ran.
+result_of() {
+  case $1 in
+    0) echo passed ;;
+    124 | 137) echo "out of time" ;;
+    *) echo failed ;;
+  esac
+}
+
+stage_machine() {
+  python3 bench/gpu_report.py machine >"$work/machine.json"
+  cat "$work/machine.json"
+}
+
+# install_carried FOLDER [cmake options]
+install_carried() {
+  local from=carry/$1 to=$build/carried
+  shift
+  cmake "${generator[@]}" -S "$from" -B "$to-$(basename "$from")" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$PWD/$to" \
+    -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_POLICY_VERSION_MINIMUM=3.5 --no-warn-unused-cli "$@"
+  cmake --build "$to-$(basename "$from")" --parallel "$(nproc)" --target install >"$work/install.log" || {
+    cat "$work/install.log"
+    return 1
+  }
+}
+
+stage_build() {
+  [[ -d carry ]] || die "carry/ is not there; run tools/gpu_pack.sh on Debian 12 and take it along with the tree"
+  local generator=(-G "Unix Makefiles") capability architecture=()
+  command -v ninja >/dev/null && generator=(-G Ninja)
+  if capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader --id=0) && [[ $capability != 9.0 ]]; then
+    architecture=("-DEMO_CUDA_ARCHITECTURES=${capability/./}-real")  # the preset's is Hopper's
+  fi
+  install_carried usr/src/googletest
+  install_carried benchmark -DBENCHMARK_ENABLE_TESTING=OFF -DBENCHMARK_INSTALL_DOCS=OFF
+  cmake --preset gpu "${generator[@]}" "-DCMAKE_PREFIX_PATH=$PWD/$build/carried;$PWD/carry/usr" "${architecture[@]}"
+  cmake --build --preset gpu --parallel "$(nproc)"
+}
+
+stage_tests() {
+  local test
+  test=$(program gpu_test)
+  "$test" --gtest_brief=1 --gtest_output="json:$work/tests.json"
+}
+
+# bench STAGE NAME [options]
+bench() {
+  local stage=$1 bench
+  bench=$(program "$2")
+  shift 2
+  "$bench" --benchmark_out="$work/$stage.json" --benchmark_min_time=0.3 "$@"
+}
+
+stage_generator() { bench generator bench_generator; }
+stage_speech() { bench speech bench_speech; }
+stage_lstm() { bench lstm bench_lstm; }
+stage_convs() { bench convs bench_conv --benchmark_filter=/precision:fp16/ --benchmark_min_time=0.1; }
+stage_pipeline() { bench pipeline bench_pipeline; }
+
+# All four at the same time: each spends most of its own time on the host.
+stage_sanitizers() {
+  local test tool failed=0 results=()
+  local -A job=()
+  test=$(program gpu_test)
+  command -v compute-sanitizer >/dev/null || die "compute-sanitizer is not on PATH; it comes with the CUDA toolkit"
+  for tool in memcheck racecheck initcheck synccheck; do
+    timeout --kill-after=2 $((limit_s[sanitizers] - 5)) compute-sanitizer --tool "$tool" --error-exitcode 1 --print-limit 20 \
+      "$test" --gtest_brief=1 --gtest_filter='*OddSizes*:*SameBytesAtAny*' >"$work/$tool.log" 2>&1 &
+    job[$tool]=$!
+  done
+  for tool in "${!job[@]}"; do
+    local status=0 result
+    wait "${job[$tool]}" || status=$? failed=1
+    result=$(result_of "$status")
+    echo "--- $tool: $result"
+    tail -n 40 "$work/$tool.log"
+    results+=("\"$tool\": \"$result\"")
+  done
+  (IFS=, && echo "{${results[*]}}") >"$work/sanitizers.json"
+  return "$failed"
+}
+
+# Nothing new is begun in its last half minute; Triton keeps what it compiled for the next call.
+stage_peers() {
+  TORCHINDUCTOR_CACHE_DIR=$PWD/$build/inductor python3 bench/peers_gpu.py --limit $((limit_s[peers] - 30)) --out "$work/peers.json"
+}
+
+stage_profile() {
+  local bench
+  bench=$(program bench_generator)
+  local command=("$bench" '--benchmark_filter=backend:cuda/precision:fp16/width:64/N:(1|64)/' --benchmark_min_time=0.01)
+  if command -v ncu >/dev/null; then
+    # Clocks are left alone. The first launches open the model and fill a graph; each kernel is replayed for its counters.
+    ncu --clock-control none --set detailed --launch-count 120 --force-overwrite --export "$out/profile" "${command[@]}"
+    ncu --import "$out/profile.ncu-rep" --page details >"$out/profile.txt"
+  elif command -v nsys >/dev/null; then
+    nsys profile --force-overwrite true --cuda-graph-trace node --output "$out/profile" "${command[@]}"
+    nsys stats --report cuda_gpu_kern_sum "$out/profile.nsys-rep" | tee "$out/profile.txt"
+  else
+    die "neither ncu nor nsys is on PATH; both come with the CUDA toolkit"
+  fi
+}
+
+stage_tune() {
+  local tune
+  tune=$(program tune_conv)
+  "$tune" | tee "$out/tune_conv.txt"
+}
+
+if [[ ${1-} == --stage ]]; then  # a stage by itself, in the process that its time limit ends
+  out=$3
+  "stage_$2"
+  exit
+fi
+
+out=out/gpu
+while getopts :o: option; do
+  case $option in
+    o) out=$OPTARG ;;
+    *) usage "cannot use '-$OPTARG'" ;;
+  esac
+done
+shift $((OPTIND - 1))
+mkdir -p "$out" "$work"
+for stage; do [[ -n ${limit_s[$stage]-} ]] || usage "there is no stage '$stage'"; done
+(($# == 0)) || stages=("$@")
+
+failed=0 number=0
+for stage in "${stages[@]}"; do
+  limit=${limit_s[$stage]} started=$SECONDS status=0
+  echo "=== $stage ($((++number)) of ${#stages[@]}; at most $limit s; $SECONDS s so far)"
+  rm -f "$work/$stage".{json,clocks}
+  nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader,nounits -lms 500 \
+    >"$work/$stage.clocks" 2>/dev/null &
+  watcher=$!
+  timeout --kill-after=5 "$limit" tools/gpu_check.sh --stage "$stage" "$out" </dev/null 2>&1 | tee "$work/$stage.log" || status=$?
+  kill "$watcher" 2>/dev/null || true
+  wait "$watcher" 2>/dev/null || true
+  result=$(result_of "$status")
+  [[ $result == passed || " ${must_pass[*]} " != *" $stage "* ]] || failed=1
+  cat "$work/$stage.log" >>"$out/log.txt"
+  python3 bench/gpu_report.py add "$work" "$out/results.json" "$stage" "$result" $((SECONDS - started)) "$limit" || failed=1
+done
+
+echo
+echo "=== summary ($SECONDS s)"
+python3 bench/gpu_report.py summary "$out/results.json"
+exit $failed
