@@ -66,7 +66,8 @@ struct BackendOptions {
 
 /// The numerical work of the cascade on one kind of device. All calls are thread-safe: the weights are shared, each call
 /// borrows a context of its own. Promise of generate: the same bytes for an image at any batch size, position, thread
-/// count and run, on one type of processor.
+/// count and run, on one type of processor. Where describe() names a batch size from which another instruction multiplies,
+/// the promise is made on either side of it.
 /// A call for which no model was opened, or with shapes that do not fit, throws Error(kInternal).
 class Backend {
  public:

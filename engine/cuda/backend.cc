@@ -61,7 +61,7 @@ class CudaBackend : public Backend {
     const std::lock_guard lock(mutex_);
     if (!failure_.empty()) return failure_;
     return concat("cuda: ", device_.name, ", compute capability ", device_.major, '.', device_.minor, ", ",
-                  device_.multiProcessorCount, " multiprocessors, ", name_of(precision_), has_wgmma() ? ", wgmma" : "");
+                  device_.multiProcessorCount, " multiprocessors, ", name_of(precision_), wgmma_note());
   }
 
   Matrix mfcc(std::span<const float> pcm) const override {
@@ -86,6 +86,12 @@ class CudaBackend : public Backend {
   }
 
  private:
+  /// From how many images on the bytes are those of another instruction.
+  std::string wgmma_note() const {
+    const bool has = has_wgmma() && (precision_ == Precision::kFp16 || precision_ == Precision::kBf16);
+    return has ? concat(", wgmma from ", kWgmmaBatch, " images on") : "";
+  }
+
   const CudaGenerator& generator() const {
     EMO_CHECK(generator_, "cuda: no generator was opened");
     return *generator_;

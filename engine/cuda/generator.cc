@@ -108,8 +108,10 @@ void CudaGenerator::launch(Session& session, const Context& context) const {
 
 void CudaGenerator::generate(const GenerateCall& call) const {
   check(call, config_);
-  const int N = call.faces.shape.N;
-  for (int n = 0; n < N; n += kMaxImages) run(math_, call, n, std::min(kMaxImages, N - n));
+  const int N = call.faces.shape.N, parts = ceil_div(N, kMaxImages);
+  if (parts == 0) return;
+  const int part = ceil_div(N, parts);  // equal ones: a small rest would be multiplied by another instruction
+  for (int n = 0; n < N; n += part) run(math_, call, n, std::min(part, N - n));
 }
 
 bool CudaGenerator::run_on_device(int side, std::span<const float> aus, const Make& make, const Use& use) const {

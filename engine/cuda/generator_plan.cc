@@ -52,7 +52,7 @@ GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int s
     const bool head = layers[i].norm == Norm::kNone;
     Row& row = rows[i];
     row.conv = generator_conv(layers, i, N);
-    row.cut = conv2d_plan(math, row.conv, gpu.multiprocessors, gpu.wgmma);
+    row.cut = conv2d_plan(math, row.conv, gpu.multiprocessors, gpu.wgmma && N >= kWgmmaBatch);
     const std::size_t value = head || !sums_as_operands(math) ? sizeof(float) : operand_bytes(math);
     const ConvWorkspaceSize workspace = conv2d_workspace(math, row.conv, row.cut);
     plan(row.input, row.conv.in().count() * operand_bytes(math), step - 1, step);

@@ -38,7 +38,7 @@ class CudaBackend : public testing::Test {
 TEST_F(CudaBackend, SaysWhatItRunsOn) {
   EXPECT_EQ(make_cuda_backend(nullptr, nullptr, {})->describe(),
             "cuda: a CPU that plays a GPU, compute capability 9.0, 8 "
-            "multiprocessors, fp16, wgmma");
+            "multiprocessors, fp16, wgmma from 8 images on");
   play([](simt::Device& device) { device.major = 8, device.minor = 6; });
   EXPECT_EQ(make_cuda_backend(nullptr, nullptr, {.precision = Precision::kTf32})->describe(),
             "cuda: a CPU that plays a GPU, compute capability 8.6, 8 "

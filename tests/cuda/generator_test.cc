@@ -133,7 +133,7 @@ TEST(CudaGenerator, AgreesWithPyTorchInEveryLayout) {
 }
 
 TEST(CudaGenerator, SameBytesAtAnyBatchPositionAndRun) {
-  // 16 filters: 64 channels where wgmma takes over.
+  // 16 filters: 64 channels in the residual block, which wgmma can multiply.
   const Model model(narrow(16, 1, 32));
   for (const Precision precision : kPrecisions) {
     SCOPED_TRACE(name_of(precision));
@@ -154,6 +154,18 @@ TEST(CudaGenerator, SameBytesAtAnyBatchPositionAndRun) {
       }
     }
   }
+}
+
+TEST(CudaGenerator, SameBytesInAllBatchesOfWgmma) {
+  const Model model(narrow(16, 1, 16));
+  const CudaGenerator generator(*model.file, Precision::kFp16);
+  constexpr int N = kWgmmaBatch + 1;
+  Batch all(N, 16), rest(N - 1, 16);
+  std::copy(all.faces.end() - std::ptrdiff_t(rest.faces.size()), all.faces.end(), rest.faces.begin());
+  std::copy(all.aus.end() - std::ptrdiff_t(rest.aus.size()), all.aus.end(), rest.aus.begin());
+  generator.generate(all.call());
+  generator.generate(rest.call());
+  for (int n = 1; n < N; ++n) expect_same_bytes(image(rest.out, n - 1, N - 1), image(all.out, n, N));
 }
 
 TEST(CudaGenerator, LargeBatchesAreCut) {

@@ -19,7 +19,7 @@ from speech_model import export, load_export, predict
 from speech_signals import NO_SPEECH, STYLES, espeak, has_espeak, no_speech, telephone, with_echo, with_gain, with_noise
 from train_speech import Options, train
 
-VOICES = ["en-gb-scotland", "en-us+m1", "en-gb+f5", "en-029+f1"]  # none of training's
+VOICES = ["en-gb-x-gbclan", "en-us+m1", "en-us+f5", "en-029+f4"]  # none of training's
 TEXT = "I am going to tell you something about yesterday."  # nor is this
 
 CONDITIONS = {

@@ -26,8 +26,14 @@ RAVDESS_EMOTIONS = {1: "neutral", 2: "neutral", 3: "happiness", 4: "sadness", 5:
                     8: "surprise"}  # 02 is calm
 STRENGTHS = {1: 0.6, 2: 1.0}
 SENTENCES = ["The boy is standing at the window.", "We will be there in half an hour.", "That is my old red bicycle.",
-             "Nobody told me about the letter.", "She put the keys on the table.", "It is the second time this week."]
-VOICES = ["en-gb", "en-us", "en-gb+f2", "en-us+f4", "en-gb+m3", "en-us+m7", "en-us+f1", "en-gb+m4"]
+             "Nobody told me about the letter.", "She put the keys on the table.", "It is the second time this week.",
+             "Well, look who is coming up the road! And he has brought his brother.", "Where did you put it?",
+             "They said on the radio that it might rain.", "No, wait. I have seen this man before."]
+# Variants of en-gb itself all sound as en-gb does (espeak-ng 1.51), so there are none here.
+VOICES = ["en-gb", "en-us", "en-us+f1", "en-us+f2", "en-us+f3", "en-us+f4", "en-us+m2", "en-us+m3", "en-us+m4", "en-us+m5",
+          "en-us+m7", "en-us+m8", "en-gb-x-rp+f2", "en-gb-x-rp+m3", "en-gb-scotland+f1", "en-us-nyc+m6"]
+SYNTHETIC_REPETITIONS = 4  # sentences of each voice in each style
+NO_SPEECH_CLIPS = {"noise": 120, "hum": 40, "music": 40, "steps": 40}  # noise is the one that is taken for speech
 
 
 @dataclasses.dataclass
@@ -101,14 +107,14 @@ def synthetic_clips(generator):
     if has_espeak():
         for v, voice in enumerate(VOICES):
             for emotion in EMOTIONS:
-                for repetition in range(3):
-                    text = SENTENCES[(v + repetition * 2) % len(SENTENCES)]
+                for repetition in range(SYNTHETIC_REPETITIONS):
+                    text = SENTENCES[(v + repetition * 3) % len(SENTENCES)]
                     clip = Clip(f"{emotion}-{voice}-{repetition}", "espeak", prototype(emotion, 0.8), kind="synthetic")
                     made.append((espeak(text, jittered(STYLES[emotion], generator), voice), clip))
     else:
         print("espeak-ng is not installed: training goes without synthetic speech", file=sys.stderr)
-    for name in NO_SPEECH:
-        for i in range(40):
+    for name, count in NO_SPEECH_CLIPS.items():
+        for i in range(count):
             made.append((no_speech(name, generator), Clip(f"{name}-{i}", "none", prototype("neutral"), kind="other")))
     return made
 
