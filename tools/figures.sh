@@ -12,6 +12,6 @@ mkdir -p docs
 
 "$engine" strengths --image "$photo" --audio samples --emotion all --steps 1 -o docs/faces.jpg
 "$engine" sweep --image "$photo" --au 1,4,5,12,15,20,26,45 --steps 5 --cell 96 -o docs/sweep.jpg
-"$engine" aus --audio samples/happy.flac --plot docs/curves.png
+"$engine" aus --audio samples/surprised.flac --plot docs/curves.png
 ffmpeg -v error -i "$photo" -vf crop=208:208:116:28,scale=160:160 "$work/portrait.png" # a GIF of all 512 px: 5 MB
-"$engine" animate --image "$work/portrait.png" --audio samples/happy.flac --fps 10 -o docs/animation.gif
+"$engine" animate --image "$work/portrait.png" --audio samples/surprised.flac --fps 10 -o docs/animation.gif

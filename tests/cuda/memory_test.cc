@@ -8,6 +8,7 @@
 namespace emo {
 namespace {
 
+#ifdef EMO_SIMT
 TEST(CudaMemory, ReserveGrowsOnlyAndHoldsOneOfTheTwo) {
   const std::size_t before = simt::allocated_bytes();
   DeviceBuffer<float> buffer;
@@ -42,6 +43,7 @@ TEST(CudaMemory, TooLittleMemorySaysForWhatAndHowMuch) {
   simt::set_device({});
   EXPECT_EQ(buffer.size(), 0u);
 }
+#endif
 
 TEST(CudaMemory, EventWaitsForWhatCameBeforeIt) {
   const Stream stream;

@@ -320,7 +320,8 @@ TEST_F(Animate, RefusalsAreOneLine) {
 
 TEST_F(Animate, ProgressIsShownOnATerminalAlone) {
   write_curve("long.csv", 30);
-  const std::string command = "animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 10 -o a.mp4";
+  const std::string command =
+      "animate --backend cpu --generator narrow.safetensors -i face.png --au-file long.csv --fps 10 -o a.mp4";
   const auto terminal = script("TERM=xterm script -qec '" EMO_BINARY " " + command + "' typescript");
   EXPECT_EQ(terminal.code, 0);
   EXPECT_THAT(terminal.out, testing::ContainsRegex("\ranimate: [0-9]+ of 300 frames, [0-9.]+/s, [0-9]+ s left"));
