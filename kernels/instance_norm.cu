@@ -111,7 +111,7 @@ __host__ __device__ constexpr int block_channels(int C) { return C < 4 * kThread
 // A thread keeps four channels and goes from pixel to pixel, the threads of the block side by side in memory.
 // From a pointer to NormCoefficients they are read; from what is Unmerged the block makes those of its channels first.
 template <typename In, typename Out, typename From>
-__global__ void __launch_bounds__(kThreads, 3)  // 74 registers; left to itself ptxas takes 64 for sm_80 and spills
+__global__ void __launch_bounds__(kThreads, 2)  // left to itself ptxas takes 64 registers for sm_80, and spills
     instance_norm_kernel(const In* x, From from, const float* beta, bool relu, const float* residual, float* sum, Out* y,
                          int C, int pixels) {
   const int quads = C / 4, at_a_time = max(kThreads / quads, 1);
