@@ -294,7 +294,7 @@ TEST_F(Animate, ManyVideosAndCurvesToo) {
 TEST_F(Animate, RefusalsAreOneLine) {
   const auto err = [&](int code, const std::string& arguments) {
     const auto outcome = animate(arguments);
-    EXPECT_EQ(outcome.code, code) << arguments;
+    EXPECT_EQ(outcome.code, code) << arguments << ": " << outcome.err;
     return outcome.err;
   };
   EXPECT_EQ(err(2, "-a x.wav -o a.mp4"), "emoengine: animate: give one of --image and --video\n");

@@ -24,7 +24,8 @@ class CudaProgram : public ProgramTest {
 
 std::vector<float> aus_of(const Outcome& outcome) {
   std::vector<float> values;
-  for (const auto& value : nlohmann::json::parse(outcome.out).at("au")) values.push_back(value);
+  const auto answer = nlohmann::json::parse(outcome.out);
+  for (const auto& value : answer.at("au")) values.push_back(value);
   return values;
 }
 
