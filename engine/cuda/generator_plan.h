@@ -16,8 +16,9 @@ ConvShape generator_conv(const std::vector<LayerSpec>& layers, std::size_t i, in
 /// Whether sums lie in memory as the operands do, between a convolution and its normalisation.
 constexpr bool sums_as_operands(MathType math) { return operand_bytes(math) == 2; }
 
-/// Batches of so many images and more are multiplied by wgmma where there is one. Below, its 128 x 128 tiles would leave most
-/// of 132 multiprocessors without work, and it does not split K. An image has the same bytes in all batches on either side.
+/// Batches of so many images and more are multiplied by wgmma where there is one. Below, its 128 x 128 tiles would leave
+/// most of 132 multiprocessors without work, and it does not split K. An image has the same bytes in all batches on either
+/// side.
 inline constexpr int kWgmmaBatch = 8;
 
 /// What a convolution's cut depends on beside its shape and batch.
