@@ -62,7 +62,7 @@ void conv(benchmark::State& state, MathType math, Precision precision, bool wgmm
 
   constexpr int kCalls = 20;
   const Stream stream;
-  const Recording graph(stream, [&] {
+  const Graph graph(stream, [&] {
     for (int i = 0; i < kCalls; ++i) {
       conv2d(math, s, plan, x.data(), weights.data(), y.data(), true, {bias.data(), 0, moments.data()},
              {sums.data(), counters.data()}, stream.get());

@@ -22,7 +22,7 @@ void sequence(benchmark::State& state, int hidden) {
   const DeviceBuffer<unsigned> arrived(1, "counter");
 
   const Stream stream;
-  const Recording graph(stream, [&] {
+  const Graph graph(stream, [&] {
     for (int i = 0; i < kCalls; ++i) {
       lstm({hidden, 1, w_hh.data(), bias.data()}, plan, input.data(), clips.data(), 1, states.data(), arrived.data(),
            stream.get());

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "bench/latencies.h"
+#include "engine/cuda/graph.h"
 #include "engine/cuda/memory.h"
 
 namespace emo {
@@ -34,30 +35,6 @@ class TimedEvent {
   std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Destroy> event_;
 };
 
-/// Launches that are captured once and then replayed, so that their time is the device's and not that of launching.
-class Recording {
- public:
-  template <typename Enqueue>
-  Recording(const Stream& stream, Enqueue&& enqueue) {
-    cudaGraph_t captured = nullptr;
-    EMO_CUDA(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
-    enqueue();
-    EMO_CUDA(cudaStreamEndCapture(stream.get(), &captured));
-    cudaGraphExec_t graph = nullptr;
-    const cudaError_t result = cudaGraphInstantiate(&graph, captured, 0);
-    cudaGraphDestroy(captured);
-    check_cuda(result, "cudaGraphInstantiate");
-    graph_.reset(graph);
-  }
-  void launch(const Stream& stream) const { EMO_CUDA(cudaGraphLaunch(graph_.get(), stream.get())); }
-
- private:
-  struct Destroy {
-    void operator()(cudaGraphExec_t graph) const { cudaGraphExecDestroy(graph); }
-  };
-  std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, Destroy> graph_;
-};
-
 /// Time on the device, s, of what enqueue() puts on the stream.
 template <typename Enqueue>
 double device_seconds(const Stream& stream, Enqueue&& enqueue) {
@@ -68,11 +45,12 @@ double device_seconds(const Stream& stream, Enqueue&& enqueue) {
   return end.seconds_since(start);
 }
 
-/// Of a graph in a benchmark with manual time, which Google Benchmark would otherwise choose by the time of one call.
+/// Of a graph, whose time is the device's and not that of launching, in a benchmark with manual time, which Google Benchmark
+/// would otherwise choose by the time of one call.
 inline constexpr int kReplays = 100;
 
 /// The body of such a benchmark: replays a graph of `calls` calls; the times of one call.
-inline Latencies time_replays(benchmark::State& state, const Stream& stream, const Recording& graph, int calls) {
+inline Latencies time_replays(benchmark::State& state, const Stream& stream, const Graph& graph, int calls) {
   Latencies times;
   const auto seconds_a_call = [&] { return device_seconds(stream, [&] { graph.launch(stream); }) / calls; };
   warm_up(seconds_a_call);

@@ -38,7 +38,8 @@ void CudaPhotos::upload(std::span<const Place> places, const Shape& face, cudaSt
     part.at = bytes_;
     bytes_ += part.bytes();
   }
-  reserve(bytes_);
+  host_.reserve(bytes_);
+  device_.reserve(bytes_, "a photo's part round its faces");
 
   std::size_t at = 0;
   const auto put = [&]<typename T>(const std::vector<T>& values) {
@@ -105,16 +106,9 @@ PhotoPart CudaPhotos::on_device(const Part& part) const {
           part.bottom - part.top};
 }
 
-void CudaPhotos::reserve(std::size_t bytes) {
-  if (bytes <= device_.size()) return;
-  host_ = PinnedBuffer<std::byte>(bytes);
-  device_ = DeviceBuffer<std::byte>(bytes, "a photo's part round its faces");
-}
-
 void CudaImageOps::Context::reserve(std::size_t floats) {
-  if (floats <= device.size()) return;
-  host = PinnedBuffer<float>(floats);
-  device = DeviceBuffer<float>(floats, "a face");
+  host.reserve(floats);
+  device.reserve(floats, "a face");
 }
 
 void CudaImageOps::crop(const Image& photo, const Box& box, TensorView<float> face) const {

@@ -55,7 +55,6 @@ class CudaPhotos {
 
   PixelFormat format() const { return {float(config_.pixel_min), float(config_.pixel_max), config_.channel_order == "bgr"}; }
   PhotoPart on_device(const Part& part) const;
-  void reserve(std::size_t bytes);
 
   const GeneratorConfig& config_;
   int side_ = 0;
