@@ -6,17 +6,11 @@
 
 #include "tests/close.h"
 #include "tests/random_generator.h"
+#include "tests/random_image.h"
 #include "tests/throws.h"
 
 namespace emo {
 namespace {
-
-Image noise(int width, int height, unsigned seed = 1) {
-  Image image(width, height);
-  std::mt19937 random(seed);
-  for (auto& v : image.rgb) v = std::uint8_t(random());
-  return image;
-}
 
 GeneratorConfig with_filter(const std::string& filter) {
   GeneratorConfig config;

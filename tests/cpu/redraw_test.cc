@@ -1,18 +1,12 @@
 #include <gtest/gtest.h>
 
 #include "tests/cpu/narrow_generator.h"
+#include "tests/random_image.h"
 
 namespace emo {
 namespace {
 
 constexpr int kSide = 16;
-
-Image noise(int width, int height, unsigned seed) {
-  Image image(width, height);
-  const auto values = random_values(image.rgb.size(), seed, 0, 255);
-  image.rgb.assign(values.begin(), values.end());
-  return image;
-}
 
 /// crop, generate and paste of each job by itself, all crops of the photos as they were.
 void one_by_one(const Backend& backend, std::span<const RedrawJob> jobs) {

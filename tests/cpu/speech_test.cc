@@ -54,25 +54,7 @@ bool is_zero(const Matrix& m, int row) {
   return std::all_of(m.row(row), m.row(row) + m.cols, [](float x) { return x == 0; });
 }
 
-// Features agree to 1e-3 dB, over a std of 5 and more; the LSTM and the FC layer do not magnify, and a mean over frames
-// divides what is left: 2e-6 was seen.
-constexpr double kAuTolerance = 2e-5;
-
-TEST(Speech, ChainMatchesPyTorch) {
-  const SafeTensors golden(golden_path("speech_aus.safetensors"));
-  std::vector<double> times(golden.at("times").count());
-  std::memcpy(times.data(), golden.at("times").bytes.data(), golden.at("times").bytes.size());
-  for (const std::string model : {"mean", "last"}) {
-    const CpuSpeech speech(ModelFile(golden_path("speech_" + model + ".safetensors")));
-    for (const std::string signal : {"spoken", "voice", "click", "short"}) {
-      SCOPED_TRACE(model + " " + signal);
-      const auto pcm = read_floats(golden, signal + ".pcm");
-      const std::string key = model + "/" + signal;
-      expect_close(speech.speech(pcm, {}).values, read_floats(golden, key + "/clip"), kAuTolerance);
-      expect_close(speech.speech(pcm, times).values, read_floats(golden, key + "/frames"), kAuTolerance);
-    }
-  }
-}
+TEST(Speech, ChainMatchesPyTorch) { expect_golden_chain<CpuSpeech>(); }
 
 TEST(Speech, SilenceGivesZeros) {
   const CpuSpeech speech = make(narrow());

@@ -4,6 +4,7 @@
 
 #include "tests/close.h"
 #include "tests/cpu/narrow_generator.h"
+#include "tests/random_image.h"
 #include "tests/random_speech.h"
 #include "tests/throws.h"
 #ifdef EMO_SIMT
@@ -123,18 +124,11 @@ TEST(CudaBackendCalls, NeedAModelOfTheirKind) {
   EXPECT_EQ(text([&] { backend->speech({}, {}); }), "cuda: no speech model was opened");
 }
 
-Image noise(int width, int height) {
-  Image image(width, height);
-  std::mt19937 random(5);
-  for (auto& v : image.rgb) v = std::uint8_t(random());
-  return image;
-}
-
 TEST(CudaBackendCalls, RedrawIsCropGenerateAndPaste) {
   const Model model(narrow(4, 1, 16));
   const auto backend = open(model);
   for (const float gain : {1.f, 1e6f}) {  // with the second, fp16 does not hold one of the faces
-    Image got = noise(60, 50), want = got;
+    Image got = noise(60, 50, 5), want = got;
     auto aus = random_values(17, 3, 0, 1);
     for (float& au : aus) au *= gain;
     const std::vector<float> neutral(17);
@@ -144,7 +138,7 @@ TEST(CudaBackendCalls, RedrawIsCropGenerateAndPaste) {
     backend->redraw(jobs(got), 16);
     backend->Backend::redraw(jobs(want), 16);
     EXPECT_EQ(got.rgb, want.rgb);
-    EXPECT_NE(got.rgb, noise(60, 50).rgb);
+    EXPECT_NE(got.rgb, noise(60, 50, 5).rgb);
   }
 }
 

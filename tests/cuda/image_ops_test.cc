@@ -8,19 +8,13 @@
 #include "engine/cpu/image_ops.h"
 #include "tests/close.h"
 #include "tests/random_generator.h"
+#include "tests/random_image.h"
 #include "tests/simt/buffer.h"
 #include "tests/simt/seeds.h"
 #include "tests/throws.h"
 
 namespace emo {
 namespace {
-
-Image noise(int width, int height, unsigned seed = 1) {
-  Image image(width, height);
-  std::mt19937 random(seed);
-  for (auto& v : image.rgb) v = std::uint8_t(random());
-  return image;
-}
 
 GeneratorConfig with(const std::string& filter, bool bgr = false, double low = -1, double high = 1) {
   GeneratorConfig config;

@@ -20,9 +20,6 @@
 namespace emo {
 namespace {
 
-// As on the CPU, see tests/cpu/speech_test.cc.
-constexpr double kAuTolerance = 2e-5;
-
 TEST(CudaSpeech, MfccMatchesTorchaudio) {
   const SafeTensors golden(golden_path("speech_mfcc.safetensors"));
   ASSERT_EQ(golden.metadata().size(), 16u);
@@ -40,21 +37,7 @@ TEST(CudaSpeech, MfccMatchesTorchaudio) {
   }
 }
 
-TEST(CudaSpeech, ChainMatchesPyTorch) {
-  const SafeTensors golden(golden_path("speech_aus.safetensors"));
-  std::vector<double> times(golden.at("times").count());
-  std::memcpy(times.data(), golden.at("times").bytes.data(), golden.at("times").bytes.size());
-  for (const std::string model : {"mean", "last"}) {
-    const CudaSpeech speech(ModelFile(golden_path("speech_" + model + ".safetensors")));
-    for (const std::string signal : {"spoken", "voice", "click", "short"}) {
-      SCOPED_TRACE(model + " " + signal);
-      const auto pcm = read_floats(golden, signal + ".pcm");
-      const std::string key = model + "/" + signal;
-      expect_close(speech.speech(pcm, {}).values, read_floats(golden, key + "/clip"), kAuTolerance);
-      expect_close(speech.speech(pcm, times).values, read_floats(golden, key + "/frames"), kAuTolerance);
-    }
-  }
-}
+TEST(CudaSpeech, ChainMatchesPyTorch) { expect_golden_chain<CudaSpeech>(); }
 
 SpeechConfig config_of(int hidden, int layers = 1, bool bidirectional = false) {
   SpeechConfig config;
