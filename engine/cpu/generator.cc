@@ -3,17 +3,20 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <variant>
 
 #include "base/dtype.h"
 #include "engine/cpu/head.h"
 #include "engine/cpu/pointwise.h"
+#include "engine/cpu/winograd.h"
 #include "engine/shared/generate_call.h"
 
 namespace emo {
 
 // The table's rows as this backend runs them: the first without its AU planes, the last two, colour and mask, as one.
 struct CpuGenerator::Row {
-  std::unique_ptr<PackedWeights> weights;
+  std::unique_ptr<PackedWeights> packed;  // one of the two, whichever its convolution takes
+  std::unique_ptr<WinogradWeights> winograd;
   std::vector<float> scale, shift;  // (C_out); empty for the head
 };
 
@@ -21,9 +24,9 @@ struct CpuGenerator::Row {
 // Around the residual blocks it also keeps `stream`, the fp32 sum that each block adds to: three buffers at any depth.
 struct CpuGenerator::Plan {
   std::vector<LayerSpec> layers;
-  std::vector<StripConv> convs;
-  std::size_t input = 0, raw = 0, stream = 0, row_moments = 0, channels = 0;  // elements
-  std::size_t scratch_bytes = 0;                                              // a thread
+  std::vector<std::variant<std::monostate, StripConv, WinogradConv>> convs;
+  std::size_t input = 0, raw = 0, stream = 0, row_moments = 0, channels = 0, in_points = 0, out_points = 0;  // elements
+  std::size_t scratch_bytes = 0;                                                                             // a thread
   std::mutex mutex;
   std::vector<std::unique_ptr<Context>> free;  // under mutex
 
@@ -40,11 +43,13 @@ struct CpuGenerator::Context {
         row_m2(plan.row_moments),
         mean(plan.channels),
         scale(plan.channels),
+        in_points(plan.in_points),
+        out_points(plan.out_points),
         au_bias(bias),
         scratch(plan.scratch_bytes * threads) {}
 
   HostBuffer<std::byte> input;  // fp32 or bf16
-  HostBuffer<float> raw, stream, row_mean, row_m2, mean, scale, au_bias;
+  HostBuffer<float> raw, stream, row_mean, row_m2, mean, scale, in_points, out_points, au_bias;
   HostBuffer<std::byte> scratch;
 
   float* fp32() const { return reinterpret_cast<float*>(input.data()); }
@@ -81,7 +86,8 @@ CpuGenerator::CpuGenerator(const ModelFile& file, Precision precision, ThreadPoo
       return i == 0 ? image_part(weight, layer) : weight;
     };
     Row& row = rows_.emplace_back();
-    row.weights = std::make_unique<PackedWeights>(raw);
+    row.packed = std::make_unique<PackedWeights>(raw);
+    row.winograd = std::make_unique<WinogradWeights>(raw);
     if (layer.norm == Norm::kNone) continue;
     row.scale = config_.norm_affine ? file_.floats(layer.norm_key + ".weight") : std::vector<float>(layer.C_out, 1.f);
     row.shift = config_.norm_affine ? file_.floats(layer.norm_key + ".bias") : std::vector<float>(layer.C_out, 0.f);
@@ -103,14 +109,21 @@ CpuGenerator::Plan& CpuGenerator::plan(int side) const {
     ConvGeometry g{layer.key, layer.op, layer.in, layer.out, layer.K, layer.K, layer.S, layer.P, layer.P};
     if (i == 0) g.in.C = 3;
     if (layer.norm == Norm::kNone) g = head_geometry(layer);
-    const StripConv& conv = plan->convs.emplace_back(g, type, *rows_[i].weights, engine_);
     const auto grow = [](std::size_t& size, std::size_t needed) { size = std::max(size, needed); };
+    const auto scratch = [&](const auto& conv) { grow(plan->scratch_bytes, (conv.scratch_bytes() + 63) / 64 * 64); };
+    if (!bf16_ && WinogradConv::takes(g)) {
+      const auto& conv = plan->convs.emplace_back().emplace<WinogradConv>(g, *rows_[i].winograd, engine_, pool_);
+      grow(plan->in_points, conv.in_points());
+      grow(plan->out_points, conv.out_points());
+      scratch(conv);
+    } else {
+      scratch(plan->convs.emplace_back().emplace<StripConv>(g, type, *rows_[i].packed, engine_));
+    }
     grow(plan->input, g.in.count());
     grow(plan->raw, g.out.count());
     if (plan->feeds_block(i)) grow(plan->stream, g.out.count());
     grow(plan->row_moments, std::size_t(g.out.H) * g.out.C);
     grow(plan->channels, std::size_t(g.out.C));
-    grow(plan->scratch_bytes, (conv.scratch_bytes() + 63) / 64 * 64);
   }
   return *(plans_[side] = std::move(plan));
 }
@@ -178,7 +191,7 @@ bool CpuGenerator::run(const Plan& plan, Context& context, const float* face, co
     (*sink)(plan.layers[i].key, {planar.data(), s});
   }
 
-  const StripConv& conv = plan.convs[head];
+  const auto& conv = std::get<StripConv>(plan.convs[head]);
   const LayerSpec& colour_layer = plan.layers[head];
   const LayerSpec& mask_layer = plan.layers[head + 1];
   const HostBuffer<float> watched(sink ? 4 * plane : 0);
@@ -201,23 +214,37 @@ bool CpuGenerator::run(const Plan& plan, Context& context, const float* face, co
   return finite;
 }
 
-/// Row i of the table from `input` to `input`: each strip is convolved and its rows' moments taken while they are in the
-/// cache; then, with the plane's moments known, each strip is normalised.
+/// Row i of the table from `input` to `input`: it is convolved, the moments of its rows are taken while they are in the
+/// cache, and with the plane's moments known each row is normalised.
 void CpuGenerator::normalised_conv(const Plan& plan, std::size_t i, Context& context) const {
   static const Pointwise& pw = pointwise();
   const LayerSpec& layer = plan.layers[i];
-  const StripConv& conv = plan.convs[i];
   const int H = layer.out.H, W = layer.out.W, C = layer.C_out;
   const std::size_t pitch = std::size_t(W) * C;
 
-  pool_.run(conv.strips(), [&](int strip, int worker) {
-    conv.run(strip, context.input.data(), context.raw.data(), context.scratch.data() + plan.scratch_bytes * worker, engine_);
-    for (int y = conv.first_row(strip); y < conv.end_row(strip); ++y) {
+  const auto scratch = [&](int worker) { return context.scratch.data() + plan.scratch_bytes * worker; };
+  const auto take_moments = [&](int first, int end) {
+    for (int y = first; y < end; ++y) {
       float* row = context.raw.data() + y * pitch;
       if (i == 0) au_bias_.add(context.au_bias.data(), y, H, W, row);
       pw.row_moments(row, W, C, context.row_mean.data() + std::size_t(y) * C, context.row_m2.data() + std::size_t(y) * C);
     }
-  });
+  };
+  if (const auto* strips = std::get_if<StripConv>(&plan.convs[i])) {
+    pool_.run(strips->strips(), [&](int strip, int worker) {
+      strips->run(strip, context.input.data(), context.raw.data(), scratch(worker), engine_);
+      take_moments(strips->first_row(strip), strips->end_row(strip));
+    });
+  } else {
+    const auto& conv = std::get<WinogradConv>(plan.convs[i]);
+    float *in = context.in_points.data(), *out = context.out_points.data();
+    pool_.run(conv.tile_rows(), [&](int row, int) { conv.to_points(row, context.fp32(), in); });
+    pool_.run(winograd::kPoints, [&](int point, int worker) { conv.multiply(point, in, out, scratch(worker), engine_); });
+    pool_.run(conv.tile_rows(), [&](int row, int) {
+      conv.to_rows(row, out, context.raw.data());
+      take_moments(conv.first_row(row), conv.end_row(row));
+    });
+  }
 
   float* mean = context.mean.data();
   float* scale = context.scale.data();
@@ -226,15 +253,13 @@ void CpuGenerator::normalised_conv(const Plan& plan, std::size_t i, Context& con
 
   const bool relu = layer.act == Act::kRelu, add = layer.adds_block_input, keep = plan.feeds_block(i);
   const float* shift = rows_[i].shift.data();
-  pool_.run(conv.strips(), [&](int strip, int) {
-    for (int y = conv.first_row(strip); y < conv.end_row(strip); ++y) {
-      const float* row = context.raw.data() + y * pitch;
-      float* stream = add || keep ? context.stream.data() + y * pitch : nullptr;
-      if (bf16_) {
-        pw.normalise_row_bf16(row, mean, scale, shift, relu, add, keep, W, C, stream, context.bf16() + y * pitch);
-      } else {
-        pw.normalise_row(row, mean, scale, shift, relu, add, keep, W, C, stream, context.fp32() + y * pitch);
-      }
+  pool_.run(H, [&](int y, int) {
+    const float* row = context.raw.data() + y * pitch;
+    float* stream = add || keep ? context.stream.data() + y * pitch : nullptr;
+    if (bf16_) {
+      pw.normalise_row_bf16(row, mean, scale, shift, relu, add, keep, W, C, stream, context.bf16() + y * pitch);
+    } else {
+      pw.normalise_row(row, mean, scale, shift, relu, add, keep, W, C, stream, context.fp32() + y * pitch);
     }
   });
 }

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "engine/cpu/winograd.h"
+
 namespace emo {
 
 // One source, a target attribute a function: no file is compiled with wider flags as a whole, so nothing from a shared

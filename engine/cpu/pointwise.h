@@ -23,6 +23,11 @@ struct Pointwise {
   /// The same with y rounded to bf16, to the nearest, ties to even; stream is not rounded.
   void (*normalise_row_bf16)(const float* x, const float* mean, const float* scale, const float* shift, bool relu, bool add,
                              bool keep, int W, int C, float* stream, std::uint16_t* y);
+
+  /// Winograd's transforms (winograd.h) for one row of tiles. x (H,W,C); points: 36 of (tiles,C), pitch(H,W,C) apart;
+  /// y (H,W,C). C is a multiple of 16.
+  void (*winograd_to_points)(const float* x, int H, int W, int C, int tile_row, float* points);
+  void (*winograd_to_rows)(const float* points, int H, int W, int C, int tile_row, float* y);
 };
 
 /// The fastest form that this processor, and oneDNN's own choice of instructions, allow.

@@ -1,10 +1,9 @@
 #include "engine/cpu/strip_conv.h"
 
-#include <omp.h>
-
 #include <algorithm>
 
 #include "base/error.h"
+#include "engine/cpu/one_thread.h"
 
 namespace emo {
 namespace {
@@ -14,16 +13,6 @@ using Tag = memory::format_tag;
 
 // Enough pieces for the threads of one machine to end a layer together, and few enough calls.
 constexpr int kStrips = 32;
-
-/// oneDNN 2.6 builds the number of threads into a primitive when it makes it.
-class OneThread {
- public:
-  OneThread() { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(saved_); }
-
- private:
-  int saved_ = omp_get_max_threads();
-};
 
 }  // namespace
 

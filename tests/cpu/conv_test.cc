@@ -1,4 +1,5 @@
-// The pieces of the generator that multiply: convolutions in strips, the AU planes as a bias, the head as one.
+// The pieces of the generator that multiply: convolutions in strips and by Winograd, the AU planes as a bias, the head as
+// one.
 #include <cfloat>
 #include <cmath>
 
@@ -6,6 +7,7 @@
 #include "engine/cpu/au_bias.h"
 #include "engine/cpu/head.h"
 #include "engine/cpu/strip_conv.h"
+#include "engine/cpu/winograd.h"
 #include "tests/close.h"
 #include "tests/random_generator.h"
 #include "tests/reference/generator.h"
@@ -83,6 +85,47 @@ TEST(StripConv, StripsCoverTheRowsInOrder) {
       EXPECT_EQ(row, out.H);
     }
   }
+}
+
+TEST(WinogradConv, EqualsItsDefinition) {
+  // The roundings of a sum grow by up to 8.18 in the tile's worst corner: the root of the mean over inputs and weights of
+  // equal spread, sum_k A_ik^2 |B_k|^2 |G_k|^2 / 3 = 8.18 along either side for the points of winograd.h.
+  constexpr double kGrowth = 8.18;
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  ThreadPool pool(2);
+  for (const auto& [C_in, C_out] : {std::pair{16, 16}, {16, 48}, {64, 32}}) {
+    for (const auto& [H, W] : {std::pair{1, 1}, {2, 3}, {4, 4}, {8, 8}, {7, 13}, {33, 5}, {16, 32}}) {
+      const Shape in{1, C_in, H, W}, out{1, C_out, H, W};
+      const auto x = random_values(in.count(), 1), w = random_values(std::size_t(C_out) * C_in * 9, 2);
+      const auto want = floats(reference::conv2d(doubles(x), in, doubles(w), C_out, 3, 1, 1));
+      WinogradWeights weights([&] { return w; });
+      const WinogradConv conv({"layer", Op::kConv, in, out, 3, 3, 1, 1, 1}, weights, engine, pool);
+      const HostBuffer<float> in_points(conv.in_points()), out_points(conv.out_points());
+      const HostBuffer<std::byte> scratch(conv.scratch_bytes());
+      const auto from = channels_last(x, in);
+      std::vector<float> got(out.count(), NAN);
+      int end = 0;
+      for (int row = 0; row < conv.tile_rows(); ++row) conv.to_points(row, from.data(), in_points.data());
+      for (int k = 0; k < winograd::kPoints; ++k)
+        conv.multiply(k, in_points.data(), out_points.data(), scratch.data(), engine);
+      for (int row = 0; row < conv.tile_rows(); ++row) {
+        conv.to_rows(row, out_points.data(), got.data());
+        EXPECT_EQ(conv.first_row(row), end);
+        end = conv.end_row(row);
+      }
+      EXPECT_EQ(end, H);
+      expect_close(got, channels_last(want, out), kGrowth * tolerance(C_in * 9));
+    }
+  }
+}
+
+TEST(WinogradConv, TakesResidualBlocksOnly) {
+  for (const LayerSpec& layer : generator_layers(GeneratorConfig{})) {
+    const ConvGeometry g{layer.key, layer.op, layer.in, layer.out, layer.K, layer.K, layer.S, layer.P, layer.P};
+    EXPECT_EQ(WinogradConv::takes(g), layer.K == 3) << layer.key;
+  }
+  const Shape narrow{1, 24, 8, 8};  // channels go by sixteen
+  EXPECT_FALSE(WinogradConv::takes({"layer", Op::kConv, narrow, narrow, 3, 3, 1, 1, 1}));
 }
 
 TEST(AuBias, EqualsTheConvolutionOfConstantPlanes) {
