@@ -33,6 +33,7 @@ import widen
 from common import AU_NUMBERS, TrainingError, prototype
 from face_points import LOWER_LID, LOWER_LIP, UPPER_LID, UPPER_LIP
 from generator import Critic, Generator, generator_of
+from muon import Muon, orthogonal
 from train_generator import plain, read_weights
 
 
@@ -282,6 +283,28 @@ class Networks(unittest.TestCase):
         self.assertGreater(nothing.item(), .5)
         self.assertAlmostEqual(missing.item(), 0)
         self.assertAlmostEqual(all_missing.item(), 1, places=5)
+
+
+class TheOptimiser(unittest.TestCase):
+    def test_updates_are_nearly_orthogonal(self):
+        for shape in ((8, 40), (40, 8), (16, 16)):
+            values = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(1))))
+            self.assertGreater(values.min(), 0.5)
+            self.assertLess(values.max(), 1.3)
+
+    def test_steps_have_adams_size_and_lower_a_quadratic(self):
+        weight = torch.nn.Parameter(torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(2)))
+        optimiser = Muon([weight], lr=0.01)
+        before, losses_seen = weight.detach().clone(), []
+        for _ in range(400):  # of 0.002 each, so at most 0.8 of the weights of size 1
+            loss = weight.square().sum()
+            weight.grad = None
+            loss.backward()
+            optimiser.step()
+            losses_seen.append(loss.item())
+            if len(losses_seen) == 1:
+                self.assertAlmostEqual((weight - before).square().mean().sqrt().item(), 0.2 * 0.01, delta=0.0008)
+        self.assertLess(losses_seen[-1], 0.2 * losses_seen[0])
 
 
 class Training(WithFaces):

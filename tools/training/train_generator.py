@@ -21,6 +21,7 @@ import losses
 from common import (TrainingError, check_finite, load_checkpoint, load_tensors, option, parse_options, run, save_checkpoint,
                     seed_all)
 from generator import Critic, Generator, generator_of
+from muon import Muon
 from pack import PackedFaces
 from pairs import Pairs, seeded
 
@@ -80,7 +81,10 @@ class Run:
         memory = torch.channels_last if device.type == "cuda" else torch.contiguous_format  # on CPUs NCHW was faster
         self.generator = generator.to(device).to(memory_format=memory)
         self.averaged = copy.deepcopy(self.generator)
-        self.optimiser = torch.optim.Adam(self.generator.parameters(), options.rate, betas=(.9, .99))
+        inner, outer = [], []
+        for name, p in self.generator.named_parameters():
+            (inner if p.dim() == 4 and name.startswith("main.") and name != "main.0.weight" else outer).append(p)
+        self.optimisers = {"muon": Muon(inner, options.rate), "adam": torch.optim.Adam(outer, options.rate, betas=(.9, .99))}
         self.critic = self.critic_optimiser = None
         if options.stage == "adversarial":
             self.critic = open_critic(options).to(device).to(memory_format=memory)
@@ -118,8 +122,9 @@ class Run:
         photo, target, au, own = batch
         if self.critic and not self.train_critic(photo, target, au):
             return None
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(progress)
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self.rate(progress)
         with self.autocast():
             picture, mask, colour = self.forward(photo, au)
         loss, missing = losses.supervised(photo, target, picture, mask, colour)
@@ -129,10 +134,11 @@ class Run:
                 added = losses.adversarial(self.critic, self.forward, photo, own, au, picture, mask, self.weights())
             self.critic.requires_grad_(True)
             loss = self.o.supervised_weight * loss + added
-        self.optimiser.zero_grad(set_to_none=True)
+        self.generator.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers.values():
+            optimiser.step()
         self.average()
         return loss.detach(), norm, missing
 
@@ -164,7 +170,7 @@ class Run:
     def parts(self):
         """Networks and optimisers by name."""
         networks = {"generator": self.generator, "averaged": self.averaged, "critic": self.critic}
-        optimisers = {"optimiser": self.optimiser, "critic_optimiser": self.critic_optimiser}
+        optimisers = {**self.optimisers, "critic_adam": self.critic_optimiser}
         return [{name: part for name, part in parts.items() if part} for parts in (networks, optimisers)]
 
     def save(self):
