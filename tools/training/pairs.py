@@ -80,6 +80,14 @@ def sharpen(pictures, amount):
     return pictures + amount * (pictures - around)
 
 
+def turn(pictures, angle):
+    """Turns pictures by angle (N), radians, about their middle; the border is repeated."""
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    matrix = torch.stack([cos, -sin, zero, sin, cos, zero], 1).view(-1, 2, 3)
+    grid = F.affine_grid(matrix, pictures.shape, align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
 class Chapter:
     """`count` pairs of side `size`, rendered on the device."""
 
@@ -102,18 +110,24 @@ class Chapter:
                 pictures[rows.to(teacher.device)] = (drawn * 255).round().to(torch.uint8)
 
     def batch(self, g, rows):
-        """Pairs `rows`, flipped, coloured and sharpened at random: photo, target, AUs wanted, AUs that the photo shows."""
+        """Pairs `rows`, turned, flipped, lit, coloured, sharpened and made noisy at random, both pictures alike, since a
+        photo is rarely as even as the portraits: photo, target, AUs wanted, AUs that the photo shows."""
         n, device = len(rows), self.photo.device
         rows = rows.to(device)
-        photo, target = (to_network(p[rows].float() / 255) for p in (self.photo, self.target))
-        flip = (torch.rand(n, 1, 1, 1, generator=g) < .5).to(device)
-        colour = (torch.rand(n, 1, 1, 1, generator=g) < .7).float()
+        both = torch.stack([self.photo[rows], self.target[rows]]).float() / 255  # (2,N,3,S,S)
+        share = lambda p, *shape: (torch.rand(n, *shape, generator=g) < p).float()
+        at_random = lambda p, low, high, *shape: (share(p, *shape) * uniform(g, low, high, n, *shape)).to(device)
+        both = turn(both.flatten(0, 1), at_random(.4, -.15, .15).repeat(2)).view_as(both)
+        flip = share(.5, 1, 1, 1).to(device) > 0
+        both = torch.where(flip, both.flip(4), both)
+        gamma = at_random(.4, -.4, .4, 1, 1, 1).exp()
+        both = to_network(both.clamp(0, 1) ** gamma)
+        colour = share(.7, 1, 1, 1)
         gain = 1 + colour * (uniform(g, .75, 1.35, n, 1, 1, 1) * uniform(g, .92, 1.08, n, 3, 1, 1) - 1)
         offset = colour * uniform(g, -.15, .15, n, 1, 1, 1)
-        crisp = (torch.rand(n, 1, 1, 1, generator=g) < .5).float() * uniform(g, -.5, 1, n, 1, 1, 1)
-        gain, offset, crisp = gain.to(device), offset.to(device), crisp.to(device)
-        photo, target = (torch.where(flip, p.flip(3), p) for p in (photo, target))
-        photo, target = ((sharpen(p, crisp) * gain + offset).clamp(-1, 1) for p in (photo, target))
+        crisp = at_random(.5, -.5, 1, 1, 1, 1)
+        grain = torch.randn(1, *both.shape[2:], generator=g).to(device) * at_random(.3, 0, .06, 1, 1, 1)
+        photo, target = ((sharpen(p, crisp) * gain.to(device) + offset.to(device) + grain).clamp(-1, 1) for p in both)
         return photo, target, self.au[rows], self.own[rows]
 
 
