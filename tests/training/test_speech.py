@@ -282,6 +282,12 @@ class AugmentTest(unittest.TestCase):
         self.assertTrue(torch.equal(new, lengths))
         torch.testing.assert_close(out[1, :30], mel[1, :30], rtol=0, atol=1e-3)
 
+    def test_nothing_lies_further_under_the_maximum_than_top_db(self):
+        mel, lengths = torch.rand(4, 40, 64) * 90 - 90, torch.tensor([40, 30, 20, 40])
+        out, new = augment(mel, lengths, torch.Generator().manual_seed(3), top_db=35)
+        for clip, n in zip(out, new):
+            self.assertAlmostEqual((clip[:n].max() - clip[:n].min()).item(), 35, delta=1e-3)
+
     def test_padding_is_not_heard(self):
         mel, lengths = torch.rand(2, 40, 64) * 40 - 60, torch.tensor([40, 30])
         other = mel.clone()

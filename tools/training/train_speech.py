@@ -30,14 +30,14 @@ class Options:
     out: str = option(dataclasses.MISSING, "folder for state.pth, speech.pth and speech.json")
     cache: str = option("", "file that keeps the spectrograms between runs; empty: none")
     hold_out: str = option((), "speakers to leave out of training", many=True)
-    epochs: int = option(80, "passes over the clips")
+    epochs: int = option(60, "passes over the clips")
     batch: int = option(24, "clips a step")
     rate: float = option(3e-3, "highest learning rate; it rises for a tenth of the steps, then falls as a cosine")
     weight_decay: float = option(1e-2, "of AdamW")
     dropout: float = option(0.3, "before the FC layer, and between LSTM layers")
     average: float = option(0.995, "the weights kept are a running mean with this factor a step")
     copies: int = option(2, "degraded copies (noise, echo, telephone) of each clip")
-    degraded_share: float = option(0.25, "how often such a copy is heard instead of the clean clip")
+    degraded_share: float = option(0.45, "how often such a copy is heard instead of the clean clip")
     synthetic: bool = option(True, "also hear styled espeak-ng speech, and sounds that are no speech as neutral")
     gain_db: float = option(12.0, "level changes of up to this")
     longest: int = option(280, "frames; of longer clips a random part of this length is heard, or padding would rule")
@@ -52,6 +52,7 @@ class Options:
     bidirectional: bool = option(False, "a second LSTM from the end")
     stride: int = option(3, "every n-th frame reaches the LSTM")
     mean_subtracted: bool = option(True, "subtract the utterance's mean features")
+    top_db: float = option(35.0, "floor of the log-mel spectrogram under the clip's maximum")
     n_mfcc: int = option(39, "coefficients; 13 with --deltas makes 39 features too")
     deltas: bool = option(False, "append first and second differences")
     members: int = option(2, "networks that are trained apart, each with its own seed, and merged into one")
@@ -62,7 +63,7 @@ class Options:
     def speech_config(self):
         return SpeechConfig(lstm_hidden=self.hidden, lstm_layers=self.layers, bidirectional=self.bidirectional,
                             frame_stride=self.stride, utterance_mean_subtracted=self.mean_subtracted,
-                            n_mfcc=self.n_mfcc, deltas=self.deltas)
+                            n_mfcc=self.n_mfcc, deltas=self.deltas, top_db=self.top_db)
 
 
 def batches(clips, size, generator):
@@ -172,7 +173,7 @@ class Training:
                     if len(clip.mels) > 1 and torch.rand((), generator=generator) < amount * options.degraded_share else 0
                     for clip in clips]
         mel, lengths = pad_mels([random_part(clip.mels[v], options.longest, generator) for clip, v in zip(clips, versions)])
-        mel, lengths = augment(mel, lengths, generator, amount, options.gain_db)
+        mel, lengths = augment(mel, lengths, generator, amount, options.gain_db, options.top_db)
         first = int(torch.randint(self.config.frame_stride, (), generator=generator))
         x, lengths = batch_input(mel, lengths, self.config, first)
         windows = random_windows(lengths, amount * options.window_share, generator)
