@@ -72,21 +72,25 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
-  if (path_.empty()) fail(ErrorKind::kInput, "output: the path is empty; name a file");
+std::filesystem::path output_path(std::filesystem::path path) {
+  if (path.empty()) fail(ErrorKind::kInput, "output: the path is empty; name a file");
   std::error_code ignored;
-  // The rename must replace what a link names, not the link. weakly_canonical() stops at a link to nothing.
-  for (int hops = 0; std::filesystem::is_symlink(path_, ignored); ++hops) {
-    if (hops == 40) fail(ErrorKind::kInput, "output: ", path_.string(), " is a link that leads back to itself; name a file");
-    path_ = path_.parent_path() / std::filesystem::read_symlink(path_, ignored);
+  // weakly_canonical() stops at a link to nothing.
+  for (int hops = 0; std::filesystem::is_symlink(path, ignored); ++hops) {
+    if (hops == 40) fail(ErrorKind::kInput, "output: ", path.string(), " is a link that leads back to itself; name a file");
+    path = path.parent_path() / std::filesystem::read_symlink(path, ignored);
   }
-  if (!path_.has_filename() || std::filesystem::is_directory(path_, ignored)) {
-    fail(ErrorKind::kInput, "output: '", path_.string(), "' is a folder; name a file in it");
+  if (!path.has_filename() || std::filesystem::is_directory(path, ignored)) {
+    fail(ErrorKind::kInput, "output: '", path.string(), "' is a folder; name a file in it");
   }
   // A rename over /dev/null or a pipe would replace it by a plain file.
-  if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_regular_file(path_, ignored)) {
-    fail(ErrorKind::kInput, "output: ", path_.string(), " is a device or a pipe; a regular file is needed");
+  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored)) {
+    fail(ErrorKind::kInput, "output: ", path.string(), " is a device or a pipe; a regular file is needed");
   }
+  return path;
+}
+
+OutputFile::OutputFile(std::filesystem::path path) : path_(output_path(std::move(path))) {
   const auto folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
   fd_ = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
   if (fd_ < 0 && errno == EOPNOTSUPP) {  // NFS and FAT have no files without a name

@@ -27,12 +27,15 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+/// Where an output of this name is written: links are followed, since a rename would replace the link.
+/// Throws Error(kInput) when `path` is empty, a folder, a device or a pipe.
+std::filesystem::path output_path(std::filesystem::path path);
+
 /// An output that exists only when it is whole: written to a file without a name, which commit() puts in its place. Without
 /// commit(), or when the process is killed, nothing of it is left and an older file of that name stays as it was.
 class OutputFile {
  public:
-  /// A link is followed. Throws Error(kInput) when the folder is missing or not writable, or when `path` is empty, a folder,
-  /// a device or a pipe.
+  /// Throws as output_path() does, and Error(kInput) when the folder is missing or not writable.
   explicit OutputFile(std::filesystem::path path);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;

@@ -15,7 +15,7 @@ struct AnimationOptions {
 };
 
 /// The rows that an animation shows: `curve` at i / fps, smoothed, eased, blinking, in this order.
-/// Throws Error(kUsage) unless 0 < fps <= 240, 0 <= smooth_s <= 10, 0 <= ease_s <= 10.
+/// Throws Error(kUsage) unless 0.01 <= fps <= 240, 0 <= smooth_s <= 10, 0 <= ease_s <= 10.
 AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const AnimationOptions& options);
 
 /// The curve's values at i / fps: straight lines between its rows, its first and last row beyond its ends.

@@ -67,16 +67,24 @@ class CurveReader {
 
 AuCurve read_csv(const std::string& file, std::string_view text, const std::vector<std::string>& names) {
   CurveReader reader(file, names);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   const auto lines = split(text, '\n');
   std::vector<std::string> columns;
   std::vector<std::size_t> fields;
   std::optional<std::size_t> timestamp;
   const auto header = split(lines[0], ',');
   for (std::size_t i = 0; i < header.size(); ++i) {
-    if (header[i] == "timestamp") timestamp = i;
+    if (header[i] == "timestamp") {
+      if (timestamp) reader.refuse("has the column 'timestamp' twice");
+      timestamp = i;
+    }
     if (!header[i].starts_with("AU") || !header[i].ends_with("_r")) continue;
     columns.emplace_back(header[i].substr(0, header[i].size() - 2));
     fields.push_back(i);
+  }
+  if (header.size() == 1 && lines[0].find_first_of(";\t") != std::string_view::npos) {
+    reader.refuse("is separated by other characters; commas between the columns are needed");
   }
   if (!timestamp) reader.refuse("has no column 'timestamp'; a table as OpenFace writes it is needed");
   reader.check_columns(columns);
@@ -162,7 +170,7 @@ std::string to_csv(const AuCurve& curve) {
 }
 
 void write_au_file(const std::filesystem::path& path, const AuCurve& curve) {
-  const auto extension = path.extension();
+  const auto extension = lower_extension(path);
   if (extension == ".npy") {
     std::vector<float> values;
     for (const auto& row : curve.rows) values.insert(values.end(), row.values().begin(), row.values().end());
@@ -170,7 +178,7 @@ void write_au_file(const std::filesystem::path& path, const AuCurve& curve) {
     return write_npy(path, shape, values);
   }
   if (extension != ".csv" && extension != ".json") {
-    fail(ErrorKind::kUsage, "output: ", path.string(), " ends in '", extension.string(), "'; .csv, .json or .npy is needed");
+    fail(ErrorKind::kUsage, "output: ", path.string(), " ends in '", extension, "'; .csv, .json or .npy is needed");
   }
   OutputFile out(path);
   out.write(extension == ".csv" ? to_csv(curve) : to_json(curve));
@@ -178,10 +186,10 @@ void write_au_file(const std::filesystem::path& path, const AuCurve& curve) {
 }
 
 AuCurve read_au_file(const std::filesystem::path& path, const std::vector<std::string>& names, double npy_fps) {
-  const auto extension = path.extension();
+  const auto extension = lower_extension(path);
   if (extension == ".npy") return read_array(path, names, npy_fps);
   if (extension != ".csv" && extension != ".json") {
-    fail(ErrorKind::kUsage, path.string(), ": ends in '", extension.string(), "'; .csv, .json or .npy is needed");
+    fail(ErrorKind::kUsage, path.string(), ": ends in '", extension, "'; .csv, .json or .npy is needed");
   }
   const MappedFile file(path, ErrorKind::kInput);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());

@@ -230,7 +230,12 @@ std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vecto
         refuse("holds NaN or infinity at ", to_ms(double(frames + sf_count_t(i)) / rate),
                " s; every sample must be a number. Export it again");
       }
-      mono[i] = float(sum / double(channels));
+      const double sample = sum / double(channels);
+      if (std::abs(sample) > double(limits::kMaxSample)) {
+        refuse("holds ", sample, " at ", to_ms(double(frames + sf_count_t(i)) / rate),
+               " s, where full scale is 1; export it again as PCM, or scale it down");
+      }
+      mono[i] = float(sample);
     }
     frames += got;
     check_seconds("more than ", double(frames) / rate, limits, refuse);

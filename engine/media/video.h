@@ -22,20 +22,28 @@ class VideoReader {
 
 struct VideoOptions {
   double fps = 25;
-  Clip sound;  ///< at kSoundRateHz; empty: no sound stream
+  Clip sound;          ///< at kSoundRateHz; empty: no sound stream
+  std::string format;  ///< mp4, webm, gif or png; empty: as the path's extension says
 };
+
+/// OUT.part.EXT: where a video is while it is made.
+inline std::filesystem::path part_of(const std::filesystem::path& out) {
+  std::filesystem::path part = out;
+  return part.replace_filename(out.stem().string() + ".part" + out.extension().string());
+}
 
 /// A video on its way to a file. Frames go to OUT.part.EXT as they come: encoded, in a container that plays up to where it
 /// ends. Used by one thread.
 class VideoWriter {
  public:
-  /// Without finish(): closes the .part and keeps it when it holds a frame.
+  /// Without finish() and interrupt(), an error on the way: removes the .part, unless the error was that it cannot be
+  /// written on, which names it, and something of it was.
   virtual ~VideoWriter() = default;
   /// Throws Error(kInput) when the frame is of another size than the first, or the file cannot be written.
   virtual void add(const Image& frame) = 0;
   /// Writes the rest and renames OUT.part.EXT to OUT.EXT. Throws Error(kInput) when either fails, or there was no frame.
   virtual void finish() = 0;
-  /// Writes the rest, so that the .part plays, and leaves it under that name.
+  /// Writes the rest, so that the .part plays, and leaves it under that name; removes it when there was no frame.
   virtual void interrupt() = 0;
   virtual const std::filesystem::path& part() const = 0;
   /// What a viewer is to know: "no sound in .gif", "a row repeated: 511x512 became 512x512"; empty: nothing.
@@ -58,10 +66,17 @@ class Video {
   ///   .mp4   H.264 (x264, CRF 18) and AAC, fragments of 2 s; an odd side gets its last row or column twice, as 4:2:0 needs
   ///   .webm  VP9 and Opus
   ///   .gif   256 colours chosen for each frame; no sound, at most 50 frames/s
-  ///   none   a new folder of frames 000001.png ...; no sound
+  ///   none   a new folder of frames 000001.png ...; no sound. Frames in its .part folder are an older run's and replaced
   /// Throws Error(kUsage) for another extension, Error(kDevice) when this FFmpeg lacks an encoder, Error(kInput) for an
   /// output that cannot be written.
   virtual std::unique_ptr<VideoWriter> write(const std::filesystem::path& path, VideoOptions options) const = 0;
+
+  /// The most frames a second that such an output takes; options as for write().
+  virtual double max_fps(const std::filesystem::path& path, const std::string& format) const = 0;
+
+  /// The sound of a video at kSoundRateHz, mono, from the time of the first picture on; empty when it has none.
+  /// Throws Error(kInput) naming the file when it is damaged or longer than the limit.
+  virtual Clip sound(const std::filesystem::path& path, const AudioLimits& limits) const = 0;
 
   /// "FFmpeg 5.1.9, H.264 by libx264"
   virtual std::string describe() const = 0;

@@ -6,12 +6,10 @@
 #include <numbers>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace emo {
 namespace {
-
-// Beyond this the power spectrum of the longest window (16,384) could overflow fp32.
-constexpr float kMaxSample = 1e12f;
 
 /// The Slaney scale (Auditory Toolbox): 3 mel per 200 Hz up to 1 kHz, then 27 mel per factor of 6.4.
 double hz_to_mel(double hz, bool slaney) {
@@ -65,7 +63,7 @@ MfccTables::MfccTables(const SpeechConfig& config) : bands(mel_bands(config)) {
 void check_clip(std::span<const float> pcm) {
   if (pcm.empty()) fail(ErrorKind::kInput, "audio: the clip has no samples; a clip with sound in it is needed");
   for (std::size_t i = 0; i < pcm.size(); ++i) {
-    if (std::abs(pcm[i]) <= kMaxSample) continue;
+    if (std::abs(pcm[i]) <= limits::kMaxSample) continue;
     fail(ErrorKind::kInput, "audio: sample ", i, " of ", pcm.size(), " is ", pcm[i],
          "; finite samples, full scale at 1, are needed. Decode or record the clip again");
   }

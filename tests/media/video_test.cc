@@ -145,6 +145,13 @@ TEST_F(VideoTest, ClickAndFlashComeTogether) {
     EXPECT_NEAR(back.seconds(), 2, 0.04) << name;
     const auto loud = std::ranges::find_if(back.pcm, [](float v) { return std::abs(v) > 0.3f; }) - back.pcm.begin();
     EXPECT_NEAR(double(loud) / back.sample_rate_hz, 1.0, 0.005) << name;  // a frame lasts 0.04
+
+    const Clip own = video().sound(dir_ / name, {});
+    EXPECT_NEAR(own.seconds(), 2, 0.04) << name;
+    const auto heard = std::ranges::find_if(own.pcm, [](float v) { return std::abs(v) > 0.3f; }) - own.pcm.begin();
+    EXPECT_NEAR(double(heard) / own.sample_rate_hz, 1.0, 0.005 + 0.007) << name;  // WebM's pictures begin Opus' 7 ms late
+    EXPECT_THAT(text_of(ErrorKind::kInput, [&] { video().sound(dir_ / name, {.max_seconds = 1}); }),
+                testing::EndsWith("has sound of more than 1 s. Cut it, or raise --max-audio-s"));
   }
 }
 
@@ -173,6 +180,36 @@ TEST_F(VideoTest, ATelephonesRotationIsApplied) {
     EXPECT_NEAR(first.pixel(turn.bright_x, turn.bright_y)[0], 220, 8);
     EXPECT_NEAR(first.pixel(first.width - 1 - turn.bright_x, first.height - 1 - turn.bright_y)[0], 20, 8);
   }
+}
+
+TEST_F(VideoTest, PixelsThatAreNotSquareAreMadeSo) {
+  write("a.mp4", 2, 25, {}, 32, 64);
+  ASSERT_EQ(
+      std::system(("ffmpeg -v error -y -i '" + path("a.mp4") + "' -c copy -aspect 1:1 '" + path("wide.mp4") + "'").c_str()),
+      0);
+  const Image first = read_all(dir_ / "wide.mp4").images.at(0);
+  EXPECT_EQ(first.width, 64);
+  EXPECT_EQ(first.height, 64);
+}
+
+TEST_F(VideoTest, AVideoThatIsNotFinishedLeavesNothing) {
+  for (const std::string name : {"a.mp4", "frames"}) {
+    { video().write(dir_ / name, {25, {}})->add(plain(64, 48, 0, 0, 0)); }
+    EXPECT_EQ(dir_.count(), 0u) << name;
+  }
+}
+
+TEST_F(VideoTest, FramesOfAnOlderRunAreReplaced) {
+  std::filesystem::create_directories(dir_ / "a.part");
+  write_file(dir_ / "a.part/000009.png", "");
+  write("a", 1, 25, {}, 8, 8);
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "a/000009.png"));
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "a/000001.png"));
+}
+
+TEST_F(VideoTest, AVideoWithoutSoundHasNone) {
+  write("a.mp4", 2, 25, {}, 32, 32);
+  EXPECT_TRUE(video().sound(dir_ / "a.mp4", {}).pcm.empty());
 }
 
 TEST_F(VideoTest, AnInterruptedVideoPlaysUpToThere) {
@@ -212,11 +249,11 @@ TEST_F(VideoTest, OutputsThatCannotBeWrittenAreRefusedBeforeTheFirstFrame) {
   EXPECT_EQ(refusal(ErrorKind::kInput, "none/frames"),
             "output: " + path("none/frames") +
                 " cannot be written: No such file or directory. Check that its folder exists and may be written to");
-  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.mp4", 0), "--fps: 0 came; more than 0 and at most 240 is needed for .mp4");
-  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.gif", 60), "--fps: 60 came; more than 0 and at most 50 is needed for .gif");
+  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.mp4", 0), "--fps: 0 came; 0.01 to 240 is needed for mp4");
+  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.gif", 60), "--fps: 60 came; 0.01 to 50 is needed for gif");
   std::filesystem::create_directories(dir_ / "full.mp4");
   write_file(dir_ / "full.mp4/x", "");
-  EXPECT_EQ(refusal(ErrorKind::kInput, "full.mp4"), "output: " + path("full.mp4") + " is a folder; name a file in it");
+  EXPECT_EQ(refusal(ErrorKind::kInput, "full.mp4"), "output: '" + path("full.mp4") + "' is a folder; name a file in it");
   std::filesystem::create_directories(dir_ / "full");
   write_file(dir_ / "full/x", "");
   EXPECT_EQ(refusal(ErrorKind::kInput, "full"),
@@ -224,7 +261,7 @@ TEST_F(VideoTest, OutputsThatCannotBeWrittenAreRefusedBeforeTheFirstFrame) {
   std::filesystem::create_directories(dir_ / "b.part");
   write_file(dir_ / "b.part/x", "");
   EXPECT_EQ(refusal(ErrorKind::kInput, "b"),
-            "output: " + path("b.part") + " holds what an interrupted run left; move or remove it first");
+            "output: " + path("b.part") + " holds x, which is no frame of an older run; move it away first");
   EXPECT_EQ(dir_.count(), 3u);
 }
 

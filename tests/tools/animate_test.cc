@@ -159,6 +159,41 @@ TEST_F(Animate, AVideosFaceIsFollowed) {
   EXPECT_EQ(frames("again.mp4").size(), 10u);
 }
 
+TEST_F(Animate, AVideoKeepsItsSound) {
+  ASSERT_EQ(animate("-i face.png --au-file curve.csv -a " + source("samples/happy.flac") + " --fps 2 -o v.mp4").code, 0);
+  ASSERT_EQ(animate("--video v.mp4 --emotion surprise -o again.mp4").code, 0);
+  EXPECT_NEAR(sound_of("again.mp4").seconds(), sound_of("v.mp4").seconds(), 0.1);
+}
+
+TEST_F(Animate, AnInputIsNeverTheOutput) {
+  ASSERT_EQ(animate(by_curve_ + "-o v.mp4").code, 0);
+  fs::copy_file(dir_ / "v.mp4", dir_ / "a.part.mp4");  // as an interrupted run leaves it
+  const std::string before = read_file(dir_ / "v.mp4");
+  EXPECT_EQ(animate("--video v.mp4 --emotion anger -o v.mp4").err,
+            "emoengine: output: v.mp4 is the input v.mp4; name another file or folder\n");
+  EXPECT_EQ(animate("--video a.part.mp4 --emotion anger -o a.mp4").code, 3);
+  EXPECT_EQ(read_file(dir_ / "v.mp4"), before);
+  EXPECT_EQ(read_file(dir_ / "a.part.mp4"), before);
+}
+
+TEST_F(Animate, ACutVideoIsSaidToBe) {
+  ASSERT_EQ(animate("-i face.png --au-file curve.csv --fps 10 -o v.mp4").code, 0);
+  ASSERT_EQ(ffmpeg("-stream_loop 4 -i v.mp4 -c copy long.mkv"), 0);
+  const std::string whole = read_file(dir_ / "long.mkv");
+  write_file(dir_ / "cut.mkv", whole.substr(0, whole.size() / 2));
+  const auto outcome = animate("--video cut.mkv --emotion anger -o a.mp4");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("note: cut.mkv: ends after "));
+}
+
+TEST_F(Animate, FoldersOfFramesMayHaveDotsInTheirNames) {
+  fs::create_directory(dir_ / "p");
+  fs::copy_file(dir_ / "face.png", dir_ / "p/a.b.png");
+  const auto outcome = animate("-i p --au-file curve.csv --fps 5 --format png -o out");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(exists("out/a.b/000001.png"));
+}
+
 TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {
   {
     const auto writer = video().write(dir_ / "v.mp4", {5, {}});
@@ -303,8 +338,7 @@ TEST_F(Animate, RefusalsAreOneLine) {
             "emoengine: animate: nothing says how a photo moves; give --audio or --au-file\n");
   EXPECT_EQ(err(2, "--video v.mp4 --face 2 -o a.mp4"),
             "emoengine: --face goes with --image; in a video the largest face of the first frame is followed\n");
-  EXPECT_EQ(err(2, "-i face.png --au-file curve.csv --fps 0 -o a.mp4"),
-            "emoengine: --fps: 0 came; more than 0 and at most 240 is needed\n");
+  EXPECT_EQ(err(2, "-i face.png --au-file curve.csv --fps 0 -o a.mp4"), "emoengine: --fps: 0 came; 0.01 to 240 is needed\n");
   EXPECT_THAT(err(2, by_curve_ + "-o a.avi"), HasSubstr("ends in '.avi'; .mp4, .webm, .gif or a folder"));
   EXPECT_THAT(err(3, by_curve_ + "-o none/a.mp4"), HasSubstr("cannot be written: No such file or directory"));
   write_file(dir_ / "bad.csv", "frame,timestamp,AU12_r\n1,0,1\n");

@@ -22,6 +22,7 @@ struct AnimateOptions {
   std::vector<std::string> images, videos, audios;
   std::string au_file, out;
   std::string format = "mp4";  ///< of many outputs: mp4 | webm | gif | png
+  bool many = false;
   ImageLimits image_limits;
   AudioLimits audio_limits;
   FaceChoice face;
@@ -95,9 +96,15 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
   Loader loader(options.model.quiet);
   AnimationOptions animation = options.animation;
   animation.blink = options.blink == "on";
+  for (const std::string& input : {job.source, job.audio, options.au_file}) {
+    keep_input(job.out, input);
+    keep_input(part_of(job.out), input);  // an interrupted run's, perhaps
+  }
   std::unique_ptr<VideoReader> reader;
   if (!options.videos.empty()) reader = video().read(job.source, options.image_limits);
-  animation.fps = options.fps.value_or(reader ? reader->fps() : animation.fps);
+  const std::string format = options.many ? options.format : "";
+  if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), 0.01, video().max_fps(job.out, format));
+  if (options.fps) animation.fps = *options.fps;
   animation_curve({{0.0}, {ActionUnits({})}}, 1, animation);  // refuses options out of range before anything is drawn
 
   Frame photo;
@@ -115,7 +122,9 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
     if (options.au_file.empty()) voice = std::move(clips.back());
   }
   double seconds = sound.seconds();
-  const auto writer = video().write(job.out, {animation.fps, std::move(sound)});
+  if (reader && job.audio.empty()) sound = video().sound(job.source, options.audio_limits);
+  const Interruptible interruptible;
+  const auto writer = video().write(job.out, {animation.fps, std::move(sound), format});
 
   double curve_seconds = 0;
   AuCurve curve = wanted_curve(options, job, engine, voice, animation.fps, curve_seconds);
@@ -132,7 +141,6 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
 
   const auto source =
       reader ? video_source(std::move(reader), job.source, animation.fps, options.no_face) : photo_source(std::move(photo));
-  const Interruptible interruptible;
   std::string summary;
   Drawn drawn;
   bool interrupted;
@@ -144,10 +152,17 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
     summary = progress.summary();
   }
   if (interrupted) {
-    std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s plays up to there\n", drawn.frames, frames,
-                 writer->part().c_str());
+    const std::string left = drawn.frames > 0 ? writer->part().string() + " plays up to there" : "nothing was written";
+    std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s\n", drawn.frames, frames,
+                 one_line(left).c_str());
     std::signal(Interruptible::signal(), SIG_DFL);
     std::raise(Interruptible::signal());  // so that a script which waits for this program sees why it ended
+  }
+  if (drawn.frames < frames) {
+    char text[96];
+    std::snprintf(text, sizeof text, ": ends after %.2f of the %.2f s that it says to have; the result does too",
+                  double(drawn.frames) / animation.fps, seconds);
+    note(job.source + text);
   }
   if (options.model.quiet) return;
   if (drawn.without_face > 0) summary += concat("; no face in ", drawn.without_face, " of them");
@@ -156,13 +171,13 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
 }
 
 /// Every photo or video with every voice.
-void animate(const AnimateOptions& options) {
+void animate(AnimateOptions options) {
   check_together(options);
   const Inputs sources = options.videos.empty() ? find_inputs(options.images, InputKind::kPictures)
                                                 : find_inputs(options.videos, InputKind::kVideos);
   Inputs audios = find_inputs(options.audios, InputKind::kSounds);
   if (audios.files.empty()) audios.files.emplace_back();
-  const bool many = sources.many || audios.many;
+  const bool many = options.many = sources.many || audios.many;
   const std::string extension = options.format == "png" ? "" : "." + options.format;
   OutputFolder folder(options.out);
   std::vector<Job> jobs;
@@ -171,7 +186,8 @@ void animate(const AnimateOptions& options) {
       const std::string name = stem(source) + (audio.empty() ? "" : "_" + stem(audio)) + extension;
       const std::string inputs = source + (audio.empty() ? "" : " with " + audio);
       Job job{source, audio, many ? folder.claim(name, inputs) : std::filesystem::path(options.out)};
-      if (!(options.resume && std::filesystem::exists(job.out))) jobs.push_back(std::move(job));
+      if (many) folder.claim(part_of(name).string(), inputs);
+      if (!(options.resume && is_there(job.out))) jobs.push_back(std::move(job));
     }
   }
   if (many) folder.make();
@@ -209,7 +225,7 @@ void add_animate(CLI::App& app) {
   command->add_option("--format", options->format, "of many videos: mp4, webm, gif, or png for folders of PNGs")
       ->capture_default_str()
       ->check(CLI::IsMember({"mp4", "webm", "gif", "png"}));
-  command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own]");
+  command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own, at most 240 (GIF 50)]");
   command->add_option("--smooth", options->animation.smooth_s, "time constant of the AUs' smoothing, seconds")
       ->capture_default_str();
   command->add_option("--ease", options->animation.ease_s, "seconds from the neutral face at the start, and back at the end")

@@ -65,7 +65,7 @@ void aus(const AusOptions& options) {
   const Engine engine = open_engine(options.model, Needs::kSpeech);
   Failures failures;
   for (std::size_t i = 0; i < audios.files.size(); ++i) {
-    const auto there = [](const std::filesystem::path& path) { return path.empty() || std::filesystem::exists(path); };
+    const auto there = [](const std::filesystem::path& path) { return path.empty() || is_there(path); };
     const bool writes = !outs[i].empty() || !plot_outs[i].empty();
     if (options.resume && writes && there(outs[i]) && there(plot_outs[i])) continue;
     const auto work = [&] { aus_of(options, engine, audios.files[i], outs[i], plot_outs[i]); };

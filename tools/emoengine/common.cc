@@ -268,6 +268,10 @@ std::string one_line(std::string text) {
   return text;
 }
 
+std::string text_of(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 nlohmann::ordered_json to_json(const ActionUnits& au) {
   nlohmann::ordered_json json;
   for (std::size_t i = 0; i < au.names().size(); ++i) json[au.names()[i]] = au.values()[i];

@@ -140,6 +140,8 @@ class StageClock {
 /// The text with '?' for each control character: a file's name may have a line break, a refusal has one line.
 std::string one_line(std::string text);
 
+/// As JSON text, with a sign for what is no UTF-8: a file's name may be anything.
+std::string text_of(const nlohmann::ordered_json& json, int indent = -1);
 nlohmann::ordered_json to_json(const ActionUnits& au);
 nlohmann::ordered_json to_json(const EmotionReading& reading);
 /// "anger 0.84", or "neutral".

@@ -76,7 +76,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   std::size_t needed = 0;
   for (const auto& image : images) {
     auto& out = outs.emplace_back(folder.claim(stem(image) + picture_extension(image), image));
-    if (options.resume && std::filesystem::exists(out)) out.clear();
+    if (options.resume && is_there(out)) out.clear();
     needed += !out.empty();
   }
   folder.make();
@@ -89,6 +89,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (outs[i].empty()) continue;  // is there already
     failures.attempt([&] {
+      keep_input(outs[i], images[i]);
       const auto photo = std::make_shared<const Image>(loader.image(images[i], options.image_limits));
       const auto faces = choose_faces(*photo, images[i], options.face);
       queue.add({images[i], "", photo, faces, au, outs[i], options.output == "face"});
@@ -100,6 +101,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
 }
 
 void generate_one(const GenerateOptions& options, const std::string& image) {
+  keep_input(options.out, image);
   const bool as_is = options.crop == "none";
   const bool npy = options.out.ends_with(".npy");
   if (as_is && options.output == "photo") {
@@ -147,7 +149,7 @@ void generate(const GenerateOptions& options) {
   const Inputs images = find_inputs(options.images, InputKind::kPictures);
   if (images.many) {
     generate_many(options, images.files);
-  } else if (!(options.resume && std::filesystem::exists(options.out))) {
+  } else if (!(options.resume && is_there(options.out))) {
     generate_one(options, images.files[0]);
   }
 }

@@ -12,6 +12,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
+#include "tools/emoengine/common.h"
 
 extern char** environ;
 
@@ -74,12 +76,12 @@ std::string run(const std::string& script) {
 
 std::string gnuplot_quoted(const std::string& text) {
   std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  for (const char c : one_line(text)) quoted += c == '\'' ? std::string("''") : std::string(1, c);
   return quoted + "'";
 }
 
 void write_gnuplot(const std::filesystem::path& path, const std::string& script, int width, int height) {
-  const auto extension = path.extension().string();
+  const auto extension = lower_extension(path);
   if (extension != ".png" && extension != ".svg") {
     fail(ErrorKind::kUsage, "--plot: ", path.string(), " ends in '", extension, "'; .png or .svg is needed");
   }

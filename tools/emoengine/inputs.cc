@@ -3,10 +3,10 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <cctype>
 #include <span>
 #include <string_view>
 
+#include "base/text.h"
 #include "tools/emoengine/common.h"
 
 namespace emo::cli {
@@ -36,12 +36,6 @@ const char* name_of(InputKind kind) {
     case InputKind::kVideos: return "videos";
   }
   return "?";
-}
-
-std::string lower_extension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = char(std::tolower(static_cast<unsigned char>(c)));
-  return extension;
 }
 
 bool is_kind(const fs::path& path, InputKind kind) {
@@ -107,6 +101,18 @@ fs::path OutputFolder::claim(const std::string& name, const std::string& input) 
          "; rename one, or write them into different folders");
   }
   return folder_ / name;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+void keep_input(const fs::path& out, const std::string& input) {
+  std::error_code ignored;
+  if (fs::equivalent(out, input, ignored)) {
+    fail(ErrorKind::kInput, "output: ", out.string(), " is the input ", input, "; name another file or folder");
+  }
 }
 
 std::string stem(const std::string& file) { return fs::path(file).stem().string(); }

@@ -36,6 +36,11 @@ class OutputFolder {
   std::map<std::string, std::string> claimed_;  ///< name and input
 };
 
+/// Whether something of that name is there; false for a name that cannot be.
+bool is_there(const std::filesystem::path& path);
+/// Throws Error(kInput) when the output is that input by another name: it would be lost.
+void keep_input(const std::filesystem::path& out, const std::string& input);
+
 /// The name without folders and extension: "voice" of "clips/voice.wav".
 std::string stem(const std::string& file);
 /// ".png", or the extension of the photo where pictures can be written with it.

@@ -42,10 +42,7 @@ void Progress::step() {
                unit_.c_str(), speed, speed > 0 ? double(total_ - done_) / speed : 0.0, terminal_ ? "\033[K" : "\n");
 }
 
-double Progress::rate() const {
-  if (done_ > 1) return double(done_ - 1) / seconds(last_ - first_);
-  return done_ / seconds(last_ - start_);
-}
+double Progress::rate() const { return double(done_) / seconds(last_ - start_); }
 
 std::string Progress::summary() const {
   char text[96];

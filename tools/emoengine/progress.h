@@ -19,7 +19,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void step();
-  /// "250 frames, 21.3/s, the first after 0.42 s": what to say at the end. The rate counts from the first to the last.
+  /// "250 frames, 21.3/s, the first after 0.42 s": what to say at the end. The rate counts from the start, so that
+  /// work which is done several at a time has one too.
   std::string summary() const;
 
  private:

@@ -41,6 +41,7 @@ nlohmann::ordered_json report(const Engine& engine, const std::string& image, co
 
 /// One photo and one voice, as fast as it goes.
 void run_one(const RunOptions& options, const std::string& image, const std::string& audio) {
+  keep_input(options.out, image);
   StageClock clock;
   Loader loader(options.model.quiet);
   // The models are opened while the photo is read and searched: neither needs the other.
@@ -68,7 +69,7 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
     auto json = report(engine, image, audio, options.out, au, faces);
     json["audio_seconds"] = clip.seconds();
     json["timings_ms"] = clock.to_json();
-    std::printf("%s\n", json.dump(2).c_str());
+    std::printf("%s\n", text_of(json, 2).c_str());
   } else if (!options.model.quiet) {
     std::printf("%s: %s\n", options.out.c_str(), summary(au).c_str());
   }
@@ -84,7 +85,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
     for (std::size_t a = 0; a < audios.size(); ++a) {
       auto out = folder.claim(stem(images[i]) + "_" + stem(audios[a]) + picture_extension(images[i]),
                               images[i] + " with " + audios[a]);
-      const bool needed = !(options.resume && std::filesystem::exists(out));
+      const bool needed = !(options.resume && is_there(out));
       outs[i].push_back(needed ? std::move(out) : std::filesystem::path());
       image_needed[i] |= needed;
       audio_needed[a] |= needed;
@@ -107,11 +108,12 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   Progress progress("run", "pictures", count, options.model.quiet);
   RedrawQueue queue(engine, failures, [&](const Redraw& job) {
     progress.step();
-    if (options.json) std::printf("%s\n", report(engine, job.image, job.audio, job.out, job.au, job.faces).dump().c_str());
+    if (options.json) std::printf("%s\n", text_of(report(engine, job.image, job.audio, job.out, job.au, job.faces)).c_str());
   });
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (!image_needed[i]) continue;
     failures.attempt([&] {
+      for (const auto& out : outs[i]) keep_input(out, images[i]);
       const auto photo = std::make_shared<const Image>(loader.image(images[i], options.image_limits));
       const auto faces = choose_faces(*photo, images[i], options.face);
       for (std::size_t a = 0; a < audios.size(); ++a) {
@@ -133,7 +135,7 @@ void run(const RunOptions& options) {
   const Inputs audios = find_inputs(options.audios, InputKind::kSounds);
   if (images.many || audios.many) {
     run_many(options, images.files, audios.files);
-  } else if (!(options.resume && std::filesystem::exists(options.out))) {
+  } else if (!(options.resume && is_there(options.out))) {
     run_one(options, images.files[0], audios.files[0]);
   }
 }

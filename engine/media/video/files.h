@@ -10,5 +10,7 @@ namespace emo {
 /// What Video's calls of these names do.
 std::unique_ptr<VideoReader> read_video(const std::filesystem::path& path, const ImageLimits& limits);
 std::unique_ptr<VideoWriter> write_video(const std::filesystem::path& path, VideoOptions options);
+double video_max_fps(const std::filesystem::path& path, const std::string& format);
+Clip video_sound(const std::filesystem::path& path, const AudioLimits& limits);
 
 }  // namespace emo

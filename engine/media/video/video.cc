@@ -15,6 +15,12 @@ class VideoLibrary final : public Video {
   std::unique_ptr<VideoWriter> write(const std::filesystem::path& path, VideoOptions options) const override {
     return write_video(path, std::move(options));
   }
+  double max_fps(const std::filesystem::path& path, const std::string& format) const override {
+    return video_max_fps(path, format);
+  }
+  Clip sound(const std::filesystem::path& path, const AudioLimits& limits) const override {
+    return video_sound(path, limits);
+  }
   std::string describe() const override {
     const bool x264 = avcodec_find_encoder_by_name("libx264");
     const std::string version = av_version_info();  // "5.1.9-0+deb12u1"

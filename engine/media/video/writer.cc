@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "engine/media/video/ffmpeg.h"
 #include "engine/media/video/files.h"
 
@@ -17,11 +18,13 @@ namespace {
 using namespace ffmpeg;
 namespace fs = std::filesystem;
 
+constexpr double kMinFps = 0.01;
 constexpr double kKeyframeEvery_s = 2;  // also an MP4's fragments: what a killed run loses at most
 
 /// How a kind of file is made. What FFmpeg calls things; empty: has none.
 struct Format {
-  const char* extension;
+  const char* name;       ///< as VideoOptions::format
+  const char* extension;  ///< empty: a folder
   const char* muxer;
   const char* muxer_options;
   const char* pictures;         ///< encoder
@@ -34,21 +37,21 @@ struct Format {
 #define EMO_TO_YUV "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p"
 constexpr Format kFormats[] = {
     // zerolatency: no frames held back, so the memory is that of one frame. delay_moov: the sound's start is exact.
-    {".mp4", "mp4", "movflags=+frag_keyframe+delay_moov+default_base_moof", "libx264",
+    {"mp4", ".mp4", "mp4", "movflags=+frag_keyframe+delay_moov+default_base_moof", "libx264",
      "preset=veryfast:tune=zerolatency:crf=18", EMO_TO_YUV, "aac", true, 240},
-    {".webm", "webm", "", "libvpx-vp9", "deadline=realtime:cpu-used=7:row-mt=1:lag-in-frames=0:crf=24:b=0", EMO_TO_YUV,
-     "libopus", false, 240},
+    {"webm", ".webm", "webm", "", "libvpx-vp9", "deadline=realtime:cpu-used=7:row-mt=1:lag-in-frames=0:crf=24:b=0",
+     EMO_TO_YUV, "libopus", false, 240},
     // Bayer: the pattern stands still where the picture does.
-    {".gif", "gif", "", "gif", "",
+    {"gif", ".gif", "gif", "", "gif", "",
      "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=bayer:bayer_scale=3", "", false, 50},
-    {"", "", "", "png", "", "format=rgb24", "", false, 240},
+    {"png", "", "", "", "png", "", "format=rgb24", "", false, 240},
 };
 #undef EMO_TO_YUV
 
-const Format& format_of(const fs::path& path) {
-  const std::string extension = path.extension().string();
+const Format& format_of(const fs::path& path, const std::string& name) {
+  const std::string extension = lower_extension(path);
   for (const Format& format : kFormats) {
-    if (extension == format.extension) return format;
+    if (name.empty() ? extension == format.extension : name == format.name) return format;
   }
   fail(ErrorKind::kUsage, "output: ", path.string(), " ends in '", extension,
        "'; .mp4, .webm, .gif or a folder (no extension) is needed");
@@ -63,13 +66,16 @@ struct Dictionary {
 class Writer final : public VideoWriter {
  public:
   Writer(fs::path path, VideoOptions options)
-      : path_(without_slash(std::move(path))), format_(format_of(path_)), options_(std::move(options)) {
-    if (!(options_.fps > 0 && options_.fps <= format_.max_fps)) {
-      fail(ErrorKind::kUsage, "--fps: ", options_.fps, " came; more than 0 and at most ", format_.max_fps, " is needed for ",
-           *format_.extension ? format_.extension : "a folder");
+      : path_(without_slash(std::move(path))), format_(format_of(path_, options.format)), options_(std::move(options)) {
+    if (!(options_.fps >= kMinFps && options_.fps <= format_.max_fps)) {
+      fail(ErrorKind::kUsage, "--fps: ", options_.fps, " came; ", kMinFps, " to ", format_.max_fps, " is needed for ",
+           format_.name);
     }
-    part_ = path_;
-    part_.replace_filename(path_.stem().string() + ".part" + path_.extension().string());
+    if (*format_.muxer) path_ = output_path(path_);
+    if (path_.empty() || path_ == "." || path_ == "..") {
+      fail(ErrorKind::kInput, "output: '", path_.string(), "' is no name for a new folder; give it one");
+    }
+    part_ = part_of(path_);
     pictures_.codec = new_codec(format_.pictures);
     if (*format_.muxer) {
       open_file();
@@ -81,8 +87,8 @@ class Writer final : public VideoWriter {
   ~Writer() override {
     if (state_ != State::kOpen) return;
     try {
-      interrupt();
-    } catch (const std::exception&) {  // what was written stays; why it ended is told already
+      keeps_part_ ? close() : remove_part();
+    } catch (const std::exception&) {  // why it ended is told already
     }
   }
 
@@ -123,13 +129,7 @@ class Writer final : public VideoWriter {
     }
   }
 
-  void interrupt() override {
-    std::error_code ignored;
-    if (frames_ > 0) return close();
-    state_ = State::kClosed;
-    if (muxer_) avio_closep(&muxer_->pb);
-    fs::remove(part_, ignored);  // the file or the folder, both empty
-  }
+  void interrupt() override { frames_ > 0 ? close() : remove_part(); }
 
   const fs::path& part() const override { return part_; }
   std::string remark() const override {
@@ -154,12 +154,15 @@ class Writer final : public VideoWriter {
 
   static fs::path without_slash(fs::path path) { return path.has_filename() ? path : path.parent_path(); }
 
-  [[noreturn]] void refuse(int error) const {
-    fail(
-        ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason(error),
-        frames_ > 1 ? "; what was done stays in " + part_.string() : ". Check that its folder exists and may be written to");
+  [[noreturn]] void refuse(int error) {
+    std::error_code ignored;
+    keeps_part_ = frames_ > 1 && (!muxer_ || (fs::exists(part_, ignored) && fs::file_size(part_, ignored) > 0));
+    fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason(error),
+         keeps_part_                ? "; what was done stays in " + part_.string()
+         : error == AVERROR(ENOSPC) ? "; free some space there, or name another folder"
+                                    : ". Check that its folder exists and may be written to");
   }
-  void check(int error) const {
+  void check(int error) {
     if (error < 0) refuse(error);
   }
 
@@ -173,7 +176,6 @@ class Writer final : public VideoWriter {
   }
 
   void open_file() {
-    if (fs::is_directory(path_)) fail(ErrorKind::kInput, "output: ", path_.string(), " is a folder; name a file in it");
     AVFormatContext* muxer = nullptr;
     // "file:" keeps a name with a colon in it from being read as a protocol.
     const std::string url = "file:" + part_.string();
@@ -188,9 +190,14 @@ class Writer final : public VideoWriter {
     if (fs::exists(path_, error) && !(fs::is_directory(path_, error) && fs::is_empty(path_, error))) {
       fail(ErrorKind::kInput, "output: ", path_.string(), " exists; name a folder that does not, or an empty one");
     }
-    if (fs::exists(part_, error) && !fs::is_empty(part_, error)) {
-      fail(ErrorKind::kInput, "output: ", part_.string(), " holds what an interrupted run left; move or remove it first");
+    for (fs::directory_iterator it(part_, error), end; !error && it != end; it.increment(error)) {
+      const std::string name = it->path().filename().string();
+      if (name.size() != 10 || !name.ends_with(".png") || name.find_first_not_of("0123456789") != 6) {
+        fail(ErrorKind::kInput, "output: ", part_.string(), " holds ", printable(name),
+             ", which is no frame of an older run; move it away first");
+      }
     }
+    if (fs::is_directory(part_, error)) fs::remove_all(part_, error);
     fs::create_directory(part_, error);
     if (error) refuse(AVERROR(error.value()));
   }
@@ -303,6 +310,13 @@ class Writer final : public VideoWriter {
     check(muxer_->pb->error);
   }
 
+  void remove_part() {
+    state_ = State::kClosed;
+    if (muxer_) avio_closep(&muxer_->pb);
+    std::error_code ignored;
+    fs::remove_all(part_, ignored);
+  }
+
   /// Writes what is held back and the end of the container.
   void close() {
     state_ = State::kClosed;
@@ -321,6 +335,7 @@ class Writer final : public VideoWriter {
   const Format& format_;
   const VideoOptions options_;
   State state_ = State::kOpen;
+  bool keeps_part_ = false;  ///< after an error
   int width_ = 0, height_ = 0;
   std::int64_t frames_ = 0;
   std::size_t sound_at_ = 0;
@@ -330,6 +345,8 @@ class Writer final : public VideoWriter {
 };
 
 }  // namespace
+
+double video_max_fps(const fs::path& path, const std::string& format) { return format_of(path, format).max_fps; }
 
 std::unique_ptr<VideoWriter> write_video(const fs::path& path, VideoOptions options) {
   return std::make_unique<Writer>(path, std::move(options));
