@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "engine/animation.h"
 #include "engine/media/video.h"
 #include "tools/emoengine/commands.h"
@@ -103,7 +104,7 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
   std::unique_ptr<VideoReader> reader;
   if (!options.videos.empty()) reader = video().read(job.source, options.image_limits);
   const std::string format = options.many ? options.format : "";
-  if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), 0.01, video().max_fps(job.out, format));
+  if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, video().max_fps(job.out, format));
   if (options.fps) animation.fps = *options.fps;
   animation_curve({{0.0}, {ActionUnits({})}}, 1, animation);  // refuses options out of range before anything is drawn
 

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "engine/media/video/ffmpeg.h"
 #include "engine/media/video/files.h"
@@ -18,7 +19,6 @@ namespace {
 using namespace ffmpeg;
 namespace fs = std::filesystem;
 
-constexpr double kMinFps = 0.01;
 constexpr double kKeyframeEvery_s = 2;  // also an MP4's fragments: what a killed run loses at most
 
 /// How a kind of file is made. What FFmpeg calls things; empty: has none.
@@ -67,9 +67,9 @@ class Writer final : public VideoWriter {
  public:
   Writer(fs::path path, VideoOptions options)
       : path_(without_slash(std::move(path))), format_(format_of(path_, options.format)), options_(std::move(options)) {
-    if (!(options_.fps >= kMinFps && options_.fps <= format_.max_fps)) {
-      fail(ErrorKind::kUsage, "--fps: ", options_.fps, " came; ", kMinFps, " to ", format_.max_fps, " is needed for ",
-           format_.name);
+    if (!(options_.fps >= limits::kMinFps && options_.fps <= format_.max_fps)) {
+      fail(ErrorKind::kUsage, "--fps: ", options_.fps, " came; ", limits::kMinFps, " to ", format_.max_fps,
+           " is needed for ", format_.name);
     }
     if (*format_.muxer) path_ = output_path(path_);
     if (path_.empty() || path_ == "." || path_ == "..") {
