@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "engine/media/color_profile.h"
 #include "engine/media/image_header.h"
 
 namespace emo {
@@ -93,7 +94,9 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits) {
     divide_by_alpha(pixels);
   }
   orient(pixels, header.orientation);
-  return to_image(pixels);
+  Image image = to_image(pixels);
+  if (pixels.channels() >= 3) to_srgb(image, header.profile);
+  return image;
 }
 
 void save_image(const std::filesystem::path& path, const Image& image) {

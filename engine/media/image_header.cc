@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <string_view>
 
+#include "engine/media/color_profile.h"
 #include "engine/media/header_reader.h"
 
 namespace emo {
@@ -36,6 +38,15 @@ class TiffDirectory {
     }
     return {};
   }
+  /// The bytes of a tag of type UNDEFINED; empty without it.
+  std::span<const std::byte> bytes(std::uint32_t tag) const {
+    for (std::uint32_t i = 0; i < entries_; ++i) {
+      const std::uint64_t entry = at_ + 2 + std::uint64_t(i) * 12;
+      if (in_.number(entry, 2, big_) != tag || in_.number(entry + 2, 2, big_) != 7) continue;
+      return in_.bytes(in_.number(entry + 8, 4, big_), in_.number(entry + 4, 4, big_));
+    }
+    return {};
+  }
   std::uint32_t value(std::uint32_t tag, std::uint32_t otherwise) const {
     const auto all = values(tag);
     return all.empty() ? otherwise : all[0];
@@ -47,6 +58,8 @@ class TiffDirectory {
   std::uint64_t at_;
   std::uint32_t entries_;
 };
+
+std::vector<std::byte> copy_of(std::span<const std::byte> bytes) { return {bytes.begin(), bytes.end()}; }
 
 /// 1 when EXIF is damaged or does not say: a picture is worth more than its notes.
 int exif_orientation(HeaderReader in) {
@@ -78,6 +91,8 @@ void read_jpeg(const HeaderReader& in, ImageHeader& header) {
   // Real progressive files have some ten scans; one with thousands is made to keep a decoder busy.
   constexpr int kMaxScans = 100;
   int scans = 0;
+  std::map<int, std::span<const std::byte>> profile;  // its parts by their numbers, from 1
+  int profile_parts = 0;
   // Between segments lies the compressed picture, in which 0xFF is followed by 0 or by a restart marker.
   for (std::uint64_t at = 2;;) {
     while (in.u8(at) != 0xFF) ++at;
@@ -92,12 +107,17 @@ void read_jpeg(const HeaderReader& in, ImageHeader& header) {
       header.width = in.big(at + 5, 2);
     } else if (marker == 0xE1 && in.has(at + 2, "Exif") && length >= 2) {
       header.orientation = exif_orientation(in.part(at + 2, length - 2));
+    } else if (marker == 0xE2 && in.has(at + 2, std::string_view("ICC_PROFILE\0", 12)) && length > 16) {
+      profile.emplace(in.u8(at + 14), in.bytes(at + 16, length - 16));
+      profile_parts = in.u8(at + 15);
     } else if (marker == 0xDA && ++scans > kMaxScans) {
       in.refused(concat("has more than ", kMaxScans, " scans; save it as a plain JPEG"));
     }
     at += std::max(length, 2u);
   }
   if (scans == 0) in.damaged("it holds no picture data");
+  if (int(profile.size()) != profile_parts) return;
+  for (const auto& [number, part] : profile) header.profile.insert(header.profile.end(), part.begin(), part.end());
 }
 
 /// The check sum that closes a PNG chunk (ISO 3309, reflected polynomial 0xEDB88320).
@@ -128,8 +148,9 @@ void read_png(const HeaderReader& in, ImageHeader& header) {
       header.height = in.big(at + 12, 4);
     }
     if (in.has(at + 4, "eXIf")) header.orientation = exif_orientation(in.part(at + 8, length));
-    // Chunks with a capital first letter make the picture, with tRNS. The others (colour profiles, texts) can hold
-    // decompression bombs of their own, and libpng prints about harmless faults in them.
+    if (in.has(at + 4, "iCCP")) header.profile = inflate_png_profile(in.bytes(at + 8, length));
+    // Chunks with a capital first letter make the picture, with tRNS. The others (texts, times) can hold decompression
+    // bombs of their own, and libpng prints about harmless faults in them.
     if ((in.u8(at + 4) & 0x20) == 0 || in.has(at + 4, "tRNS")) {
       if (crc32(in.bytes(at + 4, length + 4)) != in.big(at + 8 + length, 4)) {
         in.damaged(concat("the check sum of its chunk at byte ", at, " is wrong"));
@@ -161,6 +182,8 @@ void read_webp(const HeaderReader& file, ImageHeader& header) {
       header.height = (sizes >> 14 & 0x3FFF) + 1;
     } else if (in.has(at, "EXIF")) {
       header.orientation = exif_orientation(data);
+    } else if (in.has(at, "ICCP")) {
+      header.profile = copy_of(data.bytes(0, length));
     }
     at += 8 + length + length % 2;
   }
@@ -187,6 +210,7 @@ void read_tiff(const HeaderReader& in, ImageHeader& header, const ImageLimits& l
   // OpenCV takes memory for a whole tile, however small the picture.
   const bool tiled = !tags.values(322).empty();
   if (tiled) check_size(in, "tile size", tags.value(322, 0), tags.value(323, 0), limits);
+  header.profile = copy_of(tags.bytes(34675));
   const std::uint32_t samples = tags.value(277, 1);
   if (samples > 4) in.refused(concat("has ", samples, " values a pixel; at most 4 are taken. Save it as PNG"));
   const auto offsets = tags.values(tiled ? 324 : 273), counts = tags.values(tiled ? 325 : 279);

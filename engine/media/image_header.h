@@ -16,6 +16,7 @@ struct ImageHeader {
   FileKind kind = FileKind::kUnknown;
   std::int64_t width = 0, height = 0;  ///< as stored, before the orientation
   int orientation = 1;                 ///< EXIF 1..8: what to do with the stored pixels. TIFF: 1, OpenCV turns those itself
+  std::vector<std::byte> profile;      ///< ICC; empty: none
   std::vector<std::byte> png;          ///< a PNG without the chunks that hold no pixels; other formats: empty
 };
 

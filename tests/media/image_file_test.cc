@@ -59,6 +59,30 @@ TEST(LoadImage, CmykComesOutAsRgb) {
   EXPECT_TRUE(load("cmyk.tif").alpha.empty());
 }
 
+TEST(LoadImage, ColoursOfAProfileBecomeSrgb) {
+  // Stored with red and green in each other's place, under a profile that says so. lcms rounds to 8 bits once (1).
+  for (const char* name : {"profile.png", "profile.webp", "profile.tif"}) {
+    SCOPED_TRACE(name);
+    expect_quarters(load(name), 1);
+  }
+  expect_quarters(load("profile.jpg"), 4);
+}
+
+TEST(LoadImage, SrgbsOwnProfileChangesNothing) {
+  expect_quarters(load("srgb.png"), 0);
+  expect_quarters(load("grey_profile.png"), 0, true);  // a profile of three colours on grey says nothing
+}
+
+TEST(LoadImage, ADamagedProfileDoesNotLoseThePicture) {
+  const Folder folder;
+  for (const char* name : {"profile.png", "profile.webp", "profile.jpg"}) {
+    std::string file = bytes_of(fixture(name));
+    const auto profile = file.find("CC");  // of iCCP, ICCP, ICC_PROFILE
+    for (std::size_t at = profile + 20; at < profile + 220; at += 7) file[at] = char(file[at] ^ 0x55);
+    EXPECT_EQ(media().load_image(folder.write(name, file), {}).width, kWidth) << name;
+  }
+}
+
 TEST(LoadImage, GreyIsThreeEqualChannels) {
   expect_quarters(load("grey.png"), 1, true);
   expect_quarters(load("grey_alpha.png"), 1, true);

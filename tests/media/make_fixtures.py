@@ -10,7 +10,7 @@ import subprocess
 import zlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 OUT = pathlib.Path(__file__).parent / "fixtures"
 WIDTH, HEIGHT = 48, 32  # quarters of whole JPEG blocks
@@ -49,6 +49,19 @@ def pictures():
     rgb.save(OUT / "rgb.gif")
     png(OUT / "rgb16.png", 16, 2, (pixels.astype(">u2") * 257).tobytes(), WIDTH * 6)
     png(OUT / "rgba16.png", 16, 6, (np.dstack([pixels, alpha]).astype(">u2") * 257).tobytes(), WIDTH * 8)
+
+    # sRGB's own profile, and sRGB with red and green in each other's place, in which the same picture is stored.
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb
+    for kind in (b"XYZ", b"TRC"):
+        swapped = swapped.replace(b"r" + kind, b"?" + kind).replace(b"g" + kind, b"r" + kind).replace(b"?" + kind, b"g" + kind)
+    stored = Image.fromarray(pixels[..., [1, 0, 2]])
+    rgb.save(OUT / "srgb.png", icc_profile=srgb)
+    stored.save(OUT / "profile.png", icc_profile=swapped)
+    stored.save(OUT / "profile.jpg", quality=95, subsampling=0, icc_profile=swapped)
+    stored.save(OUT / "profile.webp", lossless=True, icc_profile=swapped)
+    stored.save(OUT / "profile.tif", compression="tiff_lzw", icc_profile=swapped)
+    grey.save(OUT / "grey_profile.png", icc_profile=swapped)
 
     # Stored so that orientation N turns it upright; Pillow is the judge.
     turn = Image.Transpose
@@ -116,7 +129,7 @@ def corpus():
     for name in ("image", "audio"):
         (fuzz / name).mkdir(parents=True, exist_ok=True)
     for picture in OUT.iterdir():
-        if picture.suffix in (".jpg", ".png", ".webp", ".bmp", ".tif") and picture.stat().st_size < 1000:
+        if picture.suffix in (".jpg", ".png", ".webp", ".bmp", ".tif") and picture.stat().st_size < 1400:
             (fuzz / "image" / picture.name).write_bytes(picture.read_bytes())
     sounds(fuzz / "audio", 0.02)
 
