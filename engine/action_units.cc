@@ -56,26 +56,32 @@ void each_setting(std::string_view option, std::string_view text, std::optional<
 
 }  // namespace
 
-ActionUnits::ActionUnits(std::vector<std::string> names) : names_(std::move(names)), values_(names_.size(), 0.f) {}
+ActionUnits::ActionUnits(std::vector<std::string> names)
+    : names_(std::make_shared<const std::vector<std::string>>(std::move(names))), values_(names_->size(), 0.f) {}
 
-ActionUnits::ActionUnits(std::vector<std::string> names, std::span<const float> values) : ActionUnits(std::move(names)) {
-  EMO_CHECK(values.size() == names_.size(), "action units: ", values.size(), " values for ", names_.size(), " names");
+ActionUnits::ActionUnits(std::vector<std::string> names, std::span<const float> values)
+    : ActionUnits(ActionUnits(std::move(names)).with(values)) {}
+
+ActionUnits ActionUnits::with(std::span<const float> values) const {
+  EMO_CHECK(values.size() == names().size(), "action units: ", values.size(), " values for ", names().size(), " names");
+  ActionUnits result = *this;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    EMO_CHECK(!std::isnan(values[i]), "action units: ", names_[i], " is NaN");
-    values_[i] = std::clamp(values[i], 0.f, 1.f);
+    EMO_CHECK(!std::isnan(values[i]), "action units: ", names()[i], " is NaN");
+    result.values_[i] = std::clamp(values[i], 0.f, 1.f);
   }
+  return result;
 }
 
 std::size_t ActionUnits::index_of(std::string_view name) const {
-  const int i = find_au(name, names_);
-  if (i < 0) fail(ErrorKind::kUsage, "action units: '", name, "' is not one of this model's: ", joined(names_));
+  const int i = find_au(name, names());
+  if (i < 0) fail(ErrorKind::kUsage, "action units: '", name, "' is not one of this model's: ", joined(names()));
   return std::size_t(i);
 }
 
 void ActionUnits::set(std::string_view name, float value) {
   const auto i = index_of(name);
   if (!(value >= 0 && value <= 1)) {
-    fail(ErrorKind::kUsage, "action units: ", names_[i], "=", value, " is outside 0..1; 1 is the strongest");
+    fail(ErrorKind::kUsage, "action units: ", names()[i], "=", value, " is outside 0..1; 1 is the strongest");
   }
   values_[i] = value;
 }
@@ -83,13 +89,13 @@ void ActionUnits::set(std::string_view name, float value) {
 void ActionUnits::add(std::string_view name, float change) {
   const auto i = index_of(name);
   if (!(change >= -1 && change <= 1)) {
-    fail(ErrorKind::kUsage, "action units: a change of ", names_[i], " by ", change, " is outside -1..1");
+    fail(ErrorKind::kUsage, "action units: a change of ", names()[i], " by ", change, " is outside -1..1");
   }
   values_[i] = std::clamp(values_[i] + change, 0.f, 1.f);
 }
 
 float ActionUnits::get(std::string_view name) const {
-  const int i = find_au(name, names_);
+  const int i = find_au(name, names());
   return i < 0 ? 0.f : values_[std::size_t(i)];
 }
 

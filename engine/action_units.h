@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,8 +16,10 @@ class ActionUnits {
   /// Values are clamped to [0,1]. Throws Error(kInternal) when the counts differ or a value is NaN.
   ActionUnits(std::vector<std::string> names, std::span<const float> values);
 
-  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<std::string>& names() const { return *names_; }
   const std::vector<float>& values() const { return values_; }
+  /// The same names with other values, clamped and checked as above.
+  ActionUnits with(std::span<const float> values) const;
   /// Accepts "12", "AU12", "au12". Throws Error(kUsage), listing the model's AUs, for one that it has not, and for a
   /// value outside [0,1].
   void set(std::string_view name, float value);
@@ -32,7 +35,7 @@ class ActionUnits {
  private:
   std::size_t index_of(std::string_view name) const;
 
-  std::vector<std::string> names_;
+  std::shared_ptr<const std::vector<std::string>> names_;  ///< one for the rows of a curve: ten minutes have 15,000
   std::vector<float> values_;
 };
 

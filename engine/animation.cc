@@ -21,16 +21,17 @@ double half_cosine(double x) { return 0.5 - 0.5 * std::cos(std::numbers::pi * st
 ActionUnits mix(const ActionUnits& a, const ActionUnits& b, double share_of_b) {
   std::vector<float> values(a.values());
   for (std::size_t i = 0; i < values.size(); ++i) values[i] += float(share_of_b) * (b.values()[i] - values[i]);
-  return {a.names(), values};
+  return a.with(values);
 }
 
 }  // namespace
 
 AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const AnimationOptions& options) {
-  const auto check = [](const char* flag, double value, bool good, const char* needed) {
+  const auto check = [](const char* flag, double value, bool good, const std::string& needed) {
     if (!good) fail(ErrorKind::kUsage, flag, ": ", value, " came; ", needed, " is needed");
   };
-  check("--fps", options.fps, options.fps >= limits::kMinFps && options.fps <= 240, "0.01 to 240");
+  check("--fps", options.fps, options.fps >= limits::kMinFps && options.fps <= 240,
+        concat(limits::kMinFps, " to 240"));
   check("--smooth", options.smooth_s, options.smooth_s >= 0 && options.smooth_s <= 10, "0 to 10 seconds");
   check("--ease", options.ease_s, options.ease_s >= 0 && options.ease_s <= 10, "0 to 10 seconds");
   AuCurve result = at_frames(curve, frames, options.fps);

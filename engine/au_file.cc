@@ -19,7 +19,7 @@ constexpr double kOpenFaceMax = 5.0;  // OpenFace's intensities go from 0 to 5
 /// Builds a curve row by row; says where in the file something is wrong.
 class CurveReader {
  public:
-  CurveReader(std::string file, const std::vector<std::string>& names) : file_(std::move(file)), names_(names) {}
+  CurveReader(std::string file, const std::vector<std::string>& names) : file_(std::move(file)), neutral_(names) {}
 
   template <typename... Why>
   [[noreturn]] void refuse(const Why&... why) const {
@@ -28,11 +28,12 @@ class CurveReader {
 
   /// Column i of the file holds AU `columns[i]`: checks that each of the model's is there once, and no other.
   void check_columns(const std::vector<std::string>& columns) const {
+    const auto& names = neutral_.names();
     for (const auto& column : columns) {
-      if (std::count(names_.begin(), names_.end(), column) == 0) refuse("has ", column, ", which this model does not know");
+      if (std::count(names.begin(), names.end(), column) == 0) refuse("has ", column, ", which this model does not know");
       if (std::count(columns.begin(), columns.end(), column) > 1) refuse("has ", column, " twice");
     }
-    for (const auto& name : names_) {
+    for (const auto& name : names) {
       if (std::count(columns.begin(), columns.end(), name) == 0)
         refuse("lacks ", name, "; all of the model's AUs are needed");
     }
@@ -44,7 +45,7 @@ class CurveReader {
     if (!curve_.times_s.empty() && time_s <= curve_.times_s.back()) {
       refuse(where, ": the time ", time_s, " does not come after ", curve_.times_s.back(), "; sort the rows by time");
     }
-    ActionUnits au(names_);
+    ActionUnits au = neutral_;
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (!(values[i] >= 0 && values[i] <= max))
         refuse(where, ": ", columns[i], " is ", values[i], "; 0 to ", max, " is needed");
@@ -61,7 +62,7 @@ class CurveReader {
 
  private:
   std::string file_;
-  const std::vector<std::string>& names_;
+  const ActionUnits neutral_;
   AuCurve curve_;
 };
 

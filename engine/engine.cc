@@ -47,9 +47,8 @@ AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
   AuCurve curve;
   for (std::size_t i = 0; i < rows; ++i) curve.times_s.push_back(double(i) / fps);
   const Matrix values = backend_->speech(pcm, curve.times_s);
-  for (int r = 0; r < values.rows; ++r) {
-    curve.rows.emplace_back(config.au_names, std::span(values.row(r), std::size_t(values.cols)));
-  }
+  const ActionUnits neutral(config.au_names);
+  for (int r = 0; r < values.rows; ++r) curve.rows.push_back(neutral.with({values.row(r), std::size_t(values.cols)}));
   return curve;
 }
 

@@ -9,7 +9,7 @@ ActionUnits Expression::over(const ActionUnits& voice) const {
     const auto added = parse_emotions(emotion, voice.names());
     for (std::size_t i = 0; i < values.size(); ++i) values[i] += added.values()[i];
   }
-  const ActionUnits sum(voice.names(), values);
+  const ActionUnits sum = voice.with(values);
   return au.empty() ? sum : edit_action_units(au, sum);
 }
 

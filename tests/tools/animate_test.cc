@@ -238,14 +238,26 @@ TEST_F(Animate, AVideoEndsWithItsFramesWhateverItSays) {
             "emoengine: says.mkv: lasts 5000 s; at most 600 s are taken. Cut it, or raise --max-audio-s\n");
 }
 
+TEST_F(Animate, SoundBeyondFullScaleIsTurnedDownNotCut) {
+  ASSERT_EQ(ffmpeg("-f lavfi -i sine=220:sample_rate=48000:duration=1 -af volume=1000 -c:a pcm_f32le loud.wav"), 0);
+  const auto outcome = animate("-i face.png -a loud.wav -o a.mp4");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, testing::HasSubstr("where full scale is 1; the video's sound is turned down to it"));
+  double peak = 0, sum_sq = 0;
+  const Clip sound = sound_of("a.mp4");
+  for (const float x : sound.pcm) peak = std::max(peak, std::abs(double(x))), sum_sq += double(x) * x;
+  EXPECT_NEAR(peak, 1, 0.1);
+  EXPECT_NEAR(std::sqrt(sum_sq / double(sound.pcm.size())), std::sqrt(0.5), 0.05);  // a sine, not a square
+}
+
 TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
   write_curve("long.csv", 500);
   const auto outcome = script(
       EMO_BINARY
       " animate --generator narrow.safetensors -i face.png --au-file long.csv --fps 25 -o a.mp4 2>int.err & p=$!; "
       "for i in $(seq 200); do sleep 0.1; [ $(stat -c %s a.part.mp4 2>/dev/null || echo 0) -gt 2000 ] && break; done; "
-      "kill -INT $p; wait $p");
-  EXPECT_EQ(outcome.code, 130);
+      "kill -TERM $p; wait $p");  // a shell starts what goes to the background with SIGINT ignored
+  EXPECT_EQ(outcome.code, 143);
   EXPECT_FALSE(exists("a.mp4"));
   EXPECT_THAT(read_file(dir_ / "int.err"), testing::MatchesRegex("emoengine: interrupted after [0-9]+ of 12499 frames; "
                                                                  "a.part.mp4 plays up to there\n"));

@@ -36,11 +36,14 @@ struct AnimateOptions {
   ModelOptions model;
 };
 
-/// While it lives, SIGINT and SIGTERM ask for an end instead of making one.
+/// While it lives, SIGINT and SIGTERM ask for an end instead of making one, unless the caller had them ignored.
 class Interruptible {
  public:
   Interruptible() {
-    for (std::size_t i = 0; i < 2; ++i) before_[i] = std::signal(kSignals[i], [](int signal) { asked_ = signal; });
+    for (std::size_t i = 0; i < 2; ++i) {
+      before_[i] = std::signal(kSignals[i], [](int signal) { asked_ = signal; });
+      if (before_[i] == SIG_IGN) std::signal(kSignals[i], SIG_IGN);
+    }
   }
   ~Interruptible() {
     for (std::size_t i = 0; i < 2; ++i) std::signal(kSignals[i], before_[i]);
@@ -91,6 +94,15 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
   return curve;
 }
 
+/// Brings sound beyond full scale, which only float files hold, to it: an encoder would cut the peaks off.
+void turn_down(Clip& sound, const std::string& file) {
+  float peak = 1;
+  for (const float x : sound.pcm) peak = std::max(peak, std::abs(x));
+  if (peak < 1.5f) return;  // resampling what was cut at full scale goes over by up to 0.3
+  for (float& x : sound.pcm) x /= peak;
+  note(concat(file, " goes to ", peak, " where full scale is 1; the video's sound is turned down to it"));
+}
+
 void animate_one(const AnimateOptions& options, const Job& job, const std::shared_future<Engine>& opening,
                  const std::string& title) {
   const auto start = Progress::Clock::now();
@@ -124,6 +136,7 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
   }
   double seconds = sound.seconds();
   if (reader && job.audio.empty()) sound = video().sound(job.source, options.audio_limits);
+  turn_down(sound, job.audio.empty() ? job.source : job.audio);
   const Interruptible interruptible;
   const auto writer = video().write(job.out, {animation.fps, std::move(sound), format});
 
