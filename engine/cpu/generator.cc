@@ -223,8 +223,8 @@ void CpuGenerator::normalised_conv(const Plan& plan, std::size_t i, Context& con
   const std::size_t pitch = std::size_t(W) * C;
 
   const auto scratch = [&](int worker) { return context.scratch.data() + plan.scratch_bytes * worker; };
-  const auto take_moments = [&](int first, int end) {
-    for (int y = first; y < end; ++y) {
+  const auto take_moments = [&](int first, int end, int step) {
+    for (int y = first; y < end; y += step) {
       float* row = context.raw.data() + y * pitch;
       if (i == 0) au_bias_.add(context.au_bias.data(), y, H, W, row);
       pw.row_moments(row, W, C, context.row_mean.data() + std::size_t(y) * C, context.row_m2.data() + std::size_t(y) * C);
@@ -233,17 +233,20 @@ void CpuGenerator::normalised_conv(const Plan& plan, std::size_t i, Context& con
   if (const auto* strips = std::get_if<StripConv>(&plan.convs[i])) {
     pool_.run(strips->strips(), [&](int strip, int worker) {
       strips->run(strip, context.input.data(), context.raw.data(), scratch(worker), engine_);
-      take_moments(strips->first_row(strip), strips->end_row(strip));
+      take_moments(strips->first_row(strip), strips->end_row(strip), 1);
     });
   } else {
     const auto& conv = std::get<WinogradConv>(plan.convs[i]);
     float *in = context.in_points.data(), *out = context.out_points.data();
-    pool_.run(conv.tile_rows(), [&](int row, int) { conv.to_points(row, context.fp32(), in); });
-    pool_.run(winograd::kPoints, [&](int point, int worker) { conv.multiply(point, in, out, scratch(worker), engine_); });
-    pool_.run(conv.tile_rows(), [&](int row, int) {
-      conv.to_rows(row, out, context.raw.data());
-      take_moments(conv.first_row(row), conv.end_row(row));
-    });
+    for (int phase = 0; phase < conv.phases(); ++phase) {
+      pool_.run(conv.tile_rows(), [&](int row, int) { conv.to_points(phase, row, context.fp32(), in); });
+      pool_.run(conv.points(), [&](int k, int worker) { conv.multiply(phase, k, in, out, scratch(worker), engine_); });
+      pool_.run(conv.tile_rows(), [&](int row, int) {
+        conv.to_rows(phase, row, out, context.raw.data());
+        const auto [first, end, step] = conv.finished(phase, row);
+        take_moments(first, end, step);
+      });
+    }
   }
 
   float* mean = context.mean.data();

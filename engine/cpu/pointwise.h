@@ -4,6 +4,8 @@
 
 namespace emo {
 
+struct TileWalk;
+
 /// The network's arithmetic between two convolutions, on one row of pixels at a time, channels-last fp32. Compiled once
 /// for any x86-64 and once for AVX2 with FMA; the functions are chosen when a backend is opened.
 struct Pointwise {
@@ -24,10 +26,9 @@ struct Pointwise {
   void (*normalise_row_bf16)(const float* x, const float* mean, const float* scale, const float* shift, bool relu, bool add,
                              bool keep, int W, int C, float* stream, std::uint16_t* y);
 
-  /// Winograd's transforms (winograd.h) for one row of tiles. x (H,W,C); points: 36 of (tiles,C), pitch(H,W,C) apart;
-  /// y (H,W,C). C is a multiple of 16.
-  void (*winograd_to_points)(const float* x, int H, int W, int C, int tile_row, float* points);
-  void (*winograd_to_rows)(const float* points, int H, int W, int C, int tile_row, float* y);
+  /// Winograd's transforms (winograd.h) for one row of tiles. x, y (H,W,C), C a multiple of 16; points as the walk says.
+  void (*winograd_to_points)(const float* x, const TileWalk& walk, int tile_row, float* points);
+  void (*winograd_to_rows)(const float* points, const TileWalk& walk, int tile_row, float* y);
 };
 
 /// The fastest form that this processor, and oneDNN's own choice of instructions, allow.

@@ -38,8 +38,8 @@ class PackedWeights {
 /// depends on the layer alone, so the sums, and the bytes, are the same whatever the number of threads: left to itself
 /// oneDNN 2.6 takes the thread count into its choice of blocks (and gives other bytes for 3, 4 and 8 threads). Strips of
 /// one or two rows cost nothing measurable against the whole layer: 64 filters, 128x128, one Zen 4 core, AVX-512, ms:
-///   3->64 7x7 2.7 | 64->128 4x4 9.5 | 256->256 3x3 10.1 (bf16's alone: winograd.h) | deconvolution 256->128 9.3, whole 9.2
-///   | 128->64 9.7, whole 9.7
+///   3->64 7x7 2.7 | 64->128 4x4 9.5 | 256->256 3x3 10.1 | deconvolution 256->128 9.3, whole 9.2 | 128->64 9.7, whole 9.7
+/// (In fp32 the 7x7 alone: winograd.h has the others.)
 /// Activations are channels-last: oneDNN's blocked layouts gain nothing there (10.06 against 10.07 ms a 3x3 layer), and
 /// everything between the convolutions is a plain loop. A deconvolution is oneDNN's primitive, cropped to the strip by its
 /// padding: four 2x2 convolutions by parity are no faster (9.0 against 9.3 ms; with AVX2 11.7 against 11.2).

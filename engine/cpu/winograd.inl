@@ -3,7 +3,8 @@
 using Lanes = float __attribute__((vector_size(64)));
 using LooseLanes = float __attribute__((vector_size(64), aligned(4), may_alias));
 
-/// Six values a line, `step` apart, at the six points: B^T of the paper for 0, p, -p, q, -q, infinity.
+/// kSide values a line, `step` apart, at the points: B^T of the paper for 0, p, -p, q, -q and, of six, infinity.
+template <int kSide>
 EMO_TARGET inline void to_points(const Lanes* d, int step, Lanes* t) {
   constexpr float p = winograd::kP, q = winograd::kQ, pp = p * p, qq = q * q;
   const Lanes d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
@@ -14,10 +15,11 @@ EMO_TARGET inline void to_points(const Lanes* d, int step, Lanes* t) {
   t[2 * step] = even_p - odd_p;
   t[3 * step] = even_q + odd_q;
   t[4 * step] = even_q - odd_q;
-  t[5 * step] = pp * qq * d1 - (pp + qq) * d3 + d[5 * step];
+  if constexpr (kSide == 6) t[5 * step] = pp * qq * d1 - (pp + qq) * d3 + d[5 * step];
 }
 
-/// Four outputs of the values at the six points: A^T of the paper.
+/// Four outputs of the values at the points: A^T of the paper.
+template <int kSide>
 EMO_TARGET inline void from_points(const Lanes* m, int step, Lanes* y) {
   constexpr float p = winograd::kP, q = winograd::kQ, pp = p * p, qq = q * q;
   const Lanes even_p = m[step] + m[2 * step], odd_p = m[step] - m[2 * step];
@@ -25,49 +27,58 @@ EMO_TARGET inline void from_points(const Lanes* m, int step, Lanes* y) {
   y[0] = m[0] + even_p + even_q;
   y[step] = p * odd_p + q * odd_q;
   y[2 * step] = pp * even_p + qq * even_q;
-  y[3 * step] = pp * p * odd_p + qq * q * odd_q + m[5 * step];
+  y[3 * step] = pp * p * odd_p + qq * q * odd_q;
+  if constexpr (kSide == 6) y[3 * step] += m[5 * step];
 }
 
-EMO_TARGET void winograd_to_points(const float* x, int H, int W, int C, int tile_row, float* points) {
-  using namespace winograd;
-  const std::size_t pitch = winograd::pitch(H, W, C);
-  const int top = tile_row * kTile - 1;
-  for (int tile = 0; tile < tiles(W); ++tile) {
-    const int left = tile * kTile - 1;
-    float* to = points + (std::size_t(tile_row) * tiles(W) + tile) * C;
-    for (int c = 0; c < C; c += 16) {
+template <int kSide>
+EMO_TARGET void tiles_to_points(const float* x, const TileWalk& walk, int tile_row, float* points) {
+  constexpr int kTile = winograd::kTile, kPoints = kSide * kSide;
+  for (int tile = 0; tile < walk.tiles; ++tile) {
+    const int top = tile_row * kTile * walk.step + walk.top, left = tile * kTile * walk.step + walk.left;
+    float* to = points + (std::size_t(tile_row) * walk.tiles + tile) * walk.depth + walk.first;
+    for (int c = 0; c < walk.C; c += 16) {
       Lanes d[kPoints], t[kPoints];
       for (int i = 0; i < kSide; ++i) {
         for (int j = 0; j < kSide; ++j) {
-          const bool inside = top + i >= 0 && top + i < H && left + j >= 0 && left + j < W;
+          const int row = top + i * walk.step, column = left + j * walk.step;
+          const bool inside = row >= 0 && row < walk.H && column >= 0 && column < walk.W;
           d[i * kSide + j] =
-              inside ? *reinterpret_cast<const LooseLanes*>(x + (std::size_t(top + i) * W + (left + j)) * C + c) : Lanes{};
+              inside ? *reinterpret_cast<const LooseLanes*>(x + (std::size_t(row) * walk.W + column) * walk.C + c) : Lanes{};
         }
       }
-      for (int j = 0; j < kSide; ++j) to_points(d + j, kSide, t + j);
-      for (int i = 0; i < kSide; ++i) to_points(t + i * kSide, 1, d + i * kSide);
-      for (int k = 0; k < kPoints; ++k) *reinterpret_cast<LooseLanes*>(to + k * pitch + c) = d[k];
+      for (int j = 0; j < kSide; ++j) to_points<kSide>(d + j, kSide, t + j);
+      for (int i = 0; i < kSide; ++i) to_points<kSide>(t + i * kSide, 1, d + i * kSide);
+      for (int k = 0; k < kPoints; ++k) *reinterpret_cast<LooseLanes*>(to + k * walk.pitch + c) = d[k];
     }
   }
 }
 
-EMO_TARGET void winograd_to_rows(const float* points, int H, int W, int C, int tile_row, float* y) {
-  using namespace winograd;
-  const std::size_t pitch = winograd::pitch(H, W, C);
-  const int top = tile_row * kTile, rows = H - top < kTile ? H - top : kTile;
-  for (int tile = 0; tile < tiles(W); ++tile) {
-    const int left = tile * kTile, columns = W - left < kTile ? W - left : kTile;
-    const float* from = points + (std::size_t(tile_row) * tiles(W) + tile) * C;
-    for (int c = 0; c < C; c += 16) {
+template <int kSide>
+EMO_TARGET void points_to_rows(const float* points, const TileWalk& walk, int tile_row, float* y) {
+  constexpr int kTile = winograd::kTile, kPoints = kSide * kSide;
+  for (int tile = 0; tile < walk.tiles; ++tile) {
+    const int top = tile_row * kTile * walk.step + walk.top, left = tile * kTile * walk.step + walk.left;
+    const float* from = points + (std::size_t(tile_row) * walk.tiles + tile) * walk.depth;
+    for (int c = 0; c < walk.C; c += 16) {
       Lanes m[kPoints], t[kTile * kSide], out[kTile * kTile];
-      for (int k = 0; k < kPoints; ++k) m[k] = *reinterpret_cast<const LooseLanes*>(from + k * pitch + c);
-      for (int j = 0; j < kSide; ++j) from_points(m + j, kSide, t + j);
-      for (int i = 0; i < kTile; ++i) from_points(t + i * kSide, 1, out + i * kTile);
-      for (int i = 0; i < rows; ++i) {
-        for (int j = 0; j < columns; ++j) {
-          *reinterpret_cast<LooseLanes*>(y + (std::size_t(top + i) * W + (left + j)) * C + c) = out[i * kTile + j];
+      for (int k = 0; k < kPoints; ++k) m[k] = *reinterpret_cast<const LooseLanes*>(from + k * walk.pitch + c);
+      for (int j = 0; j < kSide; ++j) from_points<kSide>(m + j, kSide, t + j);
+      for (int i = 0; i < kTile; ++i) from_points<kSide>(t + i * kSide, 1, out + i * kTile);
+      for (int i = 0; i < kTile && top + i * walk.step < walk.H; ++i) {
+        for (int j = 0; j < kTile && left + j * walk.step < walk.W; ++j) {
+          const std::size_t pixel = std::size_t(top + i * walk.step) * walk.W + left + j * walk.step;
+          *reinterpret_cast<LooseLanes*>(y + pixel * walk.C + c) = out[i * kTile + j];
         }
       }
     }
   }
+}
+
+EMO_TARGET void winograd_to_points(const float* x, const TileWalk& walk, int tile_row, float* points) {
+  (walk.side == 6 ? tiles_to_points<6> : tiles_to_points<5>)(x, walk, tile_row, points);
+}
+
+EMO_TARGET void winograd_to_rows(const float* points, const TileWalk& walk, int tile_row, float* y) {
+  (walk.side == 6 ? points_to_rows<6> : points_to_rows<5>)(points, walk, tile_row, y);
 }

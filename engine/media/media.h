@@ -50,7 +50,8 @@ class Media {
   virtual ~Media() = default;
 
   /// Reads JPEG, PNG, WebP, TIFF and BMP by their content, not their name: grey, RGB, RGBA, palette, 16-bit and CMYK;
-  /// EXIF orientation applied. The header's size is checked against the limits before anything is decoded.
+  /// EXIF orientation applied, the colours of an ICC profile brought to sRGB. The header's size is checked against the
+  /// limits before anything is decoded.
   /// Throws Error(kInput) naming the file: missing, of another kind, cut or damaged, too large, an animation.
   virtual Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const = 0;
 
