@@ -42,8 +42,7 @@ Taps taps_of(const ConvGeometry& g, int part) { return g.op == Op::kConv ? Taps{
 
 }  // namespace
 
-const std::vector<memory>& WinogradWeights::as(const memory::desc& form, const ConvGeometry& g, const dnnl::engine& engine,
-                                               ThreadPool& pool) {
+const std::vector<memory>& WinogradWeights::as(const memory::desc& form, const ConvGeometry& g, const dnnl::engine& engine) {
   for (const Form& f : forms_) {
     if (f.points[0].get_desc() == form) return f.points;
   }
@@ -53,7 +52,7 @@ const std::vector<memory>& WinogradWeights::as(const memory::desc& form, const C
   const std::size_t pairs = std::size_t(in_C) * g.out.C, matrix = pairs * parts / phases;
   const int blocks = int(pairs / kPairs);
   const HostBuffer<float> plain(phases * points * matrix);
-  pool.run(parts * blocks, [&](int piece, int) {
+  for (int piece = 0; piece < parts * blocks; ++piece) {
     Pairs kernel[9], columns[6 * 3], at[6 * 6];
     const int part = piece / blocks;
     const std::size_t first = std::size_t(piece % blocks) * kPairs;
@@ -70,23 +69,18 @@ const std::vector<memory>& WinogradWeights::as(const memory::desc& form, const C
     float* to =
         plain.data() + (phases == 1 ? first + (first / in_C * (parts - 1) + part) * in_C : part * points * matrix + first);
     for (int k = 0; k < points; ++k) std::copy_n(at[k], kPairs, to + k * matrix);
-  });
+  }
   const std::size_t one_point = (form.get_size() + 63) / 64 * 64;
   Form& f = forms_.emplace_back(Form{HostBuffer<std::byte>(phases * points * one_point), {}});
   const memory::desc plain_form(form.dims(), memory::data_type::f32, g.op == Op::kConv ? Tag::oihw : Tag::iohw);
   for (int k = 0; k < phases * points; ++k) f.points.emplace_back(form, engine, f.storage.data() + k * one_point);
-  dnnl::reorder::primitive_desc how;
-  {
-    const OneThread one;
-    how = dnnl::reorder::primitive_desc(engine, plain_form, engine, form);
-  }
-  const dnnl::reorder reorder(how);
-  pool.run(phases * points, [&](int k, int) {
-    const OneThread one;
-    dnnl::stream stream(engine);
+  const OneThread one;
+  const dnnl::reorder reorder(dnnl::reorder::primitive_desc(engine, plain_form, engine, form));
+  dnnl::stream stream(engine);
+  for (int k = 0; k < phases * points; ++k) {
     memory from(plain_form, engine, plain.data() + k * matrix);
     reorder.execute(stream, from, f.points[k]);
-  });
+  }
   return f.points;
 }
 
@@ -95,8 +89,7 @@ bool WinogradConv::takes(const ConvGeometry& g) {
   return (is(4, 2) || (is(3, 1) && g.op == Op::kConv)) && g.in.C % 16 == 0 && g.out.C % 16 == 0;
 }
 
-WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weights, const dnnl::engine& engine,
-                           ThreadPool& pool)
+WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weights, const dnnl::engine& engine)
     : geometry_(geometry) {
   EMO_CHECK(takes(geometry), "winograd: ", geometry.key,
             " is neither 3x3 of stride 1 nor 4x4 of stride 2 over channels by sixteen");
@@ -134,7 +127,7 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
                                                        attr, engine);
     product_ = dnnl::convolution_forward(pd);
     scratch_ = pd.scratchpad_desc();
-    weights_ = &weights.as(pd.weights_desc(), geometry, engine, pool);
+    weights_ = &weights.as(pd.weights_desc(), geometry, engine);
   } catch (const dnnl::error& e) {
     fail(ErrorKind::kDevice, "cpu: oneDNN cannot prepare ", geometry.key, " for input ", in, ": ", e.what());
   }

@@ -8,7 +8,6 @@
 
 #include "base/tensor.h"
 #include "engine/cpu/strip_conv.h"
-#include "engine/cpu/thread_pool.h"
 
 namespace emo {
 
@@ -47,7 +46,7 @@ class WinogradWeights {
 
   /// The matrix (C_out, depth) of each point, phase by phase.
   const std::vector<dnnl::memory>& as(const dnnl::memory::desc& form, const ConvGeometry& geometry,
-                                      const dnnl::engine& engine, ThreadPool& pool);
+                                      const dnnl::engine& engine);
 
  private:
   std::function<std::vector<float>()> raw_;
@@ -67,7 +66,7 @@ class WinogradConv {
   static bool takes(const ConvGeometry& geometry);
 
   /// Throws Error(kDevice) when oneDNN has no kernel.
-  WinogradConv(const ConvGeometry& geometry, WinogradWeights& weights, const dnnl::engine& engine, ThreadPool& pool);
+  WinogradConv(const ConvGeometry& geometry, WinogradWeights& weights, const dnnl::engine& engine);
 
   int phases() const { return int(out_walks_.size()); }
   int points() const { return out_walks_[0].side * out_walks_[0].side; }

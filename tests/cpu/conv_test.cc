@@ -91,9 +91,8 @@ TEST(StripConv, StripsCoverTheRowsInOrder) {
 /// The whole layer by Winograd, from and to channels-last; checks that each row is said to be finished once.
 std::vector<float> run_winograd(const ConvGeometry& g, const std::vector<float>& weight, const std::vector<float>& x) {
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  ThreadPool pool(2);
   WinogradWeights weights([&] { return weight; });
-  const WinogradConv conv(g, weights, engine, pool);
+  const WinogradConv conv(g, weights, engine);
   const HostBuffer<float> in_points(conv.in_points()), out_points(conv.out_points());
   const HostBuffer<std::byte> scratch(conv.scratch_bytes());
   std::vector<float> y(g.out.count(), NAN);
