@@ -18,6 +18,18 @@ struct Image {
   const std::uint8_t* pixel(int x, int y) const { return rgb.data() + (std::size_t(y) * width + x) * 3; }
 };
 
+/// The opaque picture that shows a transparent one on white.
+inline Image flattened(Image image) {
+  for (std::size_t i = 0; i < image.alpha.size(); ++i) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      std::uint8_t& v = image.rgb[3 * i + c];
+      v = std::uint8_t((v * image.alpha[i] + 255 * (255 - image.alpha[i]) + 127) / 255);
+    }
+  }
+  image.alpha.clear();
+  return image;
+}
+
 /// A square of a picture in pixels: the left edge of its first column is x, its side may reach outside the picture.
 struct Box {
   float x = 0, y = 0, side = 0;

@@ -24,7 +24,7 @@ const Interface& open_library(const char* name, const char* factory_name, const 
 
 const Media& media() {
   static const Media& library = open_library<Media>("libemo_media.so", "emo_media", "pictures and sounds",
-                                                    "libopencv-dev, libdlib-dev, libsndfile1-dev and libsoxr-dev");
+                                                    "libopencv-dev, libdlib-dev, libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev");
   return library;
 }
 

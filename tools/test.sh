@@ -77,7 +77,7 @@ stage_layering() {
   forbid '(kernels|engine|tools)/' weights
   forbid '(weights|engine|tools)/' kernels
   forbid 'tools/' engine
-  forbid '(opencv2/|dlib/|sndfile|soxr|libav|libsw)' base weights kernels engine tools --exclude-dir=media
+  forbid '(opencv2/|dlib/|sndfile|soxr|lcms|zlib|libav|libsw)' base weights kernels engine tools --exclude-dir=media
   echo "layering: every include points downward"
 }
 
@@ -91,7 +91,7 @@ stage_sass() {
 stage_core() {
   build_preset core
   build-core/bin/emoengine --version
-  if ldd build-core/bin/emoengine | grep -E 'opencv|dlib|sndfile|soxr|libav|libsw'; then
+  if ldd build-core/bin/emoengine | grep -E 'opencv|dlib|sndfile|soxr|lcms|libav|libsw'; then
     echo "core: emoengine links the media libraries above" >&2
     return 1
   fi

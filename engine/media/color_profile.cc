@@ -24,7 +24,8 @@ struct DeleteTransform {
 /// Whether colours come out as they went in, to within one step of 8 bits: then the profile is a spelling of sRGB.
 bool changes_nothing(cmsHTRANSFORM transform) {
   for (int i = 0; i < 6 * 6 * 6; ++i) {
-    const std::array<std::uint8_t, 3> in = {std::uint8_t(i % 6 * 51), std::uint8_t(i / 6 % 6 * 51), std::uint8_t(i / 36 * 51)};
+    const std::array<std::uint8_t, 3> in = {std::uint8_t(i % 6 * 51), std::uint8_t(i / 6 % 6 * 51),
+                                            std::uint8_t(i / 36 * 51)};
     std::array<std::uint8_t, 3> out{};
     cmsDoTransform(transform, in.data(), out.data(), 1);
     for (std::size_t c = 0; c < 3; ++c) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "engine/media/color_profile.h"
 #include "engine/media/image_header.h"
 
@@ -53,9 +54,10 @@ Image to_image(const cv::Mat& pixels) {
 }
 
 cv::Mat to_pixels(const Image& image, bool with_alpha) {
+  if (!with_alpha && !image.alpha.empty()) return to_pixels(flattened(image), with_alpha);
   const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data()));
   cv::Mat pixels;
-  if (!with_alpha || image.alpha.empty()) {
+  if (image.alpha.empty()) {
     cv::cvtColor(rgb, pixels, cv::COLOR_RGB2BGR);
   } else {
     cv::cvtColor(rgb, pixels, cv::COLOR_RGB2BGRA);
@@ -102,12 +104,11 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits) {
 void save_image(const std::filesystem::path& path, const Image& image) {
   EMO_CHECK(image.width > 0 && image.height > 0 && image.rgb.size() == std::size_t(image.width) * image.height * 3,
             "save_image: ", image.width, "x", image.height, " with ", image.rgb.size(), " bytes");
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return char(std::tolower(c)); });
+  const std::string extension = lower_extension(path);
   const auto is = [&](auto... names) { return ((extension == names) || ...); };
   if (!is(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")) {
-    fail(ErrorKind::kInput, "output: ", path.string(),
-         ": pictures are written as .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff, not '", extension, "'; name it so");
+    fail(ErrorKind::kUsage, "output: ", path.string(), " ends in '", extension,
+         "'; .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff is needed");
   }
 
   OutputFile out(path);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <string_view>
+#include <utility>
 
 #include "engine/media/color_profile.h"
 #include "engine/media/header_reader.h"
@@ -38,12 +39,15 @@ class TiffDirectory {
     }
     return {};
   }
-  /// The bytes of a tag of type UNDEFINED; empty without it.
+  /// The bytes of a tag of type BYTE or UNDEFINED; empty without it, or where they are not in the file.
   std::span<const std::byte> bytes(std::uint32_t tag) const {
     for (std::uint32_t i = 0; i < entries_; ++i) {
       const std::uint64_t entry = at_ + 2 + std::uint64_t(i) * 12;
-      if (in_.number(entry, 2, big_) != tag || in_.number(entry + 2, 2, big_) != 7) continue;
-      return in_.bytes(in_.number(entry + 8, 4, big_), in_.number(entry + 4, 4, big_));
+      const std::uint32_t type = in_.number(entry + 2, 2, big_), count = in_.number(entry + 4, 4, big_);
+      if (in_.number(entry, 2, big_) != tag || (type != 1 && type != 7)) continue;
+      const std::uint64_t from = count <= 4 ? entry + 8 : in_.number(entry + 8, 4, big_);
+      const bool inside = from <= in_.size() && count <= in_.size() - from;
+      return inside ? in_.bytes(from, count) : std::span<const std::byte>();
     }
     return {};
   }
@@ -90,7 +94,7 @@ void check_size(const HeaderReader& in, const char* what, std::int64_t width, st
 void read_jpeg(const HeaderReader& in, ImageHeader& header) {
   // Real progressive files have some ten scans; one with thousands is made to keep a decoder busy.
   constexpr int kMaxScans = 100;
-  int scans = 0;
+  int scans = 0, components = 0;
   std::map<int, std::span<const std::byte>> profile;  // its parts by their numbers, from 1
   int profile_parts = 0;
   // Between segments lies the compressed picture, in which 0xFF is followed by 0 or by a restart marker.
@@ -105,6 +109,7 @@ void read_jpeg(const HeaderReader& in, ImageHeader& header) {
     if (start_of_frame && header.width == 0) {
       header.height = in.big(at + 3, 2);
       header.width = in.big(at + 5, 2);
+      components = in.u8(at + 7);
     } else if (marker == 0xE1 && in.has(at + 2, "Exif") && length >= 2) {
       header.orientation = exif_orientation(in.part(at + 2, length - 2));
     } else if (marker == 0xE2 && in.has(at + 2, std::string_view("ICC_PROFILE\0", 12)) && length > 16) {
@@ -116,7 +121,8 @@ void read_jpeg(const HeaderReader& in, ImageHeader& header) {
     at += std::max(length, 2u);
   }
   if (scans == 0) in.damaged("it holds no picture data");
-  if (int(profile.size()) != profile_parts) return;
+  // Of four components (CMYK) OpenCV makes RGB without a profile's help.
+  if (int(profile.size()) != profile_parts || components != 3) return;
   for (const auto& [number, part] : profile) header.profile.insert(header.profile.end(), part.begin(), part.end());
 }
 
@@ -138,6 +144,7 @@ std::uint32_t crc32(std::span<const std::byte> bytes) {
 void read_png(const HeaderReader& in, ImageHeader& header) {
   const auto copy = [&](std::span<const std::byte> part) { header.png.insert(header.png.end(), part.begin(), part.end()); };
   copy(in.bytes(0, 8));
+  bool has_profile = false;
   for (std::uint64_t at = 8;;) {
     const std::uint64_t length = in.big(at, 4);
     const auto chunk = in.bytes(at, length + 12);
@@ -148,7 +155,9 @@ void read_png(const HeaderReader& in, ImageHeader& header) {
       header.height = in.big(at + 12, 4);
     }
     if (in.has(at + 4, "eXIf")) header.orientation = exif_orientation(in.part(at + 8, length));
-    if (in.has(at + 4, "iCCP")) header.profile = inflate_png_profile(in.bytes(at + 8, length));
+    if (in.has(at + 4, "iCCP") && !std::exchange(has_profile, true)) {  // each may inflate to megabytes; there is only one
+      header.profile = inflate_png_profile(in.bytes(at + 8, length));
+    }
     // Chunks with a capital first letter make the picture, with tRNS. The others (texts, times) can hold decompression
     // bombs of their own, and libpng prints about harmless faults in them.
     if ((in.u8(at + 4) & 0x20) == 0 || in.has(at + 4, "tRNS")) {

@@ -26,12 +26,13 @@ TEST(MediaLibrary, MissingLibrarySaysWhatToInstall) {
                               " --gtest_also_run_disabled_tests --gtest_filter=*PrintWhyItIsMissing > " +
                               (folder / "said").string();
   ASSERT_EQ(std::system(command.c_str()), 0);
-  EXPECT_THAT(bytes_of(folder / "said"),
-              testing::HasSubstr(
-                  concat(int(ErrorKind::kDevice),
-                         "|media: pictures and sounds need libemo_media.so, which cannot be loaded (libemo_media.so: "
-                         "cannot open shared object file: No such file or directory). Install libopencv-dev, "
-                         "libdlib-dev, libsndfile1-dev and libsoxr-dev, then configure with -DEMO_MEDIA=ON and build")));
+  EXPECT_THAT(
+      bytes_of(folder / "said"),
+      testing::HasSubstr(concat(int(ErrorKind::kDevice),
+                                "|media: pictures and sounds need libemo_media.so, which cannot be loaded (libemo_media.so: "
+                                "cannot open shared object file: No such file or directory). Install libopencv-dev, "
+                                "libdlib-dev, libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev, then configure "
+                                "with -DEMO_MEDIA=ON and build")));
 }
 
 }  // namespace

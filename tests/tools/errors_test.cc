@@ -47,7 +47,8 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("run -i a.png -a b.wav -o c.png --precision 2", 2, "--precision: 2 not in {auto,bf16,fp16,fp32,tf32}");
   refused("run -i a.png -a b.wav -o c.png --intensity nan", 2, "--intensity: 'nan' is not a number from 0 to 10");
   refused("run -i a.png -a b.wav -o c.png --max-megapixels nan", 2, "--max-megapixels: 'nan' is not a number");
-  refused("run -i a.png -a b.wav -o c.png --max-tensors -1", 2, "--max-tensors: '-1' is not a number from 1");
+  refused("run -i a.png -a b.wav -o c.png --max-tensors -1", 2,
+          "--max-tensors: '-1' is not a whole number from 1 to 100000; see emoengine run --help");
   refused("generate -i a.png -o c.png --au 12=1 --row 2", 2, "--row requires --au-file");
   refused("generate -i " + kPhoto + " -o c.png --au 1.5=1", 2, "'1.5' is not one of this model's");
   refused("run -i a.png -a b.wav -o c.png --output face --face all", 2, "--output face writes one face");
@@ -71,7 +72,7 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("strengths -i " + kPhoto + " -o c.png", 2, "strengths: nothing to show; give --audio, --emotion or both");
   refused("strengths -i " + kPhoto + " -o c.png --emotion anger=1", 2, "--emotion takes names alone, and 'anger=1' came");
   refused("strengths -i " + kPhoto + " -o c.png --emotion joy", 2, "'joy' is not known");
-  refused("aus -a " + kVoice + " --plot a.pdf", 2, "--plot: a.pdf ends in '.pdf'; .png or .svg is needed");
+  refused("aus -a " + kVoice + " --plot a.pdf", 2, "output: a.pdf ends in '.pdf'; .png or .svg is needed");
   refused("aus -a " + kVoice + " --per-frame --fps 0", 2, "--fps: 0 came; more than 0");
   refused("aus -a " + kVoice + " -o a.txt", 2, "ends in '.txt'; .csv, .json or .npy is needed");
 }
@@ -108,13 +109,42 @@ TEST_F(Errors, PhotoWithoutAFaceNamesWhatWasTried) {
 TEST_F(Errors, OutputsThatCannotBeWrittenSayWhy) {
   refused("run -i " + kPhoto + " -a " + kVoice + " -o nowhere/c.png", 3, "cannot be written: No such file or directory");
   refused("run -i " + kPhoto + " -a " + kVoice + " -o .", 3, "output: ");
-  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.xyz", 3, ".xyz");
+  refused("run -i " + kPhoto + " -a " + kVoice + " -o c.xyz", 2, "output: c.xyz ends in '.xyz'; .png, .jpg,");
   make("file", "");
   refused("generate -i " + kPhoto + " b.png -o file --emotion anger", 3, "output: file cannot be made a folder: ");
   refused("sweep -i " + kPhoto + " -o c.png --au 12 --font nowhere.ttf", 3, "nowhere.ttf: there is no such font; install ");
   refused("sweep -i " + kPhoto + " -o c.png --au 12 --font file", 3, "file: is no font that FreeType reads; name ");
   refused("aus -a " + kVoice + " --plot nowhere/a.png", 3, "cannot be written: No such file or directory");
   refused("aus -a " + kVoice + " -o /dev/full.csv/x.csv", 3, "cannot be written");
+}
+
+TEST_F(Errors, NoOutputIsWrittenOverAnInput) {
+  const auto unchanged = [&](const std::string& arguments, const std::string& file) {
+    const std::string before = read_file(dir_ / file);
+    refused(arguments, 3, " is the input ");
+    EXPECT_TRUE(read_file(dir_ / file) == before) << arguments;
+  };
+  make("f.png", read_file(EMO_SOURCE_DIR "/samples/astronaut.png"));
+  make("v.npy", read_file(EMO_SOURCE_DIR "/samples/angry.flac"));  // what a file is does not lie in its name
+  make("w.npy", read_file(EMO_SOURCE_DIR "/weights/speech.safetensors"));
+  make("t.npy", "a table");
+  unchanged("run -i f.png -a v.npy -o ./f.png", "f.png");
+  unchanged("generate -i f.png --au 12=1 -o a.png --save-mask f.png", "f.png");
+  unchanged("generate -i f.png --au-file t.npy -o t.npy", "t.npy");
+  unchanged("sweep -i f.png -o f.png --au 12", "f.png");
+  unchanged("strengths -i f.png --emotion anger -o f.png", "f.png");
+  unchanged("mfcc -a v.npy -o v.npy", "v.npy");
+  unchanged("mfcc -a " + kVoice + " --speech w.npy -o w.npy", "w.npy");
+  unchanged("convert w.npy -o w.npy", "w.npy");
+  unchanged("aus -a v.npy -o v.npy", "v.npy");
+  refused("generate -i f.png --au 12=1 -o a.png --save-mask a.png", 2, "output: a.png would be written twice");
+}
+
+TEST_F(Errors, OutputsAreCheckedBeforeAnyIsWritten) {
+  refused("generate -i " + kPhoto + " --au 12=1 --save-mask m.png -o a.xyz", 2, "output: a.xyz ends in '.xyz'");
+  refused("aus -a " + kVoice + " --plot p.png -o a.xyz", 2, "output: a.xyz ends in '.xyz'; .csv, .json or .npy is needed");
+  refused("mfcc -a " + kVoice + " -o a.wav", 2, "output: a.wav ends in '.wav'; .npy is needed");
+  refused("sweep -i missing.png -o a.gif", 2, "output: a.gif ends in '.gif'");
 }
 
 TEST_F(Errors, ModelFilesThatCannotBeUsedSayWhy) {

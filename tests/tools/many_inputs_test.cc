@@ -77,6 +77,22 @@ TEST_F(ManyInputs, ResumeLeavesOutWhatIsThere) {
   EXPECT_TRUE(exists("pairs/b_y.png"));
 }
 
+TEST_F(ManyInputs, ResumeSaysWhenNothingIsLeft) {
+  ASSERT_EQ(run("generate -i p -o out --emotion anger").code, 0);
+  EXPECT_EQ(run("generate -i p -o out --emotion anger --resume").out, "out: written already, nothing is left to do\n");
+  EXPECT_EQ(run("run -i p/a.png -a v/x.flac -o out --resume").code, 3);  // one output is a file, and this is a folder
+}
+
+TEST_F(ManyInputs, OutputsAmongTheInputsAreRefusedBeforeTheFirst) {
+  ASSERT_EQ(run("generate -i p/a.png -o p/a_x.png --emotion anger").code, 0);
+  const std::string before = read_file(dir_ / "p/a_x.png");
+  const auto outcome = run("run -i p -a v -o p");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_EQ(outcome.err, "emoengine: output: p/a_x.png is the input p/a_x.png; name another file or folder\n");
+  EXPECT_TRUE(read_file(dir_ / "p/a_x.png") == before);
+  EXPECT_FALSE(exists("p/b_x.png"));
+}
+
 TEST_F(ManyInputs, JsonIsALineAPicture) {
   const auto outcome = run("run -i p -a v/x.flac -o out --json");
   ASSERT_EQ(outcome.code, 0);

@@ -14,6 +14,7 @@
 #include "tools/emoengine/common.h"
 #include "tools/emoengine/frames.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/outputs.h"
 #include "tools/emoengine/progress.h"
 
 namespace emo::cli {
@@ -94,25 +95,21 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
   return curve;
 }
 
-/// Brings sound beyond full scale, which only float files hold, to it: an encoder would cut the peaks off.
-void turn_down(Clip& sound, const std::string& file) {
+/// Brings sound beyond full scale to it: an encoder would cut the peaks off. Returns the peak, at least 1.
+float turn_down(Clip& sound) {
   float peak = 1;
   for (const float x : sound.pcm) peak = std::max(peak, std::abs(x));
-  if (peak < 1.5f) return;  // resampling what was cut at full scale goes over by up to 0.3
   for (float& x : sound.pcm) x /= peak;
-  note(concat(file, " goes to ", peak, " where full scale is 1; the video's sound is turned down to it"));
+  return peak;
 }
 
-void animate_one(const AnimateOptions& options, const Job& job, const std::shared_future<Engine>& opening,
+/// Makes one video; false when a signal asked for an end, which is told.
+bool animate_one(const AnimateOptions& options, const Job& job, const std::shared_future<Engine>& opening,
                  const std::string& title) {
   const auto start = Progress::Clock::now();
   Loader loader(options.model.quiet);
   AnimationOptions animation = options.animation;
   animation.blink = options.blink == "on";
-  for (const std::string& input : {job.source, job.audio, options.au_file}) {
-    keep_input(job.out, input);
-    keep_input(part_of(job.out), input);  // an interrupted run's, perhaps
-  }
   std::unique_ptr<VideoReader> reader;
   if (!options.videos.empty()) reader = video().read(job.source, options.image_limits);
   const std::string format = options.many ? options.format : "";
@@ -122,7 +119,7 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
 
   Frame photo;
   if (!reader) {
-    photo.picture = loader.image(job.source, options.image_limits);
+    photo.picture = flattened(loader.image(job.source, options.image_limits));
     photo.faces = choose_faces(photo.picture, job.source, options.face);
   }
   const Engine& engine = opening.get();
@@ -136,7 +133,11 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
   }
   double seconds = sound.seconds();
   if (reader && job.audio.empty()) sound = video().sound(job.source, options.audio_limits);
-  turn_down(sound, job.audio.empty() ? job.source : job.audio);
+  const float peak = turn_down(sound);
+  if (peak >= 1.5f && !options.model.quiet) {  // resampling what was cut at full scale goes over by up to 0.3
+    note(concat(job.audio.empty() ? job.source : job.audio, " goes to ", peak,
+                " where full scale is 1; the video's sound is turned down to it"));
+  }
   const Interruptible interruptible;
   const auto writer = video().write(job.out, {animation.fps, std::move(sound), format});
 
@@ -169,19 +170,29 @@ void animate_one(const AnimateOptions& options, const Job& job, const std::share
     const std::string left = drawn.frames > 0 ? writer->part().string() + " plays up to there" : "nothing was written";
     std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s\n", drawn.frames, frames,
                  one_line(left).c_str());
-    std::signal(Interruptible::signal(), SIG_DFL);
-    std::raise(Interruptible::signal());  // so that a script which waits for this program sees why it ended
+    return false;
   }
+  if (options.model.quiet) return true;
   if (drawn.frames < frames) {
     char text[96];
     std::snprintf(text, sizeof text, ": ends after %.2f of the %.2f s that it says to have; the result does too",
                   double(drawn.frames) / animation.fps, seconds);
     note(job.source + text);
   }
-  if (options.model.quiet) return;
   if (drawn.without_face > 0) summary += concat("; no face in ", drawn.without_face, " of them");
   if (!writer->remark().empty()) summary += "; " + writer->remark();
   std::printf("%s: %s\n", job.out.c_str(), summary.c_str());
+  return true;
+}
+
+/// Ends the program by the signal that asked for it, so that a script which waits for it sees why; what there was to tell
+/// is told.
+void end_by_signal(const Failures& failures) {
+  if (const std::string text = failures.text(); !text.empty()) std::fprintf(stderr, "emoengine: %s\n", text.c_str());
+  tell_notes();
+  std::fflush(stdout);
+  std::signal(Interruptible::signal(), SIG_DFL);
+  std::raise(Interruptible::signal());
 }
 
 /// Every photo or video with every voice.
@@ -194,6 +205,11 @@ void animate(AnimateOptions options) {
   const bool many = options.many = sources.many || audios.many;
   const std::string extension = options.format == "png" ? "" : "." + options.format;
   OutputFolder folder(options.out);
+  Outputs outputs;
+  outputs.keep(sources.files);
+  outputs.keep(audios.files);
+  outputs.keep(options.au_file);
+  outputs.keep(options.model);
   std::vector<Job> jobs;
   for (const auto& source : sources.files) {
     for (const auto& audio : audios.files) {
@@ -201,11 +217,14 @@ void animate(AnimateOptions options) {
       const std::string inputs = source + (audio.empty() ? "" : " with " + audio);
       Job job{source, audio, many ? folder.claim(name, inputs) : std::filesystem::path(options.out)};
       if (many) folder.claim(part_of(name).string(), inputs);
-      if (!(options.resume && is_there(job.out))) jobs.push_back(std::move(job));
+      if (options.resume && is_written(job.out, job.out.extension().empty())) continue;
+      outputs.add(job.out);
+      outputs.add(part_of(job.out));  // an interrupted run's may be an input
+      jobs.push_back(std::move(job));
     }
   }
+  if (jobs.empty()) return tell_all_written(options.out, options.model.quiet);
   if (many) folder.make();
-  if (jobs.empty()) return;
   // The models are opened while the first photo is read and searched: neither needs the other.
   const Needs needs = options.audios.empty() || !options.au_file.empty() ? Needs::kGenerator : Needs::kBoth;
   const std::shared_future<Engine> opening =
@@ -213,8 +232,10 @@ void animate(AnimateOptions options) {
   Failures failures;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const auto title = many ? concat("animate ", i + 1, " of ", jobs.size()) : "animate";
-    const auto work = [&] { animate_one(options, jobs[i], opening, title); };
+    bool whole = true;
+    const auto work = [&] { whole = animate_one(options, jobs[i], opening, title); };
     many ? void(failures.attempt(work)) : work();
+    if (!whole) end_by_signal(failures);
   }
   failures.report();
 }
@@ -245,7 +266,9 @@ void add_animate(CLI::App& app) {
   command->add_option("--ease", options->animation.ease_s, "seconds from the neutral face at the start, and back at the end")
       ->capture_default_str();
   command->add_option("--blink", options->blink, "on or off")->capture_default_str()->check(CLI::IsMember({"on", "off"}));
-  command->add_option("--seed", options->animation.seed, "of the blinks' times")->capture_default_str();
+  command->add_option("--seed", options->animation.seed, "of the blinks' times")
+      ->capture_default_str()
+      ->check(whole(0, 4294967295));
   const std::map<std::string, NoFace> no_face = {
       {"error", NoFace::kError}, {"skip", NoFace::kSkip}, {"hold", NoFace::kHold}};
   add_choice(*command, "--no-face", options->no_face, no_face,

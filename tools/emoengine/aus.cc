@@ -6,6 +6,7 @@
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/outputs.h"
 
 namespace emo::cli {
 namespace {
@@ -60,14 +61,26 @@ void aus(const AusOptions& options) {
   if (audios.many && options.per_frame && options.out.empty() && options.plot.empty()) {
     fail(ErrorKind::kUsage, "aus: the frames of many clips would run into each other; name a folder with -o");
   }
+  // With --resume a clip is left out when all that it would give is there.
+  const auto there = [](const std::filesystem::path& path) { return path.empty() || is_written(path); };
+  std::vector<std::size_t> needed;
+  for (std::size_t i = 0; i < audios.files.size(); ++i) {
+    const bool writes = !outs[i].empty() || !plot_outs[i].empty();
+    if (!(options.resume && writes && there(outs[i]) && there(plot_outs[i]))) needed.push_back(i);
+  }
+  if (needed.empty()) return tell_all_written(options.out.empty() ? options.plot : options.out, options.model.quiet);
   if (audios.many && !options.out.empty()) tables.make();
   if (audios.many && !options.plot.empty()) plots.make();
+  Outputs outputs;
+  outputs.keep(audios.files);
+  outputs.keep(options.model);
+  for (const std::size_t i : needed) {
+    outputs.add_file(outs[i], {".csv", ".json", ".npy"});
+    outputs.add_file(plot_outs[i], {".png", ".svg"});
+  }
   const Engine engine = open_engine(options.model, Needs::kSpeech);
   Failures failures;
-  for (std::size_t i = 0; i < audios.files.size(); ++i) {
-    const auto there = [](const std::filesystem::path& path) { return path.empty() || is_there(path); };
-    const bool writes = !outs[i].empty() || !plot_outs[i].empty();
-    if (options.resume && writes && there(outs[i]) && there(plot_outs[i])) continue;
+  for (const std::size_t i : needed) {
     const auto work = [&] { aus_of(options, engine, audios.files[i], outs[i], plot_outs[i]); };
     audios.many ? void(failures.attempt(work)) : work();
   }

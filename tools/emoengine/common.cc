@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <mutex>
@@ -86,19 +87,31 @@ void tell_notes() {
   for (const auto& line : notes) std::fprintf(stderr, "emoengine: note: %s\n", one_line(line).c_str());
 }
 
-CLI::Validator within(double lowest, double highest) {
+namespace {
+
+CLI::Validator number_within(double lowest, double highest, bool whole) {
   return CLI::Validator(
       [=](const std::string& text) {
         const auto value = parse_number(text);
-        const bool fits = value && *value >= lowest && *value <= highest;
-        return fits ? std::string() : concat("'", text, "' is not a number from ", lowest, " to ", highest);
+        const bool fits = value && *value >= lowest && *value <= highest && (!whole || *value == std::floor(*value));
+        const char* kind = whole ? "' is not a whole number from " : "' is not a number from ";
+        return fits ? std::string() : concat("'", text, kind, lowest, " to ", highest);
       },
       concat("[", lowest, " - ", highest, "]"));
 }
 
+}  // namespace
+
+CLI::Validator within(double lowest, double highest) { return number_within(lowest, highest, false); }
+
+CLI::Validator whole(double lowest, double highest) { return number_within(lowest, highest, true); }
+
 void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
   if (needs != Needs::kSpeech) {
-    command.add_option("--generator", options.generator, "weight file of the face generator [default: the one shipped]");
+    auto* file =
+        command.add_option("--generator", options.generator, "weight file of the face generator [default: the one shipped]");
+    command.add_flag("--lite", options.lite, "the smaller of the generators shipped: a third of the time, softer faces")
+        ->excludes(file);
   }
   if (needs != Needs::kGenerator) {
     command.add_option("--speech", options.speech, "weight file of the speech model [default: the one shipped]");
@@ -114,13 +127,13 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
   add_choice(command, "--precision", options.backend.precision, precisions, "of the generator's arithmetic [default: auto]");
   command.add_option("--threads", options.backend.threads, "processor threads; 0: all that this process may use")
       ->capture_default_str()
-      ->check(within(0, 1024));
+      ->check(whole(0, 1024));
   add_max_tensors(command, options.max_tensors, "most tensors in a weight file");
   command.add_flag("--quiet,-q", options.quiet, "print nothing but errors");
 }
 
 void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description) {
-  command.add_option("--max-tensors", max_tensors, description)->capture_default_str()->check(within(1, 100'000));
+  command.add_option("--max-tensors", max_tensors, description)->capture_default_str()->check(whole(1, 100'000));
 }
 
 Engine open_engine(const ModelOptions& options, Needs needs) {
@@ -129,7 +142,9 @@ Engine open_engine(const ModelOptions& options, Needs needs) {
   };
   EngineOptions engine{.backend = options.backend, .max_tensors = options.max_tensors};
   if (!options.quiet) engine.backend.note = note;
-  if (needs != Needs::kSpeech) engine.generator = path(options.generator, "generator.safetensors");
+  if (needs != Needs::kSpeech) {
+    engine.generator = path(options.generator, options.lite ? "generator-lite.safetensors" : "generator.safetensors");
+  }
   if (needs != Needs::kGenerator) engine.speech = path(options.speech, "speech.safetensors");
   return Engine(engine);
 }
@@ -155,7 +170,7 @@ CLI::Option* image_options(CLI::App& command, Files& files, ImageLimits& limits,
       ->check(within(0, 1000));  // OpenCV takes up to 2^30 pixels
   command.add_option("--max-image-side", limits.max_side, "longest side taken, px")
       ->capture_default_str()
-      ->check(within(1, 100'000));
+      ->check(whole(1, 100'000));
   return option;
 }
 
@@ -184,10 +199,6 @@ CLI::Option* add_audio_options(CLI::App& command, std::string& audio, AudioLimit
 
 CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audios, AudioLimits& limits) {
   return audio_options(command, audios, limits, "voices, folders, patterns: WAV, FLAC, Ogg, MP3; any rate, any channels");
-}
-
-void add_resume_option(CLI::App& command, bool& resume) {
-  command.add_flag("--resume", resume, "leave out what is written already, for example by a run that was stopped");
 }
 
 void add_expression_options(CLI::App& command, Expression& expression, Voice voice) {
@@ -243,7 +254,7 @@ Box choose_face(const Image& image, const std::string& file, const FaceChoice& c
 void add_table_options(CLI::App& command, TableOptions& options) {
   command.add_option("--cell", options.cell_px, "side of a face in the figure, px")
       ->capture_default_str()
-      ->check(CLI::Range(32, 1024));
+      ->check(whole(32, 1024));
   command.add_option("--font", options.font, "TrueType or OpenType file for the text [default: DejaVu Sans]");
 }
 

@@ -19,6 +19,8 @@ namespace emo::cli {
 
 /// A number from lowest to highest. (CLI::Range lets NaN through, and -1 where the option is unsigned.)
 CLI::Validator within(double lowest, double highest);
+/// A whole number from lowest to highest.
+CLI::Validator whole(double lowest, double highest);
 
 /// Adds an option that takes one of the names and stores what the name stands for.
 template <typename Value>
@@ -40,6 +42,7 @@ void tell_notes();
 /// Options of every command that opens a model.
 struct ModelOptions {
   std::string generator, speech;  ///< empty: the default weights
+  bool lite = false;              ///< the smaller default generator
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
   bool quiet = false;
@@ -60,9 +63,6 @@ CLI::Option* add_image_options(CLI::App& command, std::string& image, ImageLimit
 CLI::Option* add_image_options(CLI::App& command, std::vector<std::string>& images, ImageLimits& limits);
 CLI::Option* add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits);
 CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audios, AudioLimits& limits);
-
-/// --resume: outputs that are there already are not made again.
-void add_resume_option(CLI::App& command, bool& resume);
 
 /// --emotion and --au, and with a voice also --intensity.
 enum class Voice { kNo, kYes };

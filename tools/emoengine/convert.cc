@@ -5,6 +5,7 @@
 
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
+#include "tools/emoengine/outputs.h"
 
 namespace emo::cli {
 namespace {
@@ -27,6 +28,10 @@ const std::map<std::string, DType> kDTypes = {{"fp32", DType::kF32}, {"fp16", DT
 void convert(const Options& options) {
   ConvertOptions how{.layout = options.layout, .config = options.config, .max_tensors = options.max_tensors};
   if (options.dtype != "source") how.dtype = kDTypes.at(options.dtype);
+  Outputs outputs;
+  outputs.keep(options.in);
+  outputs.keep(options.config);
+  outputs.add_file(options.out);
   const auto report = emo::convert(options.in, options.out, how);
   if (options.quiet) return;
   for (const auto& note : report.notes) std::printf("note: %s\n", note.c_str());

@@ -60,6 +60,16 @@ bool line(const char* name, const std::function<std::string()>& value) {
   }
 }
 
+bool weights_line(const char* name) {
+  return line("weights", [name] {
+    const auto path = default_weights(name);
+    const ModelFile model(path);
+    const auto* generator = std::get_if<GeneratorConfig>(&model.config());
+    return concat(path.string(), ": ", generator ? concat("generator of ", generator->conv_dim, " filters") : "speech",
+                  ", SHA-256 ", sha256(path));
+  });
+}
+
 void doctor() {
   std::printf("%-10s %s\n", "emoengine", EMO_VERSION);
   cpu_set_t set;
@@ -75,14 +85,9 @@ void doctor() {
   });
   well &= line("media", [] { return media().describe(); });
   line("video", [] { return video().describe(); });  // only animate needs it
-  for (const char* name : {"generator.safetensors", "speech.safetensors"}) {
-    well &= line("weights", [name] {
-      const auto path = default_weights(name);
-      const ModelFile model(path);
-      const bool generator = std::holds_alternative<GeneratorConfig>(model.config());
-      return path.string() + ": " + (generator ? "generator" : "speech") + ", SHA-256 " + sha256(path);
-    });
-  }
+  well &= weights_line("generator.safetensors");
+  well &= weights_line("speech.safetensors");
+  weights_line("generator-lite.safetensors");  // only --lite needs it
   if (!well) fail(ErrorKind::kDevice, "doctor: something that `emoengine run` needs is missing; see PROBLEM above");
   std::printf("all well: emoengine run can work here\n");
 }

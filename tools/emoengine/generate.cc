@@ -3,9 +3,11 @@
 
 #include "base/error.h"
 #include "base/npy.h"
+#include "base/text.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/outputs.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/redraw_queue.h"
 
@@ -41,14 +43,18 @@ ActionUnits wanted_aus(const GenerateOptions& options, const std::vector<std::st
   return expression.over(curve.rows[std::size_t(std::max(options.row, 1) - 1)]);
 }
 
+bool is_npy(const std::string& out) { return lower_extension(out) == ".npy"; }
+
 /// Writes each layer it is given to DIR/NAME.npy.
-LayerSink dump_to(const std::filesystem::path& folder) {
+LayerSink dump_to(const std::filesystem::path& folder, Outputs& outputs) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail(ErrorKind::kInput, "--dump-layers: ", folder.string(), " cannot be made: ", error.message());
-  return [folder](const std::string& name, TensorView<const float> output) {
+  return [folder, &outputs](const std::string& name, TensorView<const float> output) {
     const Shape& s = output.shape;
-    write_npy(folder / (name + ".npy"), std::vector<std::int64_t>{s.N, s.C, s.H, s.W}, output.span());
+    const auto file = folder / (name + ".npy");
+    outputs.add(file);
+    write_npy(file, std::vector<std::int64_t>{s.N, s.C, s.H, s.W}, output.span());
   };
 }
 
@@ -62,9 +68,9 @@ Image grey(std::span<const float> plane, int side) {
 }
 
 /// Many photos with one expression.
-void generate_many(const GenerateOptions& options, const std::vector<std::string>& images) {
-  if (options.crop == "none" || options.out.ends_with(".npy") || !options.save_mask.empty() ||
-      !options.save_colour.empty() || !options.dump_layers.empty()) {
+void generate_many(const GenerateOptions& options, const std::vector<std::string>& images, Outputs& outputs) {
+  if (options.crop == "none" || is_npy(options.out) || !options.save_mask.empty() || !options.save_colour.empty() ||
+      !options.dump_layers.empty()) {
     fail(ErrorKind::kUsage,
          "generate: --crop none, --save-mask, --save-colour, --dump-layers and .npy take one picture; give one --image");
   }
@@ -76,9 +82,11 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   std::size_t needed = 0;
   for (const auto& image : images) {
     auto& out = outs.emplace_back(folder.claim(stem(image) + picture_extension(image), image));
-    if (options.resume && is_there(out)) out.clear();
+    if (options.resume && is_written(out)) out.clear();
+    outputs.add(out);
     needed += !out.empty();
   }
+  if (needed == 0) return tell_all_written(options.out, options.model.quiet);
   folder.make();
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
@@ -89,7 +97,6 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (outs[i].empty()) continue;  // is there already
     failures.attempt([&] {
-      keep_input(outs[i], images[i]);
       const auto photo = std::make_shared<const Image>(loader.image(images[i], options.image_limits));
       const auto faces = choose_faces(*photo, images[i], options.face);
       queue.add({images[i], "", photo, faces, au, outs[i], options.output == "face"});
@@ -100,10 +107,9 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   failures.report();
 }
 
-void generate_one(const GenerateOptions& options, const std::string& image) {
-  keep_input(options.out, image);
+void generate_one(const GenerateOptions& options, const std::string& image, Outputs& outputs) {
   const bool as_is = options.crop == "none";
-  const bool npy = options.out.ends_with(".npy");
+  const bool npy = is_npy(options.out);
   if (as_is && options.output == "photo") {
     fail(ErrorKind::kUsage, "--output photo needs a face to be found; leave out --crop none, or use --output face");
   }
@@ -112,11 +118,14 @@ void generate_one(const GenerateOptions& options, const std::string& image) {
   if (one_face && options.face.which == "all") {
     fail(ErrorKind::kUsage, "--face all goes with --output photo alone; choose a face with --face largest or --face N");
   }
+  npy ? outputs.add_file(options.out) : outputs.add_picture(options.out);
+  outputs.add_picture(options.save_mask);
+  outputs.add_picture(options.save_colour);
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
   Loader loader(options.model.quiet);
   Image photo = loader.image(image, options.image_limits);
-  const LayerSink sink = options.dump_layers.empty() ? LayerSink() : dump_to(options.dump_layers);
+  const LayerSink sink = options.dump_layers.empty() ? LayerSink() : dump_to(options.dump_layers, outputs);
   const LayerSink* layers = sink ? &sink : nullptr;
 
   std::vector<Box> boxes;
@@ -147,11 +156,13 @@ void generate_one(const GenerateOptions& options, const std::string& image) {
 
 void generate(const GenerateOptions& options) {
   const Inputs images = find_inputs(options.images, InputKind::kPictures);
-  if (images.many) {
-    generate_many(options, images.files);
-  } else if (!(options.resume && is_there(options.out))) {
-    generate_one(options, images.files[0]);
-  }
+  Outputs outputs;
+  outputs.keep(images.files);
+  outputs.keep(options.au_file);
+  outputs.keep(options.model);
+  if (images.many) return generate_many(options, images.files, outputs);
+  if (options.resume && is_written(options.out)) return tell_all_written(options.out, options.model.quiet);
+  generate_one(options, images.files[0], outputs);
 }
 
 }  // namespace
@@ -163,7 +174,7 @@ void add_generate(CLI::App& app) {
   add_expression_options(*command, options->expression, Voice::kNo);
   auto* au_file = command->add_option("--au-file", options->au_file,
                                       "start from a .csv, .json or .npy as aus writes it, not from neutral");
-  command->add_option("--row", options->row, "row of the AU file, from 1")->check(within(1, 999'999))->needs(au_file);
+  command->add_option("--row", options->row, "row of the AU file, from 1")->check(whole(1, 999'999))->needs(au_file);
   command
       ->add_option("--out,-o", options->out,
                    "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]; many photos: a folder")

@@ -3,7 +3,6 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <span>
 #include <string_view>
 
 #include "base/text.h"
@@ -14,19 +13,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kPictures[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
-constexpr std::string_view kSounds[] = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf"};
-
-constexpr std::string_view kVideos[] = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi",
-                                        ".ts",  ".mpg", ".flv", ".ogv",  ".gif"};
-
-std::span<const std::string_view> extensions(InputKind kind) {
-  switch (kind) {
-    case InputKind::kPictures: return kPictures;
-    case InputKind::kSounds: return kSounds;
-    case InputKind::kVideos: return kVideos;
-  }
-  return {};
+const std::vector<std::string_view>& extensions(InputKind kind) {
+  static const std::vector<std::string_view> sounds = {".wav", ".flac", ".ogg",  ".oga", ".opus",
+                                                       ".mp3", ".aif",  ".aiff", ".au",  ".caf"};
+  static const std::vector<std::string_view> videos = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi",
+                                                       ".ts",  ".mpg", ".flv", ".ogv",  ".gif"};
+  return kind == InputKind::kPictures ? picture_extensions() : kind == InputKind::kSounds ? sounds : videos;
 }
 
 const char* name_of(InputKind kind) {
@@ -88,44 +80,26 @@ Inputs find_inputs(const std::vector<std::string>& named, InputKind kind) {
   return inputs;
 }
 
-void OutputFolder::make() const {
-  std::error_code error;
-  fs::create_directories(folder_, error);
-  if (error) fail(ErrorKind::kInput, "output: ", folder_.string(), " cannot be made a folder: ", error.message());
-}
-
-fs::path OutputFolder::claim(const std::string& name, const std::string& input) {
-  const auto [claim, is_new] = claimed_.try_emplace(name, input);
-  if (!is_new) {
-    fail(ErrorKind::kUsage, "output: ", name, " would be written for ", claim->second, " and for ", input,
-         "; rename one, or write them into different folders");
-  }
-  return folder_ / name;
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
-void keep_input(const fs::path& out, const std::string& input) {
-  std::error_code ignored;
-  if (fs::equivalent(out, input, ignored)) {
-    fail(ErrorKind::kInput, "output: ", out.string(), " is the input ", input, "; name another file or folder");
-  }
-}
-
 std::string stem(const std::string& file) { return fs::path(file).stem().string(); }
+
+const std::vector<std::string_view>& picture_extensions() {
+  static const std::vector<std::string_view> extensions = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
+  return extensions;
+}
 
 std::string picture_extension(const std::string& photo) {
   return is_kind(photo, InputKind::kPictures) ? fs::path(photo).extension().string() : ".png";
 }
 
-void Failures::report() const {
-  if (texts_.empty()) return;
+std::string Failures::text() const {
+  if (texts_.empty()) return "";
   std::string text = concat(texts_.size(), texts_.size() == 1 ? " input or output" : " inputs or outputs", " failed:");
   for (const auto& one : texts_) text += "\n  " + one_line(one);
-  throw Error(ErrorKind::kSomeInputs, text);
+  return text;
+}
+
+void Failures::report() const {
+  if (!texts_.empty()) throw Error(ErrorKind::kSomeInputs, text());
 }
 
 }  // namespace emo::cli

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
 
-/// Commands that take many files: what is named, what failed, what is there already.
+/// Commands that take many files: what is named, what failed.
 namespace emo::cli {
 
 /// The files that an option named. One plain file is a single input, whose output is named by itself; several files, a
@@ -22,27 +22,10 @@ enum class InputKind { kPictures, kSounds, kVideos };
 /// that match. Throws Error(kInput) for a folder or a pattern that gives none.
 Inputs find_inputs(const std::vector<std::string>& named, InputKind kind);
 
-/// Gives outputs in a folder their names and keeps them apart.
-class OutputFolder {
- public:
-  explicit OutputFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
-  /// FOLDER/NAME. Throws Error(kUsage) when it was given out before, saying for which inputs.
-  std::filesystem::path claim(const std::string& name, const std::string& input);
-  /// Makes the folder. Throws Error(kInput) when it cannot be made.
-  void make() const;
-
- private:
-  std::filesystem::path folder_;
-  std::map<std::string, std::string> claimed_;  ///< name and input
-};
-
-/// Whether something of that name is there; false for a name that cannot be.
-bool is_there(const std::filesystem::path& path);
-/// Throws Error(kInput) when the output is that input by another name: it would be lost.
-void keep_input(const std::filesystem::path& out, const std::string& input);
-
 /// The name without folders and extension: "voice" of "clips/voice.wav".
 std::string stem(const std::string& file);
+/// Those that pictures are read and written with.
+const std::vector<std::string_view>& picture_extensions();
 /// ".png", or the extension of the photo where pictures can be written with it.
 std::string picture_extension(const std::string& photo);
 
@@ -61,8 +44,10 @@ class Failures {
       return false;
     }
   }
-  /// Throws Error(kSomeInputs) with a line for each, unless there is none.
+  /// Throws Error(kSomeInputs) with text(), unless that is empty.
   void report() const;
+  /// "2 inputs or outputs failed:" and a line for each; empty: none.
+  std::string text() const;
 
  private:
   std::vector<std::string> texts_;

@@ -80,7 +80,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& e) {  // --help, --version
     return finished(app.exit(e));
   } catch (const CLI::Error& e) {
-    return refuse(emo::ErrorKind::kUsage, std::string(e.what()) + "; see emoengine --help");
+    const auto commands = app.get_subcommands();
+    const std::string command = commands.empty() ? "" : commands[0]->get_name() + " ";
+    return refuse(emo::ErrorKind::kUsage, std::string(e.what()) + "; see emoengine " + command + "--help");
   } catch (const emo::Error& e) {
     // Failures of several inputs have a line each, made single by Failures.
     return refuse(e.kind(), e.kind() == emo::ErrorKind::kSomeInputs ? e.what() : emo::cli::one_line(e.what()));

@@ -4,6 +4,7 @@
 #include "base/npy.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
+#include "tools/emoengine/outputs.h"
 
 namespace emo::cli {
 namespace {
@@ -15,6 +16,10 @@ struct MfccOptions {
 };
 
 void mfcc(const MfccOptions& options) {
+  Outputs outputs;
+  outputs.keep(options.audio);
+  outputs.keep(options.model);
+  outputs.add_file(options.out, {".npy"});
   const Engine engine = open_engine(options.model, Needs::kSpeech);
   Loader loader(options.model.quiet);
   const Clip clip = loader.audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);

@@ -8,6 +8,7 @@
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/outputs.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/redraw_queue.h"
 
@@ -41,7 +42,6 @@ nlohmann::ordered_json report(const Engine& engine, const std::string& image, co
 
 /// One photo and one voice, as fast as it goes.
 void run_one(const RunOptions& options, const std::string& image, const std::string& audio) {
-  keep_input(options.out, image);
   StageClock clock;
   Loader loader(options.model.quiet);
   // The models are opened while the photo is read and searched: neither needs the other.
@@ -76,7 +76,8 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
 }
 
 /// Every photo with every voice. Voices are read once and kept as AUs, photos one after the other.
-void run_many(const RunOptions& options, const std::vector<std::string>& images, const std::vector<std::string>& audios) {
+void run_many(const RunOptions& options, const std::vector<std::string>& images, const std::vector<std::string>& audios,
+              Outputs& outputs) {
   OutputFolder folder(options.out);
   std::vector<std::vector<std::filesystem::path>> outs(images.size());  // empty path: is there already
   std::vector<char> image_needed(images.size()), audio_needed(audios.size());
@@ -85,13 +86,15 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
     for (std::size_t a = 0; a < audios.size(); ++a) {
       auto out = folder.claim(stem(images[i]) + "_" + stem(audios[a]) + picture_extension(images[i]),
                               images[i] + " with " + audios[a]);
-      const bool needed = !(options.resume && is_there(out));
+      const bool needed = !(options.resume && is_written(out));
+      if (needed) outputs.add(out);
       outs[i].push_back(needed ? std::move(out) : std::filesystem::path());
       image_needed[i] |= needed;
       audio_needed[a] |= needed;
       count += needed;
     }
   }
+  if (count == 0) return tell_all_written(options.out, options.model.quiet);
   folder.make();
   const Engine engine = open_engine(options.model, Needs::kBoth);
   Failures failures;
@@ -113,7 +116,6 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (!image_needed[i]) continue;
     failures.attempt([&] {
-      for (const auto& out : outs[i]) keep_input(out, images[i]);
       const auto photo = std::make_shared<const Image>(loader.image(images[i], options.image_limits));
       const auto faces = choose_faces(*photo, images[i], options.face);
       for (std::size_t a = 0; a < audios.size(); ++a) {
@@ -133,11 +135,14 @@ void run(const RunOptions& options) {
   }
   const Inputs images = find_inputs(options.images, InputKind::kPictures);
   const Inputs audios = find_inputs(options.audios, InputKind::kSounds);
-  if (images.many || audios.many) {
-    run_many(options, images.files, audios.files);
-  } else if (!(options.resume && is_there(options.out))) {
-    run_one(options, images.files[0], audios.files[0]);
-  }
+  Outputs outputs;
+  outputs.keep(images.files);
+  outputs.keep(audios.files);
+  outputs.keep(options.model);
+  if (images.many || audios.many) return run_many(options, images.files, audios.files, outputs);
+  if (options.resume && is_written(options.out)) return tell_all_written(options.out, options.model.quiet);
+  outputs.add_picture(options.out);
+  run_one(options, images.files[0], audios.files[0]);
 }
 
 }  // namespace

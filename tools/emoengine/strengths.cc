@@ -6,6 +6,7 @@
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/outputs.h"
 #include "tools/emoengine/portrait.h"
 #include "tools/emoengine/progress.h"
 
@@ -31,12 +32,13 @@ struct Sight {
 };
 
 /// A row of clips; then a row for each emotion from weak to strong, or one row of all when there is one strength.
-std::vector<std::vector<Sight>> planned_rows(const StrengthsOptions& options, const Engine& engine, Loader& loader) {
+std::vector<std::vector<Sight>> planned_rows(const StrengthsOptions& options, const std::vector<std::string>& audios,
+                                             const Engine& engine, Loader& loader) {
   std::vector<std::vector<Sight>> rows;
   const auto& names = engine.generator_config().au_names;
-  if (!options.audios.empty()) {
+  if (!audios.empty()) {
     auto& row = rows.emplace_back();
-    for (const auto& file : find_inputs(options.audios, InputKind::kSounds).files) {
+    for (const auto& file : audios) {
       const Clip clip = loader.audio(file, engine.speech_config().sample_rate_hz, options.audio_limits);
       const ActionUnits au = options.expression.over(engine.aus(clip.pcm));
       row.push_back({au, {std::filesystem::path(file).filename().string(), describe(read_emotion(au))}});
@@ -65,17 +67,24 @@ void strengths(const StrengthsOptions& options) {
   if (options.audios.empty() && options.emotions.empty()) {
     fail(ErrorKind::kUsage, "strengths: nothing to show; give --audio, --emotion or both");
   }
+  const auto images = find_inputs(options.images, InputKind::kPictures).files;
+  const auto audios = find_inputs(options.audios, InputKind::kSounds).files;
+  Outputs outputs;
+  outputs.keep(images);
+  outputs.keep(audios);
+  outputs.keep(options.table.font);
+  outputs.keep(options.model);
+  outputs.add_picture(options.out);
   const Engine engine = open_engine(options.model, options.audios.empty() ? Needs::kGenerator : Needs::kBoth);
   Loader loader(options.model.quiet);
-  const auto rows = planned_rows(options, engine, loader);
-  const auto images = find_inputs(options.images, InputKind::kPictures).files;
+  const auto rows = planned_rows(options, audios, engine, loader);
   std::size_t cells = 0;
   for (const auto& row : rows) cells += row.size() * images.size();
 
   PictureTable table = empty_table(options.table);
   Progress progress("strengths", "faces", cells, options.model.quiet);
   for (const auto& image : images) {
-    const Image photo = loader.image(image, options.image_limits);
+    const Image photo = flattened(loader.image(image, options.image_limits));
     const Portrait portrait(photo, choose_face(photo, image, options.face));
     for (std::size_t r = 0; r < rows.size(); ++r) {
       PictureTable::Row row;
@@ -105,7 +114,7 @@ void add_strengths(CLI::App& app) {
   command->add_option("--emotion", options->emotions, "rows of these, for example happiness,anger; all: the six");
   command->add_option("--steps", options->steps, "strengths of each emotion up to 1; with 1 all are in one row")
       ->capture_default_str()
-      ->check(CLI::Range(1, 20));
+      ->check(whole(1, 20));
   command->add_option("--out,-o", options->out, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
   add_intensity_option(*command, options->expression);
   add_au_option(*command, options->expression);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/common.h"
+#include "tools/emoengine/outputs.h"
 #include "tools/emoengine/portrait.h"
 #include "tools/emoengine/progress.h"
 
@@ -35,11 +36,16 @@ std::vector<std::string> chosen_aus(const std::string& text, const std::vector<s
 }
 
 void sweep(const SweepOptions& options) {
+  Outputs outputs;
+  outputs.keep(options.image);
+  outputs.keep(options.table.font);
+  outputs.keep(options.model);
+  outputs.add_picture(options.out);
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const auto& names = engine.generator_config().au_names;
   const auto chosen = chosen_aus(options.au, names);
   Loader loader(options.model.quiet);
-  const Image photo = loader.image(options.image, options.image_limits);
+  const Image photo = flattened(loader.image(options.image, options.image_limits));
   const Portrait portrait(photo, choose_face(photo, options.image, options.face));
 
   PictureTable table = empty_table(options.table);
@@ -69,7 +75,7 @@ void add_sweep(CLI::App& app) {
   command->add_option("--au", options->au, "a row each, for example 12,26 [default: all]");
   command->add_option("--steps", options->steps, "strengths from 0 to 1, a column each")
       ->capture_default_str()
-      ->check(CLI::Range(2, 21));
+      ->check(whole(2, 21));
   add_face_option(*command, options->face);
   add_table_options(*command, options->table);
   add_model_options(*command, options->model, Needs::kGenerator);

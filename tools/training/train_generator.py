@@ -103,10 +103,10 @@ class Run:
     def minutes(self):
         return self.elapsed + (time.monotonic() - self.started) / 60
 
-    def progress(self):
-        """0 at the start, 1 at the end."""
+    def progress(self, step=None):
+        """0 at the start, 1 at the end; of a run by steps also at another step."""
         by_time = self.minutes() / self.o.minutes if self.o.minutes else 0
-        by_steps = self.step / self.o.steps if self.o.steps else 0
+        by_steps = (self.step if step is None else step) / self.o.steps if self.o.steps else 0
         return min(1.0, max(by_time, by_steps))
 
     def rate(self, progress):
@@ -249,8 +249,9 @@ def train(options):
     pairs = Pairs(faces, faces.teacher(r.device), options.seed, options.batch, options.batches_per_chapter, options.reuse)
     first, saved, seen, coarse = r.step, r.minutes(), [], None
     while (progress := r.progress()) < 1 and not (options.stop_after and r.step - first >= options.stop_after):
-        if r.step % options.batches_per_chapter == 0 or coarse is None:
-            coarse = progress < options.coarse and options.stage == "supervised"
+        into_chapter = r.step % (options.batches_per_chapter * options.reuse)
+        if into_chapter == 0 or coarse is None:  # a chapter has one size, wherever a resumed run enters it
+            coarse = r.progress(r.step - into_chapter) < options.coarse and options.stage == "supervised"
         result = r.train(pairs(r.step, COARSE_SIZE if coarse else SIZE), progress)
         r.step += 1
         if result is None:

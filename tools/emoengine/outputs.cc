@@ -1,0 +1,92 @@
+#include "tools/emoengine/outputs.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+
+namespace emo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What a file is whatever its name: a link, "./" or capitals on a disk that does not tell them apart change nothing.
+std::optional<std::pair<dev_t, ino_t>> identity(const fs::path& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) return std::nullopt;
+  return std::pair(about.st_dev, about.st_ino);
+}
+
+}  // namespace
+
+void Outputs::keep(const std::string& input) {
+  if (const auto file = identity(input)) kept_.emplace(*file, input);
+}
+
+void Outputs::keep(const std::vector<std::string>& inputs) {
+  for (const auto& input : inputs) keep(input);
+}
+
+void Outputs::keep(const ModelOptions& models) {
+  keep(models.generator);
+  keep(models.speech);
+}
+
+void Outputs::add(const fs::path& out) {
+  if (out.empty()) return;
+  const auto file = identity(out);
+  if (const auto kept = file ? kept_.find(*file) : kept_.end(); kept != kept_.end()) {
+    fail(ErrorKind::kInput, "output: ", out.string(), " is the input ", kept->second, "; name another file or folder");
+  }
+  if (!added_.insert(fs::absolute(out).lexically_normal()).second) {
+    fail(ErrorKind::kUsage, "output: ", out.string(), " would be written twice; name another file");
+  }
+}
+
+void Outputs::add_file(const fs::path& out, const std::vector<std::string_view>& extensions) {
+  if (out.empty()) return;
+  add(out);
+  OutputFile could_be_made(out);
+  const std::string extension = lower_extension(out);
+  if (extensions.empty() || std::ranges::count(extensions, extension) > 0) return;
+  std::string wanted(extensions[0]);
+  for (std::size_t i = 1; i < extensions.size(); ++i) {
+    wanted += (i + 1 < extensions.size() ? ", " : " or ") + std::string(extensions[i]);
+  }
+  fail(ErrorKind::kUsage, "output: ", out.string(), " ends in '", extension, "'; ", wanted, " is needed");
+}
+
+void OutputFolder::make() const {
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  if (error) fail(ErrorKind::kInput, "output: ", folder_.string(), " cannot be made a folder: ", error.message());
+}
+
+fs::path OutputFolder::claim(const std::string& name, const std::string& input) {
+  const auto [claim, is_new] = claimed_.try_emplace(name, input);
+  if (!is_new) {
+    fail(ErrorKind::kUsage, "output: ", name, " would be written for ", claim->second, " and for ", input,
+         "; rename one, or write them into different folders");
+  }
+  return folder_ / name;
+}
+
+void add_resume_option(CLI::App& command, bool& resume) {
+  command.add_flag("--resume", resume, "leave out what is written already, for example by a run that was stopped");
+}
+
+bool is_written(const fs::path& out, bool folder) {
+  std::error_code ignored;
+  return fs::is_regular_file(out, ignored) || (folder && fs::is_directory(out, ignored) && !fs::is_empty(out, ignored));
+}
+
+void tell_all_written(const fs::path& out, bool quiet) {
+  if (!quiet) std::printf("%s: written already, nothing is left to do\n", out.c_str());
+}
+
+}  // namespace emo::cli
