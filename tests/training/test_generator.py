@@ -332,6 +332,13 @@ class Training(WithFaces):
                 self.assert_same(whole.generator, resumed.generator)
                 self.assert_same(whole.averaged, resumed.averaged)
 
+    def test_a_run_resumed_within_a_chapter_keeps_its_size(self):
+        # At step 4 of 8 the chapter of steps 4 to 7 is coarse; a run resumed at 5 is past 0.55 of its steps.
+        long = dict(steps=8, reuse=2, coarse=.55)
+        whole = self.train("whole_coarse.pth", **long)
+        self.train("parts_coarse.pth", stop_after=5, **long)
+        self.assert_same(whole.generator, self.train("parts_coarse.pth", **long).generator)
+
     def test_both_stages_move_the_weights_and_write_them(self):
         first = self.train("one.pth", weights=str(self.folder / "one_weights.pth"))
         self.assert_same(first.averaged, generator_of(read_weights(self.folder / "one_weights.pth"), "w"))
