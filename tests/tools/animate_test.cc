@@ -264,6 +264,21 @@ TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
   EXPECT_GT(frames("a.part.mp4").size(), 10u);
 }
 
+TEST_F(Animate, AnInterruptedBatchStillTellsWhatFailed) {
+  write_curve("long.csv", 500);
+  fs::create_directory(dir_ / "p");
+  write_file(dir_ / "p/a.png", "this is no picture");
+  fs::copy_file(dir_ / "face.png", dir_ / "p/b.png");
+  const auto outcome = script(
+      EMO_BINARY
+      " animate --generator narrow.safetensors -i p --au-file long.csv --fps 25 -o out 2>int.err & p=$!; "
+      "for i in $(seq 200); do sleep 0.1; [ $(stat -c %s out/b.part.mp4 2>/dev/null || echo 0) -gt 2000 ] && break; done; "
+      "kill -TERM $p; wait $p");
+  EXPECT_EQ(outcome.code, 143);
+  EXPECT_THAT(read_file(dir_ / "int.err"),
+              testing::AllOf(HasSubstr("emoengine: interrupted after "), HasSubstr("1 input or output failed:\n  p/a.png: ")));
+}
+
 TEST_F(Animate, AFullDiskLeavesNoWholeVideo) {
   // A limit of 8 blocks of 512 bytes stands for the disk's end; ignored, the signal becomes an error.
   const auto outcome = script("trap '' XFSZ; ulimit -f 8; " EMO_BINARY

@@ -90,14 +90,15 @@ void tell_notes() {
 namespace {
 
 CLI::Validator number_within(double lowest, double highest, bool whole) {
+  const auto shown = [whole](double limit) { return whole ? std::to_string(std::int64_t(limit)) : concat(limit); };
   return CLI::Validator(
       [=](const std::string& text) {
         const auto value = parse_number(text);
         const bool fits = value && *value >= lowest && *value <= highest && (!whole || *value == std::floor(*value));
         const char* kind = whole ? "' is not a whole number from " : "' is not a number from ";
-        return fits ? std::string() : concat("'", text, kind, lowest, " to ", highest);
+        return fits ? std::string() : concat("'", text, kind, shown(lowest), " to ", shown(highest));
       },
-      concat("[", lowest, " - ", highest, "]"));
+      concat("[", shown(lowest), " - ", shown(highest), "]"));
 }
 
 }  // namespace
