@@ -1,4 +1,4 @@
-// What `emoengine animate` does with the sample portrait and a sample voice, against the default generator alone in the
+// What `emoengine animate` does with the sample portrait and a sample voice, against its generator alone in the
 // same run: H.264 into a file. The rest (crop, paste, encode) is to hide behind the generator: the share that is left of its
 // rate is told.
 #include <string>
@@ -17,8 +17,8 @@ namespace {
 
 constexpr double kFps = 25;
 
-void animate(benchmark::State& state, const Target& target) {
-  const Engine engine({.generator = EMO_SOURCE_DIR "/weights/generator.safetensors",
+void animate(benchmark::State& state, const Target& target, const std::string& generator) {
+  const Engine engine({.generator = std::string(EMO_SOURCE_DIR "/weights/") + generator + ".safetensors",
                        .speech = EMO_SOURCE_DIR "/weights/speech.safetensors",
                        .backend = target.options()});
   const Image photo = media().load_image(EMO_SOURCE_DIR "/samples/astronaut.png", {});
@@ -57,8 +57,10 @@ void animate(benchmark::State& state, const Target& target) {
 
 void register_all() {
   for (const Target& target : targets()) {
-    const std::string title = concat("BM_Animate/", target.title(), "/photo:512");
-    benchmark::RegisterBenchmark(title.c_str(), animate, target)->Unit(benchmark::kMillisecond);
+    for (const char* generator : {"generator", "generator-lite"}) {
+      const std::string title = concat("BM_Animate/", target.title(), "/photo:512/", generator);
+      benchmark::RegisterBenchmark(title.c_str(), animate, target, generator)->Unit(benchmark::kMillisecond);
+    }
   }
 }
 

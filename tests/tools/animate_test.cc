@@ -275,8 +275,8 @@ TEST_F(Animate, AnInterruptedBatchStillTellsWhatFailed) {
       "for i in $(seq 200); do sleep 0.1; [ $(stat -c %s out/b.part.mp4 2>/dev/null || echo 0) -gt 2000 ] && break; done; "
       "kill -TERM $p; wait $p");
   EXPECT_EQ(outcome.code, 143);
-  EXPECT_THAT(read_file(dir_ / "int.err"),
-              testing::AllOf(HasSubstr("emoengine: interrupted after "), HasSubstr("1 input or output failed:\n  p/a.png: ")));
+  EXPECT_THAT(read_file(dir_ / "int.err"), testing::AllOf(HasSubstr("emoengine: interrupted after "),
+                                                          HasSubstr("1 input or output failed:\n  p/a.png: ")));
 }
 
 TEST_F(Animate, AFullDiskLeavesNoWholeVideo) {

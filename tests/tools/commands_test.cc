@@ -155,6 +155,21 @@ TEST_F(Commands, InspectPrintsTheFilesOwnSettings) {
   EXPECT_EQ(json.at("n_mfcc"), 39);
 }
 
+TEST_F(Commands, LiteTakesTheSmallerOfTheShippedGenerators) {
+  const auto conv_dim = [&](const char* name) {
+    return nlohmann::json::parse(run("inspect --json " + source(name)).out).at("conv_dim").get<int>();
+  };
+  EXPECT_EQ(conv_dim("weights/generator.safetensors"), 64);
+  EXPECT_EQ(conv_dim("weights/generator-lite.safetensors"), 32);
+  const std::string smile = "generate -i " + kPhoto + " --au 12=1 ";
+  ASSERT_EQ(run(smile + "--lite -o lite.png").code, 0);
+  ASSERT_EQ(run(smile + "--generator " + source("weights/generator-lite.safetensors") + " -o named.png").code, 0);
+  ASSERT_EQ(run(smile + "-o full.png").code, 0);
+  EXPECT_TRUE(read_file(dir_ / "lite.png") == read_file(dir_ / "named.png"));
+  EXPECT_TRUE(read_file(dir_ / "lite.png") != read_file(dir_ / "full.png"));
+  EXPECT_EQ(run(smile + "--lite --generator x.safetensors -o both.png").code, 2);
+}
+
 TEST_F(Commands, DoctorFindsEverything) {
   const auto outcome = run("doctor");
   EXPECT_EQ(outcome.code, 0) << outcome.out;
