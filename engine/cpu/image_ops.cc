@@ -49,43 +49,53 @@ void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, con
   const int S = shape.H, W = taps.W(), H = taps.H();
   if (W == 0) return;
 
-  // Seven planes: the change and the face before in steps of the photo's 8 bits, and how much of the photo is replaced.
+  // Side by side for each pixel: the change (3) and the face before (3) in steps of the photo's 8 bits, how much of the
+  // photo is replaced, and a zero, which makes them a vector.
+  constexpr int kValues = 8;
   const bool bgr = config.channel_order == "bgr", keeps = config.mask_keeps_image;
   const auto scale = float(255 / (config.pixel_max - config.pixel_min)), low = float(config.pixel_min);
   const std::size_t plane = shape.plane();
-  const auto sample = [&](int k, std::size_t at) {
-    if (k == 6) return keeps ? 1 - face.mask.data[at] : face.mask.data[at];
-    const std::size_t from = std::size_t(bgr ? 2 - k % 3 : k % 3) * plane + at;
-    return k < 3 ? (face.after.data[from] - face.before.data[from]) * scale : (face.before.data[from] - low) * scale;
-  };
-  // Across first: each row becomes as wide as the box.
-  constexpr int kPlanes = 7;
+  const HostBuffer<float> small(plane * kValues), lines(std::size_t(S) * W * kValues);
   const Taps &columns = taps.columns, &rows = taps.rows;
-  const HostBuffer<float> lines(std::size_t(S) * W * kPlanes);
   pool.run(S, [&](int y, int) {
-    for (int p = 0; p < kPlanes; ++p) {
-      float* line = lines.data() + std::size_t(y) * W * kPlanes + p;
-      for (int x = 0; x < W; ++x) {
-        float sum = 0;
-        std::size_t from = std::size_t(y) * S + columns.first[x];
-        for (int k = columns.begin[x]; k < columns.begin[x + 1]; ++k) sum += columns.weights[k] * sample(p, from++);
-        line[kPlanes * x] = sum;
+    float* pixels = small.data() + std::size_t(y) * S * kValues;
+    for (int x = 0; x < S; ++x) {
+      const std::size_t at = std::size_t(y) * S + x;
+      float* v = pixels + x * kValues;
+      for (std::size_t c = 0; c < 3; ++c) {
+        const std::size_t from = (bgr ? 2 - c : c) * plane + at;
+        v[c] = (face.after.data[from] - face.before.data[from]) * scale;
+        v[3 + c] = (face.before.data[from] - low) * scale;
       }
+      v[6] = keeps ? 1 - face.mask.data[at] : face.mask.data[at];
+      v[7] = 0;
+    }
+    // Across first: each row becomes as wide as the box.
+    float* line = lines.data() + std::size_t(y) * W * kValues;
+    for (int x = 0; x < W; ++x, line += kValues) {
+      float sum[kValues] = {};
+      const float* from = pixels + columns.first[x] * kValues;
+      for (int k = columns.begin[x]; k < columns.begin[x + 1]; ++k, from += kValues) {
+        for (int i = 0; i < kValues; ++i) sum[i] += columns.weights[k] * from[i];
+      }
+      std::copy_n(sum, kValues, line);
     }
   });
+  constexpr float kWhole = 0x1.8p23f;  // added and taken away: to the nearest, ties to even; nearbyint() would be a call
   pool.run(H, [&](int r, int) {
-    std::vector<float> sum(std::size_t(W) * kPlanes);
-    const float* line = lines.data() + std::size_t(rows.first[r]) * W * kPlanes;
-    for (int k = rows.begin[r]; k < rows.begin[r + 1]; ++k, line += W * kPlanes) {
-      for (int i = 0; i < W * kPlanes; ++i) sum[i] += rows.weights[k] * line[i];
+    std::vector<float> sum(std::size_t(W) * kValues);
+    const float* line = lines.data() + std::size_t(rows.first[r]) * W * kValues;
+    for (int k = rows.begin[r]; k < rows.begin[r + 1]; ++k, line += W * kValues) {
+      for (int i = 0; i < W * kValues; ++i) sum[i] += rows.weights[k] * line[i];
     }
     std::uint8_t* to = photo.pixel(taps.left, taps.top + r);
     for (int x = 0; x < W; ++x, to += 3) {
-      const float* v = sum.data() + x * kPlanes;
+      const float* v = sum.data() + x * kValues;
       const float replaced = std::clamp(v[6], 0.f, 1.f), weight = taps.down[r] * taps.across[x];
       for (int c = 0; c < 3; ++c) {
         const float detail = float(to[c]) - v[3 + c];
-        to[c] = std::uint8_t(std::clamp(std::nearbyint(float(to[c]) + weight * (v[c] - replaced * detail)), 0.f, 255.f));
+        const float shown = std::clamp(float(to[c]) + weight * (v[c] - replaced * detail), 0.f, 255.f);
+        to[c] = std::uint8_t(shown + kWhole - kWhole);
       }
     }
   });
