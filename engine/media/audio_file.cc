@@ -190,9 +190,8 @@ void check_format(const SF_INFO& info, const Refuse& refuse) {
 
 }  // namespace
 
-std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vector<int>& sample_rates_hz,
-                             const AudioLimits& limits) {
-  for (const int rate : sample_rates_hz) EMO_CHECK(rate > 0, "load_audio: a rate of ", rate, " Hz");
+Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) {
+  EMO_CHECK(sample_rate_hz > 0, "load_audio: a rate of ", sample_rate_hz, " Hz");
   const Refuse refuse{path.string()};
   const MappedFile file(path, ErrorKind::kInput);
   const FileType type = checked_type(file.bytes(), refuse);
@@ -209,16 +208,12 @@ std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vecto
   const bool length_known = info.frames != SF_COUNT_MAX;
   if (length_known) check_seconds("", double(info.frames) / rate, limits, refuse);
 
-  std::vector<Clip> clips;
-  std::vector<Resampler> resamplers;
-  for (const int to : sample_rates_hz) {
-    clips.push_back({{}, to});
-    if (length_known) {  // growing by doubling would hold ten minutes three times; a header may lie, up to some 115 MB
-      clips.back().pcm.reserve(std::size_t(std::min(double(info.frames) / rate, limits::kMaxAudioSeconds) * to) +
-                               kBlockFrames);
-    }
-    resamplers.emplace_back(info.samplerate, to);
+  Clip clip{{}, sample_rate_hz};
+  if (length_known) {  // growing by doubling would hold ten minutes three times; a header may lie, up to some 115 MB
+    const double seconds = std::min(double(info.frames) / rate, limits::kMaxAudioSeconds);
+    clip.pcm.reserve(std::size_t(seconds * sample_rate_hz) + kBlockFrames);
   }
+  Resampler resampler(info.samplerate, sample_rate_hz);
   const auto channels = std::size_t(info.channels);
   std::vector<float> block(kBlockFrames * channels), mono(kBlockFrames);
   sf_count_t frames = 0;
@@ -239,9 +234,9 @@ std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vecto
     }
     frames += got;
     check_seconds("more than ", double(frames) / rate, limits, refuse);
-    for (std::size_t i = 0; i < clips.size(); ++i) resamplers[i].push({mono.data(), std::size_t(got)}, clips[i].pcm);
+    resampler.push({mono.data(), std::size_t(got)}, clip.pcm);
   }
-  for (std::size_t i = 0; i < clips.size(); ++i) resamplers[i].finish(clips[i].pcm);
+  resampler.finish(clip.pcm);
 
   // MP3 and Ogg are streams, cut anywhere and often with a guessed length; what is there is the sound.
   const bool exact = length_known && type.kind != FileKind::kMp3 && type.kind != FileKind::kOgg;
@@ -249,9 +244,8 @@ std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vecto
     refuse("the ", type.noun(), " ends early, after ", to_ms(double(frames) / rate), " of ",
            to_ms(double(info.frames) / rate), " s; copy or download it again");
   }
-  const bool empty = std::ranges::any_of(clips, [](const Clip& clip) { return clip.pcm.empty(); });
-  if (empty) refuse("holds no samples: it is empty or was cut. Record or download it again");
-  return clips;
+  if (clip.pcm.empty()) refuse("holds no samples: it is empty or was cut. Record or download it again");
+  return clip;
 }
 
 }  // namespace emo

@@ -1,14 +1,12 @@
 #pragma once
 
 #include <filesystem>
-#include <vector>
 
 #include "engine/media/media.h"
 
 namespace emo {
 
 /// See Media::load_audio.
-std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vector<int>& sample_rates_hz,
-                             const AudioLimits& limits);
+Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits);
 
 }  // namespace emo

@@ -31,9 +31,8 @@ class MediaLibrary final : public Media {
   std::vector<Box> find_faces(const Image& image, std::string* tried, int looks) const override {
     return emo::find_faces(image, tried, looks);
   }
-  std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vector<int>& sample_rates_hz,
-                               const AudioLimits& limits) const override {
-    return emo::load_audio(path, sample_rates_hz, limits);
+  Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const override {
+    return emo::load_audio(path, sample_rate_hz, limits);
   }
   std::string describe() const override {
     // The two sound libraries say "libsndfile-1.2.0" and "libsoxr-0.1.3".

@@ -56,7 +56,8 @@ class Media {
   virtual Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const = 0;
 
   /// Writes by the extension: .png .jpg .jpeg .webp .bmp .tif .tiff (JPEG and WebP at quality 95); temporary file, then
-  /// rename. Alpha in PNG, WebP and TIFF. Throws Error(kInput) for another extension or a failed write.
+  /// rename. Alpha in PNG, WebP and TIFF, else on white. Throws Error(kUsage) for another extension, Error(kInput) for a
+  /// failed write.
   virtual void save_image(const std::filesystem::path& path, const Image& image) const = 0;
 
   /// Draws the table dark on white. Throws Error(kInput) naming the font when it is missing or is none.
@@ -70,15 +71,11 @@ class Media {
   virtual std::vector<Box> find_faces(const Image& image, std::string* tried, int looks = 3) const = 0;
 
   /// Reads WAV, AIFF, AU, CAF, FLAC, Ogg (Vorbis, Opus) and MP3 by their content, not their name, mixes to mono (mean of
-  /// the channels) and resamples with soxr (HQ), to each of the rates in one reading. Throws Error(kInput) naming the file:
+  /// the channels) and resamples with soxr (HQ). Throws Error(kInput) naming the file:
   /// missing, of another kind, no samples, longer than the limit, NaN or infinity. A WAV, AIFF, AU or FLAC with less sound
   /// than its header says was cut and is refused (a length that was never filled in is no promise); MP3 and Ogg, which are
   /// streams, give what is there.
-  virtual std::vector<Clip> load_audio(const std::filesystem::path& path, const std::vector<int>& sample_rates_hz,
-                                       const AudioLimits& limits) const = 0;
-  Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const {
-    return std::move(load_audio(path, std::vector{sample_rate_hz}, limits)[0]);
-  }
+  virtual Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const = 0;
 
   /// "OpenCV 4.6.0, dlib 19.24.0, libsndfile 1.2.0, soxr 0.1.3"
   virtual std::string describe() const = 0;

@@ -216,14 +216,6 @@ TEST(LoadAudio, MissingEmptyAndFolder) {
               HasSubstr("the WAV sound cannot be opened; it is damaged or of a rare kind. Convert it to WAV or FLAC first"));
 }
 
-TEST(LoadAudio, SeveralRatesInOneReadingAreThoseOfSeveral) {
-  const std::vector<Clip> clips = media().load_audio(fixture("sine.flac"), {16000, 48000, 11025}, {});
-  ASSERT_EQ(clips.size(), 3u);
-  for (const Clip& clip : clips) {
-    EXPECT_EQ(clip.pcm, load(fixture("sine.flac"), clip.sample_rate_hz).pcm);
-  }
-}
-
 TEST(LoadAudio, ARateOfZeroIsOurDefect) {
   try {
     load(fixture("sine.flac"), 0);

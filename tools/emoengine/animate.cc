@@ -79,15 +79,17 @@ void check_together(const AnimateOptions& options) {
 
 /// What drives the face: the file's rows or the voice's, else the neutral face, each with what was asked on top; before
 /// smoothing. `seconds` receives how long it lasts, 0: as long as the video.
-AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, const Clip& voice, double fps,
+AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, Loader& loader, double fps,
                      double& seconds) {
   AuCurve curve;
-  seconds = voice.seconds();
+  seconds = 0;
   if (!options.au_file.empty()) {
     curve = read_au_file(options.au_file, engine.generator_config().au_names, fps);
     seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;  // OpenFace rounds times to milliseconds
   } else if (!job.audio.empty()) {
+    const Clip voice = loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
     curve = engine.aus_per_frame(voice.pcm, fps);
+    seconds = voice.seconds();
   } else {
     curve = {{0.0}, {ActionUnits(engine.generator_config().au_names)}};
   }
@@ -113,7 +115,8 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   std::unique_ptr<VideoReader> reader;
   if (!options.videos.empty()) reader = video().read(job.source, options.image_limits);
   const std::string format = options.many ? options.format : "";
-  if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, video().max_fps(job.out, format));
+  const double max_fps = video().max_fps(job.out, format);  // refuses a name before anything is drawn
+  if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, max_fps);
   if (options.fps) animation.fps = *options.fps;
   animation_curve({{0.0}, {ActionUnits({})}}, 1, animation);  // refuses options out of range before anything is drawn
 
@@ -123,34 +126,29 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
     photo.faces = choose_faces(photo.picture, job.source, options.face);
   }
   const Engine& engine = opening.get();
-  Clip sound, voice;  // the same, for the file and for the model
+  double seconds = 0;
+  AuCurve curve = wanted_curve(options, job, engine, loader, animation.fps, seconds);
+  // Read after the voice has gone, whose features take 100 MB in ten minutes, and the sound 115.
+  Clip sound;
   if (!job.audio.empty()) {
-    std::vector<int> rates{Video::kSoundRateHz};
-    if (options.au_file.empty()) rates.push_back(engine.speech_config().sample_rate_hz);
-    std::vector<Clip> clips = loader.audio(job.audio, rates, options.audio_limits);
-    sound = std::move(clips.front());
-    if (options.au_file.empty()) voice = std::move(clips.back());
+    sound = loader.audio(job.audio, Video::kSoundRateHz, options.audio_limits);
+    seconds = sound.seconds();
+  } else if (reader) {
+    sound = video().sound(job.source, options.audio_limits);
   }
-  double seconds = sound.seconds();
-  if (reader && job.audio.empty()) sound = video().sound(job.source, options.audio_limits);
   const float peak = turn_down(sound);
   if (peak >= 1.5f && !options.model.quiet) {  // resampling what was cut at full scale goes over by up to 0.3
     note(concat(job.audio.empty() ? job.source : job.audio, " goes to ", peak,
                 " where full scale is 1; the video's sound is turned down to it"));
   }
-  const Interruptible interruptible;
-  const auto writer = video().write(job.out, {animation.fps, std::move(sound), format});
-
-  double curve_seconds = 0;
-  AuCurve curve = wanted_curve(options, job, engine, voice, animation.fps, curve_seconds);
-  voice = {};  // ten minutes have 38 MB
   // As long as the sound, else the curve; not longer than the video.
-  if (seconds == 0) seconds = curve_seconds;
   if (reader) seconds = seconds == 0 ? reader->seconds() : std::min(seconds, reader->seconds());
   if (seconds > options.audio_limits.max_seconds) {
     fail(ErrorKind::kInput, options.au_file.empty() ? job.source : options.au_file, ": lasts ", seconds, " s; at most ",
          options.audio_limits.max_seconds, " s are taken. Cut it, or raise --max-audio-s");
   }
+  const Interruptible interruptible;
+  const auto writer = video().write(job.out, {animation.fps, std::move(sound), format});
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));
   curve = animation_curve(curve, frames, animation);
 
@@ -218,13 +216,15 @@ void animate(AnimateOptions options) {
       Job job{source, audio, many ? folder.claim(name, inputs) : std::filesystem::path(options.out)};
       if (many) folder.claim(part_of(name).string(), inputs);
       if (options.resume && is_written(job.out, job.out.extension().empty())) continue;
-      outputs.add(job.out);
-      outputs.add(part_of(job.out));  // an interrupted run's may be an input
       jobs.push_back(std::move(job));
     }
   }
   if (jobs.empty()) return tell_all_written(options.out, options.model.quiet);
   if (many) folder.make();
+  for (const Job& job : jobs) {
+    job.out.extension().empty() ? outputs.add(job.out) : outputs.add_file(job.out);
+    outputs.add(part_of(job.out));  // an interrupted run's may be an input
+  }
   // The models are opened while the first photo is read and searched: neither needs the other.
   const Needs needs = options.audios.empty() || !options.au_file.empty() ? Needs::kGenerator : Needs::kBoth;
   const std::shared_future<Engine> opening =

@@ -57,12 +57,7 @@ Image Loader::image(const std::string& path, const ImageLimits& limits) {
 }
 
 Clip Loader::audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits) {
-  return std::move(audio(path, std::vector{sample_rate_hz}, limits)[0]);
-}
-
-std::vector<Clip> Loader::audio(const std::string& path, const std::vector<int>& sample_rates_hz,
-                                const AudioLimits& limits) {
-  return load(path, [&] { return media().load_audio(path, sample_rates_hz, limits); });
+  return load(path, [&] { return media().load_audio(path, sample_rate_hz, limits); });
 }
 
 Loader::~Loader() {

@@ -82,8 +82,6 @@ class Loader {
 
   Image image(const std::string& path, const ImageLimits& limits);
   Clip audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits);
-  /// The same clip at several rates.
-  std::vector<Clip> audio(const std::string& path, const std::vector<int>& sample_rates_hz, const AudioLimits& limits);
 
  private:
   template <typename Load>
