@@ -72,6 +72,12 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
+void release_pages(std::span<const std::byte> part) {
+  const auto page = std::uintptr_t(::sysconf(_SC_PAGESIZE)), from = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t begin = (from + page - 1) / page * page, end = (from + part.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 std::filesystem::path output_path(std::filesystem::path path) {
   if (path.empty()) fail(ErrorKind::kInput, "output: the path is empty; name a file");
   std::error_code ignored;

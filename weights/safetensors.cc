@@ -131,6 +131,7 @@ std::vector<float> converted(std::span<const std::byte> bytes, ToFloat to_float)
     std::memcpy(&stored, bytes.data() + i * sizeof stored, sizeof stored);
     values[i] = to_float(stored);
   }
+  release_pages(bytes);  // a model packs its weights once
   return values;
 }
 

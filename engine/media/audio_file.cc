@@ -17,6 +17,7 @@
 namespace emo {
 namespace {
 
+constexpr std::size_t kReleaseBytes = 1 << 20;
 constexpr std::size_t kBlockFrames = 4096;  // with 64 channels 1 MiB at a time, whatever the file's length
 
 /// A mapped file for libsndfile, which reads it by these calls instead of by its name: the name's extension then means
@@ -217,6 +218,7 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
   const auto channels = std::size_t(info.channels);
   std::vector<float> block(kBlockFrames * channels), mono(kBlockFrames);
   sf_count_t frames = 0;
+  std::size_t released = 0;
   while (const sf_count_t got = sf_readf_float(sound.get(), block.data(), kBlockFrames)) {
     for (std::size_t i = 0; i < std::size_t(got); ++i) {
       double sum = 0;
@@ -235,6 +237,10 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
     frames += got;
     check_seconds("more than ", double(frames) / rate, limits, refuse);
     resampler.push({mono.data(), std::size_t(got)}, clip.pcm);
+    if (const auto read = std::size_t(stream.at); read > released + kReleaseBytes) {
+      release_pages(file.bytes().subspan(released, read - released));
+      released = read;
+    }
   }
   resampler.finish(clip.pcm);
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <utility>
 
@@ -202,6 +203,20 @@ TEST(OutputFile, SaysThatTheNameWasTakenMeanwhile) {
                     }),
             "output: " + (dir / "x").string() + " cannot be renamed into place: Is a directory");
   EXPECT_EQ(dir.count(), 1u);
+}
+
+TEST(MappedFile, ReleasedPagesComeBackWithTheirBytes) {
+  const TempDir dir;
+  std::string bytes;
+  for (int i = 0; i < 100'000; ++i) bytes += char(i * 31 >> 3);
+  write_file(dir / "f", bytes);
+  const MappedFile file(dir / "f", ErrorKind::kInput);
+  const auto all = file.bytes();
+  const auto same = [&] { return std::memcmp(all.data(), bytes.data(), bytes.size()) == 0; };
+  EXPECT_TRUE(same());
+  release_pages(all);
+  release_pages(all.subspan(5000, 100));  // no whole page
+  EXPECT_TRUE(same());
 }
 
 }  // namespace
