@@ -188,6 +188,11 @@ class PackedFaces:
         self.aus = torch.from_numpy(a["aus"])
         held = np.array([is_held_out(name) for name in self.names])
         self.train, self.held_out = torch.from_numpy(np.nonzero(~held)[0]), torch.from_numpy(np.nonzero(held)[0])
+        # How often each of `train` is drawn: a group's share goes with the root of its size. With all drawn alike, black men,
+        # 3 % of the portraits, came out 0.04 of SSIM worse than the mean.
+        group = [f"{sex} {group}" for sex, group in zip(a["sex"][~held], a["group"][~held])]
+        _, member, size = np.unique(group, return_inverse=True, return_counts=True)
+        self.odds = torch.from_numpy(size[member] ** -0.5)
         self.photos = None
 
     def __len__(self):

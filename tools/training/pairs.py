@@ -93,7 +93,7 @@ class Chapter:
 
     def __init__(self, faces, teacher, seed, number, count, size, render_batch=64):
         g = seeded(seed, number)
-        index = faces.train[torch.randint(len(faces.train), (count,), generator=g)]
+        index = faces.train[torch.multinomial(faces.odds, count, True, generator=g)]
         first, second = draw(g, faces.aus[index])
         side = faces.face_box[2] * uniform(g, .93, 1.14, count)
         centre = faces.size / 2 + faces.face_box[2] * uniform(g, -.0375, .0375, count, 2)
