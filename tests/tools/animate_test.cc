@@ -259,8 +259,10 @@ TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
       "kill -TERM $p; wait $p");  // a shell starts what goes to the background with SIGINT ignored
   EXPECT_EQ(outcome.code, 143);
   EXPECT_FALSE(exists("a.mp4"));
-  EXPECT_THAT(read_file(dir_ / "int.err"), testing::MatchesRegex("emoengine: interrupted after [0-9]+ of 12499 frames; "
-                                                                 "a.part.mp4 plays up to there\n"));
+  // A build for GPUs adds a note where there is none.
+  EXPECT_THAT(
+      read_file(dir_ / "int.err"),
+      testing::ContainsRegex("^emoengine: interrupted after [0-9]+ of 12499 frames; a.part.mp4 plays up to there\n"));
   EXPECT_GT(frames("a.part.mp4").size(), 10u);
 }
 
