@@ -23,8 +23,9 @@ const Interface& open_library(const char* name, const char* factory_name, const 
 }  // namespace
 
 const Media& media() {
-  static const Media& library = open_library<Media>("libemo_media.so", "emo_media", "pictures and sounds",
-                                                    "libopencv-dev, libdlib-dev, libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev");
+  static const Media& library =
+      open_library<Media>("libemo_media.so", "emo_media", "pictures and sounds",
+                          "libopencv-dev, libdlib-dev, libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev");
   return library;
 }
 
