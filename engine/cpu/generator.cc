@@ -111,7 +111,7 @@ CpuGenerator::Plan& CpuGenerator::plan(int side) const {
     if (i == 0) g.in.C = 3;
     return g;
   };
-  // A layer a thread: packing the weights of 64 filters takes 0.3 s of one core.
+  // A layer a thread: one after the other, the layers of 64 filters took two cores 190 ms; so, and in huge pages, 50.
   pool_.run(int(rows_.size()), [&](int i, int) {
     const ConvGeometry g = geometry(i);
     if (!bf16_ && WinogradConv::takes(g)) {

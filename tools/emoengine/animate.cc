@@ -101,7 +101,9 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
 float turn_down(Clip& sound) {
   float peak = 1;
   for (const float x : sound.pcm) peak = std::max(peak, std::abs(x));
-  for (float& x : sound.pcm) x /= peak;
+  if (peak > 1) {  // seldom: ten minutes are 29 million samples to go through again
+    for (float& x : sound.pcm) x /= peak;
+  }
   return peak;
 }
 
