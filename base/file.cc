@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace emo {
 namespace {
@@ -94,6 +96,16 @@ std::filesystem::path output_path(std::filesystem::path path) {
     fail(ErrorKind::kInput, "output: ", path.string(), " is a device or a pipe; a regular file is needed");
   }
   return path;
+}
+
+std::string known_extension(const char* role, const std::filesystem::path& path, std::span<const std::string_view> known) {
+  const std::string extension = lower_extension(path);
+  if (std::ranges::find(known, extension) != known.end()) return extension;
+  std::string wanted(known[0]);
+  for (std::size_t i = 1; i < known.size(); ++i) {
+    wanted += (i + 1 < known.size() ? ", " : " or ") + std::string(known[i]);
+  }
+  fail(ErrorKind::kUsage, role, ": ", path.string(), " ends in '", extension, "'; ", wanted, " is needed");
 }
 
 OutputFile::OutputFile(std::filesystem::path path) : path_(output_path(std::move(path))) {

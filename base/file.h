@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -34,6 +35,9 @@ void release_pages(std::span<const std::byte> part);
 /// Where an output of this name is written: links are followed, since a rename would replace the link.
 /// Throws Error(kInput) when `path` is empty, a folder, a device or a pipe.
 std::filesystem::path output_path(std::filesystem::path path);
+
+/// lower_extension() of a file named as `role`, "output" or "input". Throws Error(kUsage) naming the known ones for another.
+std::string known_extension(const char* role, const std::filesystem::path& path, std::span<const std::string_view> known);
 
 /// An output that exists only when it is whole: written to a file without a name, which commit() puts in its place. Without
 /// commit(), or when the process is killed, nothing of it is left and an older file of that name stays as it was.

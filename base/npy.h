@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace emo {
@@ -12,6 +13,8 @@ struct NpyArray {
   std::vector<std::int64_t> shape;
   std::vector<float> values;
 };
+
+inline constexpr std::string_view kArrayExtensions[] = {".npy"};
 
 /// Writes version 1.0, little-endian "<f4"; temporary file, then rename. Throws Error(kInput).
 void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> shape, std::span<const float> values);

@@ -171,15 +171,12 @@ std::string to_csv(const AuCurve& curve) {
 }
 
 void write_au_file(const std::filesystem::path& path, const AuCurve& curve) {
-  const auto extension = lower_extension(path);
+  const std::string extension = known_extension("output", path, kAuFileExtensions);
   if (extension == ".npy") {
     std::vector<float> values;
     for (const auto& row : curve.rows) values.insert(values.end(), row.values().begin(), row.values().end());
     const std::int64_t shape[] = {std::int64_t(curve.rows.size()), std::int64_t(curve.rows.at(0).names().size())};
     return write_npy(path, shape, values);
-  }
-  if (extension != ".csv" && extension != ".json") {
-    fail(ErrorKind::kUsage, "output: ", path.string(), " ends in '", extension, "'; .csv, .json or .npy is needed");
   }
   OutputFile out(path);
   out.write(extension == ".csv" ? to_csv(curve) : to_json(curve));
@@ -187,11 +184,8 @@ void write_au_file(const std::filesystem::path& path, const AuCurve& curve) {
 }
 
 AuCurve read_au_file(const std::filesystem::path& path, const std::vector<std::string>& names, double npy_fps) {
-  const auto extension = lower_extension(path);
+  const std::string extension = known_extension("input", path, kAuFileExtensions);
   if (extension == ".npy") return read_array(path, names, npy_fps);
-  if (extension != ".csv" && extension != ".json") {
-    fail(ErrorKind::kUsage, path.string(), ": ends in '", extension, "'; .csv, .json or .npy is needed");
-  }
   const MappedFile file(path, ErrorKind::kInput);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   return extension == ".csv" ? read_csv(path.string(), text, names) : read_json(path.string(), text, names);

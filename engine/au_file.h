@@ -2,11 +2,15 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/action_units.h"
 
 namespace emo {
+
+/// What AUs are read from and written to.
+inline constexpr std::string_view kAuFileExtensions[] = {".csv", ".json", ".npy"};
 
 /// AUs over time: row i belongs to times_s[i].
 struct AuCurve {

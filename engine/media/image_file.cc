@@ -104,12 +104,8 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits) {
 void save_image(const std::filesystem::path& path, const Image& image) {
   EMO_CHECK(image.width > 0 && image.height > 0 && image.rgb.size() == std::size_t(image.width) * image.height * 3,
             "save_image: ", image.width, "x", image.height, " with ", image.rgb.size(), " bytes");
-  const std::string extension = lower_extension(path);
+  const std::string extension = known_extension("output", path, kPictureExtensions);
   const auto is = [&](auto... names) { return ((extension == names) || ...); };
-  if (!is(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")) {
-    fail(ErrorKind::kUsage, "output: ", path.string(), " ends in '", extension,
-         "'; .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff is needed");
-  }
 
   OutputFile out(path);
   // 95 of 100: nobody sees the loss. OpenCV's WebP would otherwise be lossless, several times the size.

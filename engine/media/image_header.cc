@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -22,34 +23,27 @@ class TiffDirectory {
     in.bytes(at_ + 2, std::uint64_t(entries_) * 12);
   }
 
-  /// The numbers of a tag of type SHORT or LONG; empty without it. libtiff, too, takes the first of two equal tags.
+  /// The numbers of a tag of type SHORT or LONG; empty without it.
   std::vector<std::uint32_t> values(std::uint32_t tag) const {
-    for (std::uint32_t i = 0; i < entries_; ++i) {
-      const std::uint64_t entry = at_ + 2 + std::uint64_t(i) * 12;
-      if (in_.number(entry, 2, big_) != tag) continue;
-      const std::uint32_t type = in_.number(entry + 2, 2, big_), count = in_.number(entry + 4, 4, big_);
-      if (type != 3 && type != 4) in_.damaged(concat("tag ", tag, " has type ", type, ", not SHORT or LONG"));
-      const int bytes = type == 3 ? 2 : 4;
-      const std::uint64_t total = std::uint64_t(count) * bytes;
-      const std::uint64_t from = total <= 4 ? entry + 8 : in_.number(entry + 8, 4, big_);
-      in_.bytes(from, total);
-      std::vector<std::uint32_t> values(count);
-      for (std::uint32_t k = 0; k < count; ++k) values[k] = in_.number(from + std::uint64_t(k) * bytes, bytes, big_);
-      return values;
-    }
-    return {};
+    const auto entry = find(tag);
+    if (!entry) return {};
+    const auto [type, count, value_at] = *entry;
+    if (type != 3 && type != 4) in_.damaged(concat("tag ", tag, " has type ", type, ", not SHORT or LONG"));
+    const int bytes = type == 3 ? 2 : 4;
+    const std::uint64_t total = std::uint64_t(count) * bytes;
+    const std::uint64_t from = total <= 4 ? value_at : in_.number(value_at, 4, big_);
+    in_.bytes(from, total);
+    std::vector<std::uint32_t> values(count);
+    for (std::uint32_t k = 0; k < count; ++k) values[k] = in_.number(from + std::uint64_t(k) * bytes, bytes, big_);
+    return values;
   }
-  /// The bytes of a tag of type BYTE or UNDEFINED; empty without it, or where they are not in the file.
+  /// The bytes of a tag of type BYTE or UNDEFINED; empty without it, for another type, or where they are not in the file.
   std::span<const std::byte> bytes(std::uint32_t tag) const {
-    for (std::uint32_t i = 0; i < entries_; ++i) {
-      const std::uint64_t entry = at_ + 2 + std::uint64_t(i) * 12;
-      const std::uint32_t type = in_.number(entry + 2, 2, big_), count = in_.number(entry + 4, 4, big_);
-      if (in_.number(entry, 2, big_) != tag || (type != 1 && type != 7)) continue;
-      const std::uint64_t from = count <= 4 ? entry + 8 : in_.number(entry + 8, 4, big_);
-      const bool inside = from <= in_.size() && count <= in_.size() - from;
-      return inside ? in_.bytes(from, count) : std::span<const std::byte>();
-    }
-    return {};
+    const auto entry = find(tag);
+    if (!entry || (entry->type != 1 && entry->type != 7)) return {};
+    const std::uint64_t from = entry->count <= 4 ? entry->value_at : in_.number(entry->value_at, 4, big_);
+    const bool inside = from <= in_.size() && entry->count <= in_.size() - from;
+    return inside ? in_.bytes(from, entry->count) : std::span<const std::byte>();
   }
   std::uint32_t value(std::uint32_t tag, std::uint32_t otherwise) const {
     const auto all = values(tag);
@@ -57,6 +51,19 @@ class TiffDirectory {
   }
 
  private:
+  struct Entry {
+    std::uint32_t type, count;
+    std::uint64_t value_at;  // of the values themselves if they fit into 4 bytes, else of their offset
+  };
+  /// The first entry of a tag: libtiff, too, takes the first of two equal ones.
+  std::optional<Entry> find(std::uint32_t tag) const {
+    for (std::uint32_t i = 0; i < entries_; ++i) {
+      const std::uint64_t at = at_ + 2 + std::uint64_t(i) * 12;
+      if (in_.number(at, 2, big_) == tag) return Entry{in_.number(at + 2, 2, big_), in_.number(at + 4, 4, big_), at + 8};
+    }
+    return std::nullopt;
+  }
+
   HeaderReader in_;
   bool big_;
   std::uint64_t at_;

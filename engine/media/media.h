@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "engine/image.h"
 
 namespace emo {
+
+/// What pictures are read and written as.
+inline constexpr std::string_view kPictureExtensions[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
 
 struct ImageLimits {
   double max_megapixels = limits::kMaxMegapixels;
@@ -55,7 +59,7 @@ class Media {
   /// Throws Error(kInput) naming the file: missing, of another kind, cut or damaged, too large, an animation.
   virtual Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const = 0;
 
-  /// Writes by the extension: .png .jpg .jpeg .webp .bmp .tif .tiff (JPEG and WebP at quality 95); temporary file, then
+  /// Writes by the extension, one of kPictureExtensions (JPEG and WebP at quality 95); temporary file, then
   /// rename. Alpha in PNG, WebP and TIFF, else on white. Throws Error(kUsage) for another extension, Error(kInput) for a
   /// failed write.
   virtual void save_image(const std::filesystem::path& path, const Image& image) const = 0;

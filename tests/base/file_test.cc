@@ -63,6 +63,15 @@ TEST(MappedFile, APipeWithoutAWriterIsRefusedAndDoesNotHang) {
   EXPECT_EQ(open_text(dir / "pipe"), (dir / "pipe").string() + ": is not a regular file; a file is needed");
 }
 
+TEST(KnownExtension, IsFoundWhateverItsCaseAndElseTheKnownAreNamed) {
+  constexpr std::string_view kTwo[] = {".png", ".svg"}, kThree[] = {".csv", ".json", ".npy"};
+  EXPECT_EQ(known_extension("output", "a.csv/b.PNG", kTwo), ".png");
+  EXPECT_EQ(text_of(ErrorKind::kUsage, [&] { known_extension("output", "a.pdf", kTwo); }),
+            "output: a.pdf ends in '.pdf'; .png or .svg is needed");
+  EXPECT_EQ(text_of(ErrorKind::kUsage, [&] { known_extension("input", "a", kThree); }),
+            "input: a ends in ''; .csv, .json or .npy is needed");
+}
+
 TEST(OutputFile, AppearsWholeOnCommit) {
   TempDir dir;
   {

@@ -11,11 +11,13 @@
 #include "engine/animation.h"
 #include "engine/media/video.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
 #include "tools/emoengine/frames.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/loader.h"
+#include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 #include "tools/emoengine/progress.h"
+#include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
@@ -79,7 +81,7 @@ void check_together(const AnimateOptions& options) {
 
 /// What drives the face: the file's rows or the voice's, else the neutral face, each with what was asked on top; before
 /// smoothing. `seconds` receives how long it lasts, 0: as long as the video.
-AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, Loader& loader, double fps,
+AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, const Loader& loader, double fps,
                      double& seconds) {
   AuCurve curve;
   seconds = 0;
@@ -111,7 +113,7 @@ float turn_down(Clip& sound) {
 bool animate_one(const AnimateOptions& options, const Job& job, const std::shared_future<Engine>& opening,
                  const std::string& title) {
   const auto start = Progress::Clock::now();
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   AnimationOptions animation = options.animation;
   animation.blink = options.blink == "on";
   std::unique_ptr<VideoReader> reader;

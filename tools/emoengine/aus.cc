@@ -4,9 +4,12 @@
 #include "base/error.h"
 #include "tools/emoengine/au_plot.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
+#include "tools/emoengine/gnuplot.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/loader.h"
+#include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
+#include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
@@ -24,7 +27,7 @@ struct AusOptions {
 /// Writes the table and the plot, where they are named, and says what was found.
 void aus_of(const AusOptions& options, const Engine& engine, const std::string& audio, const std::filesystem::path& out,
             const std::filesystem::path& plot) {
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   const Clip clip = loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits);
   const ActionUnits whole = options.expression.over(engine.aus(clip.pcm));
   AuCurve curve;
@@ -75,8 +78,8 @@ void aus(const AusOptions& options) {
   outputs.keep(audios.files);
   outputs.keep(options.model);
   for (const std::size_t i : needed) {
-    outputs.add_file(outs[i], {".csv", ".json", ".npy"});
-    outputs.add_file(plot_outs[i], {".png", ".svg"});
+    outputs.add_file(outs[i], kAuFileExtensions);
+    outputs.add_file(plot_outs[i], kPlotExtensions);
   }
   const Engine engine = open_engine(options.model, Needs::kSpeech);
   Failures failures;

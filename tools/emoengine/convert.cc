@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
+#include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 
 namespace emo::cli {

@@ -10,7 +10,8 @@
 #include "base/file.h"
 #include "engine/media/video.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
+#include "tools/emoengine/options.h"
+#include "tools/emoengine/report.h"
 #include "weights/model_file.h"
 
 namespace emo::cli {

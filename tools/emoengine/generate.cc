@@ -5,11 +5,13 @@
 #include "base/npy.h"
 #include "base/text.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/loader.h"
+#include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/redraw_queue.h"
+#include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
@@ -91,7 +93,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
   Failures failures;
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   Progress progress("generate", "pictures", needed, options.model.quiet);
   RedrawQueue queue(engine, failures, [&](const Redraw&) { progress.step(); });
   for (std::size_t i = 0; i < images.size(); ++i) {
@@ -123,7 +125,7 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
   outputs.add_picture(options.save_colour);
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   Image photo = loader.image(image, options.image_limits);
   const LayerSink sink = options.dump_layers.empty() ? LayerSink() : dump_to(options.dump_layers, outputs);
   const LayerSink* layers = sink ? &sink : nullptr;

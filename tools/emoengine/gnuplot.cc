@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "tools/emoengine/common.h"
+#include "tools/emoengine/report.h"
 
 extern char** environ;
 
@@ -81,11 +81,7 @@ std::string gnuplot_quoted(const std::string& text) {
 }
 
 void write_gnuplot(const std::filesystem::path& path, const std::string& script, int width, int height) {
-  const auto extension = lower_extension(path);
-  if (extension != ".png" && extension != ".svg") {
-    fail(ErrorKind::kUsage, "--plot: ", path.string(), " ends in '", extension, "'; .png or .svg is needed");
-  }
-  const bool svg = extension == ".svg";
+  const bool svg = known_extension("output", path, kPlotExtensions) == ".svg";
   OutputFile file(path);  // first of all, so that a path that cannot be written is told at once
   const std::string picture = run(concat("set terminal ", svg ? "svg fontscale 1.33" : "pngcairo", " noenhanced size ",
                                          width, ",", height, " font 'DejaVu Sans,12' background 'white'\n", script, "\n"));

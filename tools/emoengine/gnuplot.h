@@ -2,8 +2,12 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace emo::cli {
+
+/// What figures are written as.
+inline constexpr std::string_view kPlotExtensions[] = {".png", ".svg"};
 
 /// Draws with gnuplot, which people know, so that a figure can be changed by whoever wants it otherwise: `script` is what
 /// follows "set terminal" and "set output". .png or .svg by the extension, `width` by `height` px; temporary file, then

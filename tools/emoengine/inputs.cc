@@ -3,22 +3,30 @@
 #include <glob.h>
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "base/text.h"
-#include "tools/emoengine/common.h"
+#include "engine/media/media.h"
+#include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string_view>& extensions(InputKind kind) {
-  static const std::vector<std::string_view> sounds = {".wav", ".flac", ".ogg",  ".oga", ".opus",
-                                                       ".mp3", ".aif",  ".aiff", ".au",  ".caf"};
-  static const std::vector<std::string_view> videos = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi",
-                                                       ".ts",  ".mpg", ".flv", ".ogv",  ".gif"};
-  return kind == InputKind::kPictures ? picture_extensions() : kind == InputKind::kSounds ? sounds : videos;
+constexpr std::string_view kSoundExtensions[] = {".wav", ".flac", ".ogg",  ".oga", ".opus",
+                                                 ".mp3", ".aif",  ".aiff", ".au",  ".caf"};
+constexpr std::string_view kVideoExtensions[] = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi",
+                                                 ".ts",  ".mpg", ".flv", ".ogv",  ".gif"};
+
+std::span<const std::string_view> extensions(InputKind kind) {
+  switch (kind) {
+    case InputKind::kPictures: return kPictureExtensions;
+    case InputKind::kSounds: return kSoundExtensions;
+    case InputKind::kVideos: return kVideoExtensions;
+  }
+  return {};
 }
 
 const char* name_of(InputKind kind) {
@@ -31,7 +39,8 @@ const char* name_of(InputKind kind) {
 }
 
 bool is_kind(const fs::path& path, InputKind kind) {
-  return std::ranges::count(extensions(kind), lower_extension(path)) > 0;
+  const auto known = extensions(kind);
+  return std::ranges::find(known, lower_extension(path)) != known.end();
 }
 
 std::vector<std::string> files_of_folder(const std::string& folder, InputKind kind) {
@@ -81,11 +90,6 @@ Inputs find_inputs(const std::vector<std::string>& named, InputKind kind) {
 }
 
 std::string stem(const std::string& file) { return fs::path(file).stem().string(); }
-
-const std::vector<std::string_view>& picture_extensions() {
-  static const std::vector<std::string_view> extensions = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
-  return extensions;
-}
 
 std::string picture_extension(const std::string& photo) {
   return is_kind(photo, InputKind::kPictures) ? fs::path(photo).extension().string() : ".png";

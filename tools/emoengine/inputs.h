@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -24,8 +23,6 @@ Inputs find_inputs(const std::vector<std::string>& named, InputKind kind);
 
 /// The name without folders and extension: "voice" of "clips/voice.wav".
 std::string stem(const std::string& file);
-/// Those that pictures are read and written with.
-const std::vector<std::string_view>& picture_extensions();
 /// ".png", or the extension of the photo where pictures can be written with it.
 std::string picture_extension(const std::string& photo);
 

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
+#include "tools/emoengine/options.h"
 #include "weights/layers.h"
 #include "weights/model_file.h"
 

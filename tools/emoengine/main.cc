@@ -10,7 +10,8 @@
 
 #include "base/error.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
+#include "tools/emoengine/options.h"
+#include "tools/emoengine/report.h"
 
 namespace {
 
@@ -84,8 +85,9 @@ int main(int argc, char** argv) {
     const std::string command = commands.empty() ? "" : commands[0]->get_name() + " ";
     return refuse(emo::ErrorKind::kUsage, std::string(e.what()) + "; see emoengine " + command + "--help");
   } catch (const emo::Error& e) {
-    // Failures of several inputs have a line each, made single by Failures.
-    return refuse(e.kind(), e.kind() == emo::ErrorKind::kSomeInputs ? e.what() : emo::cli::one_line(e.what()));
+    if (e.kind() != emo::ErrorKind::kSomeInputs) return refuse(e.kind(), emo::cli::one_line(e.what()));
+    emo::cli::tell_notes();             // of the inputs that did not fail
+    return refuse(e.kind(), e.what());  // a line for each, made single by Failures
   } catch (const std::bad_alloc&) {
     return refuse(emo::ErrorKind::kDevice, "out of memory; use a smaller picture or a shorter clip");
   } catch (const std::system_error& e) {  // a thread that cannot be started

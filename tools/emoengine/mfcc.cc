@@ -3,7 +3,8 @@
 
 #include "base/npy.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
+#include "tools/emoengine/loader.h"
+#include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 
 namespace emo::cli {
@@ -19,9 +20,9 @@ void mfcc(const MfccOptions& options) {
   Outputs outputs;
   outputs.keep(options.audio);
   outputs.keep(options.model);
-  outputs.add_file(options.out, {".npy"});
+  outputs.add_file(options.out, kArrayExtensions);
   const Engine engine = open_engine(options.model, Needs::kSpeech);
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   const Clip clip = loader.audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
   const Matrix features = engine.mfcc(clip.pcm);
   write_npy(options.out, std::vector<std::int64_t>{features.rows, features.cols}, features.values);

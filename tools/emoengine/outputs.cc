@@ -48,17 +48,11 @@ void Outputs::add(const fs::path& out) {
   }
 }
 
-void Outputs::add_file(const fs::path& out, const std::vector<std::string_view>& extensions) {
+void Outputs::add_file(const fs::path& out, std::span<const std::string_view> extensions) {
   if (out.empty()) return;
   add(out);
   OutputFile could_be_made(out);
-  const std::string extension = lower_extension(out);
-  if (extensions.empty() || std::ranges::count(extensions, extension) > 0) return;
-  std::string wanted(extensions[0]);
-  for (std::size_t i = 1; i < extensions.size(); ++i) {
-    wanted += (i + 1 < extensions.size() ? ", " : " or ") + std::string(extensions[i]);
-  }
-  fail(ErrorKind::kUsage, "output: ", out.string(), " ends in '", extension, "'; ", wanted, " is needed");
+  if (!extensions.empty()) known_extension("output", out, extensions);
 }
 
 void OutputFolder::make() const {

@@ -5,13 +5,14 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "tools/emoengine/common.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/options.h"
 
 /// What commands write: names in folders, and what would be lost, checked before any work.
 namespace emo::cli {
@@ -29,8 +30,8 @@ class Outputs {
   void add(const std::filesystem::path& out);
   /// The same for a file that is written in the end: throws now what would be thrown then, Error(kUsage) for another
   /// extension than these (any when none is given), Error(kInput) for a folder that is not there or not writable.
-  void add_file(const std::filesystem::path& out, const std::vector<std::string_view>& extensions = {});
-  void add_picture(const std::filesystem::path& out) { add_file(out, picture_extensions()); }
+  void add_file(const std::filesystem::path& out, std::span<const std::string_view> extensions = {});
+  void add_picture(const std::filesystem::path& out) { add_file(out, kPictureExtensions); }
 
  private:
   std::map<std::pair<dev_t, ino_t>, std::string> kept_;

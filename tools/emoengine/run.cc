@@ -6,11 +6,13 @@
 
 #include "base/error.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/loader.h"
+#include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/redraw_queue.h"
+#include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
@@ -43,7 +45,7 @@ nlohmann::ordered_json report(const Engine& engine, const std::string& image, co
 /// One photo and one voice, as fast as it goes.
 void run_one(const RunOptions& options, const std::string& image, const std::string& audio) {
   StageClock clock;
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   // The models are opened while the photo is read and searched: neither needs the other.
   auto opening = std::async(std::launch::async, [&] { return open_engine(options.model, Needs::kBoth); });
   clock.time("media", [] { media(); });
@@ -98,7 +100,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   folder.make();
   const Engine engine = open_engine(options.model, Needs::kBoth);
   Failures failures;
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   std::vector<std::optional<ActionUnits>> voices(audios.size());
   for (std::size_t a = 0; a < audios.size(); ++a) {
     if (!audio_needed[a]) continue;

@@ -4,11 +4,13 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
 #include "tools/emoengine/inputs.h"
+#include "tools/emoengine/loader.h"
+#include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 #include "tools/emoengine/portrait.h"
 #include "tools/emoengine/progress.h"
+#include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
@@ -33,7 +35,7 @@ struct Sight {
 
 /// A row of clips; then a row for each emotion from weak to strong, or one row of all when there is one strength.
 std::vector<std::vector<Sight>> planned_rows(const StrengthsOptions& options, const std::vector<std::string>& audios,
-                                             const Engine& engine, Loader& loader) {
+                                             const Engine& engine, const Loader& loader) {
   std::vector<std::vector<Sight>> rows;
   const auto& names = engine.generator_config().au_names;
   if (!audios.empty()) {
@@ -76,7 +78,7 @@ void strengths(const StrengthsOptions& options) {
   outputs.keep(options.model);
   outputs.add_picture(options.out);
   const Engine engine = open_engine(options.model, options.audios.empty() ? Needs::kGenerator : Needs::kBoth);
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   const auto rows = planned_rows(options, audios, engine, loader);
   std::size_t cells = 0;
   for (const auto& row : rows) cells += row.size() * images.size();

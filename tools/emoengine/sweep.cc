@@ -4,10 +4,12 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/common.h"
+#include "tools/emoengine/loader.h"
+#include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 #include "tools/emoengine/portrait.h"
 #include "tools/emoengine/progress.h"
+#include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
@@ -44,7 +46,7 @@ void sweep(const SweepOptions& options) {
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const auto& names = engine.generator_config().au_names;
   const auto chosen = chosen_aus(options.au, names);
-  Loader loader(options.model.quiet);
+  const Loader loader(options.model.quiet);
   const Image photo = flattened(loader.image(options.image, options.image_limits));
   const Portrait portrait(photo, choose_face(photo, options.image, options.face));
 

@@ -1,87 +1,13 @@
-#include "tools/emoengine/common.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
+#include "tools/emoengine/options.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <exception>
-#include <mutex>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "tools/emoengine/report.h"
 
 namespace emo::cli {
-namespace {
-
-/// Holds back what is printed on stderr and gives its first line to `said` in the end.
-class HeldStderr {
- public:
-  explicit HeldStderr(std::string& said) : said_(said), stderr_(::dup(2)), held_(::memfd_create("stderr", 0)) {
-    if (stderr_ >= 0 && held_ >= 0) ::dup2(held_, 2);
-  }
-  ~HeldStderr() {
-    char text[200];
-    const ssize_t size = ::pread(held_, text, sizeof text, 0);
-    if (size > 0) said_.assign(text, std::find(text, text + size, '\n'));
-    if (stderr_ >= 0) ::dup2(stderr_, 2);
-    ::close(stderr_);
-    ::close(held_);
-  }
-  HeldStderr(const HeldStderr&) = delete;
-  HeldStderr& operator=(const HeldStderr&) = delete;
-
- private:
-  std::string& said_;
-  const int stderr_, held_;
-};
-
-}  // namespace
-
-template <typename Load>
-auto Loader::load(const std::string& path, const Load& load) {
-  media();  // what its loading prints is not about this file
-  std::string said;
-  auto loaded = [&] {
-    const HeldStderr hold(said);
-    return load();
-  }();
-  if (!said.empty()) notes_.insert(printable(path) + " is damaged and was used as far as it goes: " + printable(said));
-  return loaded;
-}
-
-Image Loader::image(const std::string& path, const ImageLimits& limits) {
-  return load(path, [&] { return media().load_image(path, limits); });
-}
-
-Clip Loader::audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits) {
-  return load(path, [&] { return media().load_audio(path, sample_rate_hz, limits); });
-}
-
-Loader::~Loader() {
-  if (quiet_ || std::uncaught_exceptions() > 0) return;
-  for (const auto& note : notes_) std::fprintf(stderr, "emoengine: note: %s\n", note.c_str());
-}
-
-namespace {
-
-std::mutex notes_mutex;
-std::vector<std::string> notes;
-
-}  // namespace
-
-void note(const std::string& line) {
-  const std::lock_guard lock(notes_mutex);
-  if (std::find(notes.begin(), notes.end(), line) == notes.end()) notes.push_back(line);
-}
-
-void tell_notes() {
-  const std::lock_guard lock(notes_mutex);
-  for (const auto& line : notes) std::fprintf(stderr, "emoengine: note: %s\n", one_line(line).c_str());
-}
-
 namespace {
 
 CLI::Validator number_within(double lowest, double highest, bool whole) {
@@ -258,53 +184,6 @@ PictureTable empty_table(const TableOptions& options) {
   PictureTable table{.cell_px = options.cell_px};
   if (!options.font.empty()) table.font = options.font;
   return table;
-}
-
-void StageClock::add(const std::string& name, double ms) { stages_.emplace_back(name, ms); }
-
-nlohmann::ordered_json StageClock::to_json() const {
-  nlohmann::ordered_json json;
-  for (const auto& [name, ms] : stages_) json[name] = json.contains(name) ? json[name].get<double>() + ms : ms;
-  return json;
-}
-
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if ((c >= 0 && c < ' ') || c == 127) c = '?';
-  }
-  return text;
-}
-
-std::string text_of(const nlohmann::ordered_json& json, int indent) {
-  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
-nlohmann::ordered_json to_json(const ActionUnits& au) {
-  nlohmann::ordered_json json;
-  for (std::size_t i = 0; i < au.names().size(); ++i) json[au.names()[i]] = au.values()[i];
-  return json;
-}
-
-nlohmann::ordered_json to_json(const EmotionReading& reading) {
-  return {{"name", reading.name}, {"strength", reading.strength}};
-}
-
-std::string describe(const EmotionReading& reading) {
-  if (reading.name == "neutral") return "neutral";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*s %.2f", int(reading.name.size()), reading.name.data(), reading.strength);
-  return text;
-}
-
-std::string summary(const ActionUnits& au) {
-  std::string line = describe(read_emotion(au)) + ":";
-  for (std::size_t i = 0; i < au.names().size(); ++i) {
-    if (au.values()[i] < 0.05f) continue;
-    char text[16];
-    std::snprintf(text, sizeof text, "=%.2f", double(au.values()[i]));
-    line += " " + au.names()[i] + text;
-  }
-  return line;
 }
 
 }  // namespace emo::cli

@@ -1,20 +1,17 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "engine/engine.h"
 #include "engine/expression.h"
 #include "engine/media/media.h"
 
-/// What several commands share: their options, how they find weights and faces, how they report.
+/// Options that several commands share, and what they choose: weights, faces, figures.
 namespace emo::cli {
 
 /// A number from lowest to highest. (CLI::Range lets NaN through, and -1 where the option is unsigned.)
@@ -33,11 +30,6 @@ CLI::Option* add_choice(CLI::App& command, const std::string& flag, Value& value
           flag, [&value, choices](const std::string& name) { value = choices.at(name); }, description)
       ->check(CLI::IsMember(names));
 }
-
-/// Keeps a line for the user until tell_notes(), once however often it comes. From any thread.
-void note(const std::string& line);
-/// Tells on stderr what was noted, when a command has done its work: an error stays one line.
-void tell_notes();
 
 /// Options of every command that opens a model.
 struct ModelOptions {
@@ -70,27 +62,6 @@ void add_expression_options(CLI::App& command, Expression& expression, Voice voi
 void add_intensity_option(CLI::App& command, Expression& expression);
 void add_au_option(CLI::App& command, Expression& expression);
 
-/// Reads a command's picture and sound as media() does. Some decoders (libjpeg, mpg123) print on stderr about damage that
-/// they get over: that is kept back and said in a line of its own when the command has done its work, unless `quiet`; an
-/// error stays one line.
-class Loader {
- public:
-  explicit Loader(bool quiet) : quiet_(quiet) {}
-  ~Loader();
-  Loader(const Loader&) = delete;
-  Loader& operator=(const Loader&) = delete;
-
-  Image image(const std::string& path, const ImageLimits& limits);
-  Clip audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits);
-
- private:
-  template <typename Load>
-  auto load(const std::string& path, const Load& load);
-
-  const bool quiet_;
-  std::set<std::string> notes_;  // a file that is read twice is told once
-};
-
 /// --face largest|all|N
 struct FaceChoice {
   std::string which = "largest";
@@ -110,41 +81,5 @@ struct TableOptions {
 };
 void add_table_options(CLI::App& command, TableOptions& options);
 PictureTable empty_table(const TableOptions& options);
-
-/// Wall-clock times of the stages, in the order in which they ran.
-class StageClock {
- public:
-  /// Runs a stage and keeps its time, ms; returns what it returns.
-  template <typename Stage>
-  auto time(const std::string& name, Stage&& stage) {
-    struct Keep {
-      StageClock& clock;
-      const std::string& name;
-      std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-      ~Keep() {
-        clock.add(name, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
-      }
-    } keep{*this, name};
-    return stage();
-  }
-  void add(const std::string& name, double ms);
-  /// {"image": 3.1, ...}
-  nlohmann::ordered_json to_json() const;
-
- private:
-  std::vector<std::pair<std::string, double>> stages_;
-};
-
-/// The text with '?' for each control character: a file's name may have a line break, a refusal has one line.
-std::string one_line(std::string text);
-
-/// As JSON text, with a sign for what is no UTF-8: a file's name may be anything.
-std::string text_of(const nlohmann::ordered_json& json, int indent = -1);
-nlohmann::ordered_json to_json(const ActionUnits& au);
-nlohmann::ordered_json to_json(const EmotionReading& reading);
-/// "anger 0.84", or "neutral".
-std::string describe(const EmotionReading& reading);
-/// "anger 0.84: AU04=0.81 AU05=0.80": the emotion, its strength and the AUs of at least 0.05.
-std::string summary(const ActionUnits& au);
 
 }  // namespace emo::cli

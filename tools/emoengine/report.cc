@@ -1,0 +1,73 @@
+#include "tools/emoengine/report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+namespace emo::cli {
+namespace {
+
+std::mutex notes_mutex;
+std::vector<std::string> notes;
+
+}  // namespace
+
+void note(const std::string& line) {
+  const std::lock_guard lock(notes_mutex);
+  if (std::find(notes.begin(), notes.end(), line) == notes.end()) notes.push_back(line);
+}
+
+void tell_notes() {
+  const std::lock_guard lock(notes_mutex);
+  for (const auto& line : notes) std::fprintf(stderr, "emoengine: note: %s\n", one_line(line).c_str());
+}
+
+void StageClock::add(const std::string& name, double ms) { stages_.emplace_back(name, ms); }
+
+nlohmann::ordered_json StageClock::to_json() const {
+  nlohmann::ordered_json json;
+  for (const auto& [name, ms] : stages_) json[name] = json.contains(name) ? json[name].get<double>() + ms : ms;
+  return json;
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if ((c >= 0 && c < ' ') || c == 127) c = '?';
+  }
+  return text;
+}
+
+std::string text_of(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+nlohmann::ordered_json to_json(const ActionUnits& au) {
+  nlohmann::ordered_json json;
+  for (std::size_t i = 0; i < au.names().size(); ++i) json[au.names()[i]] = au.values()[i];
+  return json;
+}
+
+nlohmann::ordered_json to_json(const EmotionReading& reading) {
+  return {{"name", reading.name}, {"strength", reading.strength}};
+}
+
+std::string describe(const EmotionReading& reading) {
+  if (reading.name == "neutral") return "neutral";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*s %.2f", int(reading.name.size()), reading.name.data(), reading.strength);
+  return text;
+}
+
+std::string summary(const ActionUnits& au) {
+  std::string line = describe(read_emotion(au)) + ":";
+  for (std::size_t i = 0; i < au.names().size(); ++i) {
+    if (au.values()[i] < 0.05f) continue;
+    char text[16];
+    std::snprintf(text, sizeof text, "=%.2f", double(au.values()[i]));
+    line += " " + au.names()[i] + text;
+  }
+  return line;
+}
+
+}  // namespace emo::cli
