@@ -228,6 +228,12 @@ TEST_F(Errors, WhatDecodersPrintIsOneNoteOrNothing) {
   const auto refused = run(command + "--face 9").err;
   EXPECT_THAT(refused, testing::StartsWith("emoengine: damaged.jpg: face 9"));
   EXPECT_EQ(std::count(refused.begin(), refused.end(), '\n'), 1) << refused;
+
+  make("text.png", "this is no picture");
+  const auto some = run("generate --backend cpu -i damaged.jpg text.png --emotion anger -o out");
+  EXPECT_EQ(some.code, 6);
+  EXPECT_THAT(some.err, testing::HasSubstr(noted.err));
+  EXPECT_THAT(some.err, testing::HasSubstr("1 input or output failed:\n  text.png: "));
 }
 
 TEST_F(Errors, ClosedStandardStreamsDoNotReachTheOutput) {
