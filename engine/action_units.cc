@@ -173,23 +173,47 @@ ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>
   return {names, sum};
 }
 
-EmotionReading read_emotion(const ActionUnits& au) {
-  const double norm = au.norm();
-  if (norm < 0.5) return {"neutral", 0.0};
-  EmotionReading best{"neutral", 0.0};
-  double best_projection = -1;
-  // The residual after projection on a unit prototype p is |au|^2 - max(0, au.p)^2: least where the projection is largest.
+namespace {
+
+/// Of each of emotions(), the length of the projection on its prototype.
+std::vector<double> projections(const ActionUnits& au) {
+  std::vector<double> lengths;
   for (const auto& emotion : emotions()) {
     double dot = 0;
     for (const int number : emotion.aus) dot += au.get(au_name(number));
-    const double length = std::sqrt(double(emotion.aus.size()));
-    const double projection = dot / length;
-    if (projection > best_projection) {
-      best_projection = projection;
-      best = {emotion.name, projection / length};
+    lengths.push_back(dot / std::sqrt(double(emotion.aus.size())));
+  }
+  return lengths;
+}
+
+constexpr double kNeutralNorm = 0.5;  // shorter AUs are the neutral face
+
+}  // namespace
+
+EmotionReading read_emotion(const ActionUnits& au) {
+  if (au.norm() < kNeutralNorm) return {"neutral", 0.0};
+  // The residual after projection on a unit prototype p is |au|^2 - max(0, au.p)^2: least where the projection is largest.
+  const auto lengths = projections(au);
+  const auto longest = std::ranges::max_element(lengths);
+  const Emotion& emotion = emotions()[std::size_t(longest - lengths.begin())];
+  return {emotion.name, *longest / std::sqrt(double(emotion.aus.size()))};
+}
+
+ActionUnits sharpened(const ActionUnits& au, double sharpness) {
+  if (sharpness == 0) return au;
+  std::vector<double> weights = projections(au);
+  const double longest = std::max(kNeutralNorm, std::ranges::max(weights));
+  double sum = std::exp(sharpness * (kNeutralNorm - longest));
+  for (double& weight : weights) sum += weight = std::exp(sharpness * (weight - longest));
+  std::vector<float> values(au.names().size());
+  for (std::size_t e = 0; e < weights.size(); ++e) {
+    const Emotion& emotion = emotions()[e];
+    for (const int number : emotion.aus) {
+      const int i = find_au(au_name(number), au.names());
+      if (i >= 0) values[std::size_t(i)] += float(au.norm() * weights[e] / sum / std::sqrt(double(emotion.aus.size())));
     }
   }
-  return best;
+  return au.with(values);
 }
 
 }  // namespace emo

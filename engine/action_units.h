@@ -73,4 +73,13 @@ struct EmotionReading {
 /// projection onto it.
 EmotionReading read_emotion(const ActionUnits& au);
 
+/// AUs of the same length in the direction of the emotion that they show. A network that is not sure answers with a mixture
+/// of faces, anger with half a smile, which is none that people make:
+///
+///   |au| sum_e w_e p_e,   w = softmax(sharpness * [0.5, au.p_1, ... au.p_6])
+///
+/// with p_e the prototypes of emotions() at length 1 and 0.5 for the neutral face, as read_emotion() has them, so that an
+/// uncertain answer also comes nearer to neutral. Continuous in `au`. sharpness 0: as they are.
+ActionUnits sharpened(const ActionUnits& au, double sharpness);
+
 }  // namespace emo

@@ -35,7 +35,7 @@ const SpeechConfig& Engine::speech_config() const {
 
 ActionUnits Engine::aus(std::span<const float> pcm) const {
   const Matrix answer = backend_->speech(pcm, {});
-  return {speech_config().au_names, answer.values};
+  return sharpened({speech_config().au_names, answer.values}, speech_config().emotion_sharpness);
 }
 
 AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
@@ -48,7 +48,10 @@ AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
   for (std::size_t i = 0; i < rows; ++i) curve.times_s.push_back(double(i) / fps);
   const Matrix values = backend_->speech(pcm, curve.times_s);
   const ActionUnits neutral(config.au_names);
-  for (int r = 0; r < values.rows; ++r) curve.rows.push_back(neutral.with({values.row(r), std::size_t(values.cols)}));
+  for (int r = 0; r < values.rows; ++r) {
+    const ActionUnits row = neutral.with({values.row(r), std::size_t(values.cols)});
+    curve.rows.push_back(sharpened(row, config.emotion_sharpness));
+  }
   return curve;
 }
 

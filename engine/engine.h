@@ -45,7 +45,7 @@ class Engine {
 
   /// (T, features) of a mono clip at the model's rate; see Backend::mfcc.
   Matrix mfcc(std::span<const float> pcm) const { return backend_->mfcc(pcm); }
-  /// The clip's own answer.
+  /// The clip's own answer, sharpened() as the model says (SpeechConfig::emotion_sharpness).
   ActionUnits aus(std::span<const float> pcm) const;
   /// One row a video frame, at i/fps, for the clip's length. Throws Error(kUsage) unless 0 < fps <= 1000.
   AuCurve aus_per_frame(std::span<const float> pcm, double fps) const;

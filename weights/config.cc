@@ -66,6 +66,7 @@ void for_each_key(Config& c, Visit&& visit) {
   visit("bidirectional", c.bidirectional);
   visit("readout", c.readout);
   visit("readout_window_s", c.readout_window_s);
+  visit("emotion_sharpness", c.emotion_sharpness);
   visit("au_names", c.au_names);
 }
 
@@ -126,7 +127,8 @@ ModelConfig read_config(const json& object, const std::string& where, bool compl
     known.insert(key);
     const auto found = object.find(key);
     if (found == object.end()) {
-      if (complete) fail(ErrorKind::kModel, where, ": ", key, " is missing; a ", noun_of(config), " needs it");
+      const bool came_later = std::string_view(key) == "emotion_sharpness";
+      if (complete && !came_later) fail(ErrorKind::kModel, where, ": ", key, " is missing; a ", noun_of(config), " needs it");
     } else if (!read(*found, value)) {
       fail(ErrorKind::kModel, where, ": ", key, " is ", printable(found->dump()), "; ", needed(value), " is needed");
     }
@@ -283,6 +285,7 @@ void check(const SpeechConfig& config, const std::string& where) {
   check.range("lstm_layers", config.lstm_layers, 1, limits::kMaxLstmLayers);
   check.one_of("readout", config.readout, {"last", "mean"});
   check.range("readout_window_s", config.readout_window_s, 1e-3, limits::kMaxAudioSeconds);
+  check.range("emotion_sharpness", config.emotion_sharpness, 0, 1e3);
   check.au_names(config.au_names);
 }
 

@@ -47,6 +47,7 @@ struct SpeechConfig {
   bool bidirectional = false;
   std::string readout = "mean";   ///< last | mean: which LSTM state the FC layer reads
   double readout_window_s = 1.0;  ///< window of a per-frame value, seconds
+  double emotion_sharpness = 0;   ///< how far answers are drawn to single emotions; 0: not (Engine::aus)
   std::vector<std::string> au_names = default_au_names();
 
   int features() const { return deltas ? 3 * n_mfcc : n_mfcc; }
@@ -58,7 +59,7 @@ using ModelConfig = std::variant<GeneratorConfig, SpeechConfig>;
 /// The JSON object under the metadata key "emoengine", with `format` and `kind` first.
 std::string to_json(const ModelConfig& config, int indent = -1);
 
-/// Reads such an object. A weight file must name all keys. When `complete` is false (convert --config) those left out keep
+/// Reads such an object. A weight file must name all keys, but emotion_sharpness, which older ones lack. When `complete` is false (convert --config) those left out keep
 /// their defaults: feature_mean and feature_std then are zeros and ones, and without `kind` it is a speech model if some key
 /// belongs to speech models alone, else a generator. Throws Error(kModel) "WHERE: ..." for bad JSON, an unknown or missing
 /// key (named), a wrong type, a value out of range, a format newer than this build.

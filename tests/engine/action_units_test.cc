@@ -138,5 +138,52 @@ TEST(EmotionReadOut, AgreesWithResidualsWrittenOut) {
   }
 }
 
+// The definition, written out, on faces of every kind.
+TEST(Sharpened, AgreesWithTheSumWrittenOut) {
+  unsigned seed = 7;
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<float> values(kNames.size());
+    for (float& v : values)
+      v = float((seed = seed * 1664525u + 1013904223u) >> 8) / float(1 << 24) * 0.01f * float(trial % 60);
+    const ActionUnits au(kNames, values);
+    double sum = std::exp(16 * 0.5), sq = 0;
+    for (const float v : au.values()) sq += double(v) * v;
+    std::vector<double> expected(kNames.size());
+    for (const auto& emotion : emotions()) {
+      auto prototype = parse_emotions(emotion.name, kNames).values();
+      for (float& v : prototype) v /= std::sqrt(float(emotion.aus.size()));
+      double projection = 0;
+      for (std::size_t i = 0; i < prototype.size(); ++i) projection += double(au.values()[i]) * prototype[i];
+      sum += std::exp(16 * projection);
+      for (std::size_t i = 0; i < prototype.size(); ++i) expected[i] += std::exp(16 * projection) * prototype[i];
+    }
+    const ActionUnits result = sharpened(au, 16);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NEAR(result.values()[i], std::min(1.0, std::sqrt(sq) * expected[i] / sum), 1e-5);
+    }
+  }
+}
+
+TEST(Sharpened, AClearEmotionStaysAsItIsAndAMixtureLosesTheWeaker) {
+  const auto anger = parse_emotions("anger=0.8", kNames);
+  const auto angry = sharpened(anger, 16);
+  for (const auto& name : kNames) EXPECT_NEAR(angry.get(name), anger.get(name), 0.01) << name;
+
+  const auto half_a_smile = sharpened(parse_emotions("anger=0.8,happiness=0.5", kNames), 16);
+  EXPECT_EQ(read_emotion(half_a_smile).name, "anger");
+  EXPECT_GT(half_a_smile.get("4"), 0.8);
+  EXPECT_LT(half_a_smile.get("12"), 0.01);
+}
+
+TEST(Sharpened, AFaintAnswerComesNearerToNeutral) {
+  EXPECT_LT(sharpened(parse_emotions("sadness=0.2", kNames), 16).norm(), 0.2 * std::sqrt(3.0) / 2);
+  EXPECT_EQ(sharpened(ActionUnits(kNames), 16).norm(), 0);
+}
+
+TEST(Sharpened, ByNothingIsAsItWas) {
+  const auto au = parse_emotions("anger=0.8,happiness=0.5", kNames);
+  EXPECT_EQ(sharpened(au, 0).values(), au.values());
+}
+
 }  // namespace
 }  // namespace emo

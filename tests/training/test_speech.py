@@ -25,7 +25,7 @@ import speech_features
 import speech_model
 import speech_signals
 import train_speech
-from common import AU_NAMES, AU_NUMBERS, EMOTIONS, TrainingError, prototype, read_emotions
+from common import AU_NAMES, AU_NUMBERS, EMOTIONS, TrainingError, prototype, read_emotions, sharpened
 from speech_augment import augment
 from speech_data import Clip
 from speech_features import SpeechConfig
@@ -108,6 +108,26 @@ class CommonTest(InTempDir):
         columns = columns or ["frame", " timestamp", " success", *(f" {name}_r" for name in reversed(AU_NAMES)), " AU01_c"]
         (self.dir / "a.csv").write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n")
         return self.dir / "a.csv"
+
+    def test_sharpened_agrees_with_the_sum_written_out(self):
+        au = torch.rand(50, 17, generator=torch.Generator().manual_seed(0)) * torch.linspace(0, 0.6, 50)[:, None]
+        for row, result in zip(au, sharpened(au, 16)):
+            terms = [(math.exp(16 * float(row @ p) / float(p.norm())), p / p.norm()) for p in map(prototype, EMOTIONS[1:])]
+            total = math.exp(16 * 0.5) + sum(weight for weight, _ in terms)
+            expected = row.norm() * sum(weight * p for weight, p in terms) / total
+            torch.testing.assert_close(result, expected.clamp(max=1), atol=1e-5, rtol=0)
+
+    def test_sharpened_keeps_a_clear_emotion_and_drops_the_weaker_of_two(self):
+        anger, smile = prototype("anger", 0.8), prototype("happiness", 0.5)
+        result = sharpened(torch.stack([anger, anger + smile]), 16)
+        torch.testing.assert_close(result[0], anger, atol=0.01, rtol=0)
+        self.assertLess(result[1, AU_NUMBERS.index(12)], 0.01)
+        self.assertGreater(result[1, AU_NUMBERS.index(4)], 0.8)
+
+    def test_sharpened_by_nothing_and_of_nothing(self):
+        au = torch.rand(3, 17)
+        self.assertIs(sharpened(au, 0), au)
+        self.assertLess(float(sharpened(torch.zeros(2, 17), 16).abs().max()), 1e-6)
 
     def test_openface_values_are_fifths_of_frames_with_a_face(self):
         last_first = list(range(17, 0, -1))  # of AU45 .. AU01

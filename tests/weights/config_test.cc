@@ -71,6 +71,7 @@ SpeechConfig unusual_speech() {
           .bidirectional = true,
           .readout = "last",
           .readout_window_s = 0.5,
+          .emotion_sharpness = 2.5,
           .au_names = {"AU12"}};
 }
 
@@ -87,9 +88,10 @@ TEST(Config, JsonBeginsWithFormatAndKind) {
   EXPECT_THAT(to_json(speech_config()), StartsWith(R"({"format":1,"kind":"speech","sample_rate_hz":16000,)"));
 }
 
-TEST(Config, AWeightFileMustNameEveryKey) {
-  const auto expect_needed = [](const std::string& json, const std::string& kind, std::initializer_list<const char*> keys) {
-    EXPECT_EQ(std::size_t(std::count(json.begin(), json.end(), ':')), keys.size() + 2);
+TEST(Config, AWeightFileMustNameEveryKeyOfItsFormat) {
+  const auto expect_needed = [](const std::string& json, const std::string& kind, std::initializer_list<const char*> keys,
+                                int later = 0) {
+    EXPECT_EQ(std::count(json.begin(), json.end(), ':'), std::ptrdiff_t(keys.size()) + 2 + later);
     for (const std::string key : keys) {
       EXPECT_EQ(text_of_json(without(json, key), true), "c: " + key + " is missing; a " + kind + " needs it");
     }
@@ -104,7 +106,18 @@ TEST(Config, AWeightFileMustNameEveryKey) {
                  "f_min_hz",       "f_max_hz",     "mel_scale",        "log_mode",        "top_db",
                  "n_mfcc",         "deltas",       "trim_db",          "trim_pad_frames", "utterance_mean_subtracted",
                  "frame_stride",   "feature_mean", "feature_std",      "lstm_hidden",     "lstm_layers",
-                 "bidirectional",  "readout",      "readout_window_s", "au_names"});
+                 "bidirectional",  "readout",      "readout_window_s", "au_names"},
+                1);
+}
+
+TEST(Config, AFileFromBeforeSharpnessIsNotSharpened) {
+  SpeechConfig config = speech_config();
+  config.emotion_sharpness = 16;
+  std::string json = to_json(config);
+  const std::string key = R"("emotion_sharpness":16.0,)";
+  ASSERT_NE(json.find(key), std::string::npos) << json;
+  const auto older = config_from_json(json.erase(json.find(key), key.size()), "c", true);
+  EXPECT_EQ(std::get<SpeechConfig>(older).emotion_sharpness, 0);
 }
 
 TEST(Config, KeysLeftOutOfAConfigFileKeepTheirDefaults) {
@@ -223,6 +236,7 @@ TEST(Config, SpeechValuesAreChecked) {
       {[](S& c) { c.lstm_layers = 0; }, "lstm_layers is 0; 1 to 8 is needed"},
       {[](S& c) { c.readout = "max"; }, "readout is 'max'; last or mean is needed"},
       {[](S& c) { c.readout_window_s = 0; }, "readout_window_s is 0; 0.001 to 600 is needed"},
+      {[](S& c) { c.emotion_sharpness = -1; }, "emotion_sharpness is -1; 0 to 1000 is needed"},
       {[](S& c) { c.au_names[0] = "smile"; }, "au_names holds 'smile'; AU and two digits are needed, as AU01"},
   };
   EXPECT_NO_THROW(check(speech_config(), "c"));

@@ -64,6 +64,8 @@ void print(const SpeechConfig& config) {
   std::printf("cost        %.1f MFLOP a second of speech\n", speech_flops(config, 1) / 1e6);
   std::printf("read-out    %s of the states, window of %g s for per-frame values\n", config.readout.c_str(),
               config.readout_window_s);
+  if (config.emotion_sharpness > 0)
+    std::printf("            drawn to single emotions, sharpness %g\n", config.emotion_sharpness);
   std::printf("AUs         %s\n", joined(config.au_names).c_str());
 }
 

@@ -69,6 +69,17 @@ def read_emotions(au):
     return index
 
 
+def sharpened(au, sharpness):
+    """AUs (N, 17) of the same length in the direction of the emotion that they show, as the engine has it
+    (engine/action_units.h, sharpened()). 0: as they are."""
+    if sharpness == 0:
+        return au
+    length = au.pow(2).sum(1, keepdim=True).clamp(min=1e-12).sqrt()  # has a gradient at zero
+    shown = torch.cat([torch.full_like(length, NEUTRAL_NORM), au @ unit_prototypes().T], 1)
+    weights = (sharpness * shown).softmax(1)[:, 1:]
+    return (length * (weights @ unit_prototypes())).clamp(max=1)
+
+
 def read_openface(path):
     """AUs (frames, 17) in [0,1] of the frames in which OpenFace found a face, of one of its CSV files.
 

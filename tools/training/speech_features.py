@@ -42,6 +42,7 @@ class SpeechConfig:
     bidirectional: bool = False
     readout: str = "mean"
     readout_window_s: float = 1.0
+    emotion_sharpness: float = 0.0
     au_names: list = dataclasses.field(default_factory=lambda: list(AU_NAMES))
 
     def features(self):

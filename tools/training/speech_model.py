@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from common import AU_NUMBERS, EMOTIONS, TrainingError, load_tensors, save_checkpoint, write_json
+from common import AU_NUMBERS, EMOTIONS, TrainingError, load_tensors, save_checkpoint, sharpened, write_json
 from speech_features import SpeechConfig, mfcc, network_input
 
 
@@ -90,12 +90,12 @@ def batch_input(mel, lengths, config, first_frame=0):
 
 @torch.no_grad()
 def predict(model, mels, batch=64):
-    """AUs (N, 17) in [0,1], as the engine clamps them, of trimmed log-mel spectrograms."""
+    """AUs (N, 17) in [0,1], as the engine clamps and sharpens them, of trimmed log-mel spectrograms."""
     model.eval()
     rows = []
     for i in range(0, len(mels), batch):
         x, lengths = batch_input(*pad_mels(mels[i:i + batch]), model.config)
-        rows.append(model(x, lengths)[0].clamp(0, 1))
+        rows.append(sharpened(model(x, lengths)[0].clamp(0, 1), model.config.emotion_sharpness))
     return torch.cat(rows)
 
 

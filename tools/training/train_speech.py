@@ -47,7 +47,7 @@ class Options:
     reading_weight: float = option(1.0, "of the cross-entropy of the emotion that the engine reads from the AUs")
     head_weight: float = option(0.3, "of the cross-entropy of the classifier that is dropped afterwards")
     order_weight: float = option(0.4, "of the loss that asks strong readings for larger AUs than normal ones")
-    hidden: int = option(96, "LSTM states of a member")
+    hidden: int = option(128, "LSTM states of a member")
     layers: int = option(1, "LSTM layers")
     bidirectional: bool = option(False, "a second LSTM from the end")
     stride: int = option(3, "every n-th frame reaches the LSTM")
@@ -55,6 +55,8 @@ class Options:
     top_db: float = option(35.0, "floor of the log-mel spectrogram under the clip's maximum")
     n_mfcc: int = option(39, "coefficients; 13 with --deltas makes 39 features too")
     deltas: bool = option(False, "append first and second differences")
+    sharpness: float = option(16.0, "how far the engine draws answers to single emotions (emotion_sharpness of the weight "
+                              "file); 0: not, for clips with AUs from OpenFace, which are no prototypes")
     members: int = option(2, "networks that are trained apart, each with its own seed, and merged into one")
     seed: int = option(0, "of everything random")
     precision: str = option("fp32", "of the LSTM in training; bf16 takes 0.6 of the time with AVX512-BF16", choices=["fp32", "bf16"])
@@ -63,7 +65,7 @@ class Options:
     def speech_config(self):
         return SpeechConfig(lstm_hidden=self.hidden, lstm_layers=self.layers, bidirectional=self.bidirectional,
                             frame_stride=self.stride, utterance_mean_subtracted=self.mean_subtracted,
-                            n_mfcc=self.n_mfcc, deltas=self.deltas, top_db=self.top_db)
+                            n_mfcc=self.n_mfcc, deltas=self.deltas, top_db=self.top_db, emotion_sharpness=self.sharpness)
 
 
 def batches(clips, size, generator):
