@@ -41,7 +41,7 @@ class SpeechConfig:
     lstm_layers: int = 2
     bidirectional: bool = False
     readout: str = "mean"
-    readout_window_s: float = 1.0
+    readout_window_s: float = 2.0  # of 1 s, a fearful sample clip turned to disgust and back within a second
     emotion_sharpness: float = 0.0
     au_names: list = dataclasses.field(default_factory=lambda: list(AU_NAMES))
 
