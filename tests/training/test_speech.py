@@ -403,6 +403,13 @@ class ModelTest(InTempDir):
             for got, *expected in zip(together(x, lengths), *(model(x, lengths) for model in models)):
                 torch.testing.assert_close(got, sum(expected) / 3)
 
+    def test_lifted_answers_are_longer_along_the_prototype_alone(self):
+        model = speech_model.SpeechModel(config()).eval()
+        x, lengths = torch.randn(3, 20, model.config.features()), torch.tensor([20, 12, 5])
+        before = model(x, lengths)[0].detach()
+        change = speech_model.lifted(model, {"sadness": 0.3})(x, lengths)[0] - before
+        torch.testing.assert_close(change, (prototype("sadness") * 0.3 / 3 ** 0.5).expand(3, -1))
+
     def test_export_holds_what_the_engine_runs(self):
         model = speech_model.SpeechModel(config()).eval()
         speech_model.export(model, self.dir / "m.pth", self.dir / "m.json")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from common import AU_NUMBERS, EMOTIONS, TrainingError, load_tensors, save_checkpoint, sharpened, write_json
+from common import AU_NUMBERS, EMOTIONS, TrainingError, load_tensors, save_checkpoint, sharpened, unit_prototypes, write_json
 from speech_features import SpeechConfig, mfcc, network_input
 
 
@@ -66,6 +66,15 @@ def merged(models):
             wide[name] = torch.cat(parts, 1) / len(parts) if name.endswith("weight") else sum(parts) / len(parts)
     result.load_state_dict(wide)
     return result.eval()
+
+
+@torch.no_grad()
+def lifted(model, lifts):
+    """The model with these lengths, {emotion: length}, added to its answers along the emotions' prototypes. Prototypes of few
+    AUs are short: an answer between several emotions is longest along those of many, fear and surprise."""
+    for emotion, length in lifts.items():
+        model.fc.bias += length * unit_prototypes()[EMOTIONS.index(emotion) - 1]
+    return model
 
 
 def pad_mels(mels):
