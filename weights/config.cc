@@ -128,7 +128,8 @@ ModelConfig read_config(const json& object, const std::string& where, bool compl
     const auto found = object.find(key);
     if (found == object.end()) {
       const bool came_later = std::string_view(key) == "emotion_sharpness";
-      if (complete && !came_later) fail(ErrorKind::kModel, where, ": ", key, " is missing; a ", noun_of(config), " needs it");
+      if (complete && !came_later)
+        fail(ErrorKind::kModel, where, ": ", key, " is missing; a ", noun_of(config), " needs it");
     } else if (!read(*found, value)) {
       fail(ErrorKind::kModel, where, ": ", key, " is ", printable(found->dump()), "; ", needed(value), " is needed");
     }

@@ -59,10 +59,11 @@ using ModelConfig = std::variant<GeneratorConfig, SpeechConfig>;
 /// The JSON object under the metadata key "emoengine", with `format` and `kind` first.
 std::string to_json(const ModelConfig& config, int indent = -1);
 
-/// Reads such an object. A weight file must name all keys, but emotion_sharpness, which older ones lack. When `complete` is false (convert --config) those left out keep
-/// their defaults: feature_mean and feature_std then are zeros and ones, and without `kind` it is a speech model if some key
-/// belongs to speech models alone, else a generator. Throws Error(kModel) "WHERE: ..." for bad JSON, an unknown or missing
-/// key (named), a wrong type, a value out of range, a format newer than this build.
+/// Reads such an object. A weight file must name all keys, but emotion_sharpness, which older ones lack. When `complete` is
+/// false (convert --config) those left out keep their defaults: feature_mean and feature_std then are zeros and ones, and
+/// without `kind` it is a speech model if some key belongs to speech models alone, else a generator. Throws Error(kModel)
+/// "WHERE: ..." for bad JSON, an unknown or missing key (named), a wrong type, a value out of range, a format newer than
+/// this build.
 ModelConfig config_from_json(const std::string& json, const std::string& where, bool complete);
 
 /// Throws Error(kModel) when values are out of range or do not go together.
