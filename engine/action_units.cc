@@ -201,6 +201,7 @@ EmotionReading read_emotion(const ActionUnits& au) {
 
 ActionUnits sharpened(const ActionUnits& au, double sharpness) {
   if (sharpness == 0) return au;
+  const double norm = au.norm();
   std::vector<double> weights = projections(au);
   const double longest = std::max(kNeutralNorm, std::ranges::max(weights));
   double sum = std::exp(sharpness * (kNeutralNorm - longest));
@@ -210,7 +211,7 @@ ActionUnits sharpened(const ActionUnits& au, double sharpness) {
     const Emotion& emotion = emotions()[e];
     for (const int number : emotion.aus) {
       const int i = find_au(au_name(number), au.names());
-      if (i >= 0) values[std::size_t(i)] += float(au.norm() * weights[e] / sum / std::sqrt(double(emotion.aus.size())));
+      if (i >= 0) values[std::size_t(i)] += float(norm * weights[e] / sum / std::sqrt(double(emotion.aus.size())));
     }
   }
   return au.with(values);
