@@ -20,18 +20,12 @@ Image cut(const Image& image, const Box& box, int& x, int& y) {
   return part;
 }
 
-/// How far apart two boxes are, in sides of the first.
-float distance(const Box& a, const Box& b) {
-  const float dx = a.x + a.side / 2 - b.x - b.side / 2, dy = a.y + a.side / 2 - b.y - b.side / 2;
-  return std::max({std::abs(dx), std::abs(dy), std::abs(a.side - b.side)}) / a.side;
-}
-
 }  // namespace
 
 std::optional<Box> FaceTracker::find_near(const Image& frame, const Box& box) const {
   int x = 0, y = 0;
   const Image region = cut(frame, scaled(box, kRegion), x, y);
-  std::vector<Box> found = find_(region, box.side < kOneLook_px ? kAllLooks : 1);
+  std::vector<Box> found = find_(region, {.looks = box.side < kOneLook_px ? kAllLooks : 1, .refine = false});
   if (found.empty()) return std::nullopt;
   for (Box& face : found) face.x += float(x), face.y += float(y);
   return *std::ranges::min_element(found, {}, [&](const Box& face) { return distance(box, face); });
@@ -40,7 +34,7 @@ std::optional<Box> FaceTracker::find_near(const Image& frame, const Box& box) co
 std::optional<Box> FaceTracker::next(const Image& frame) {
   std::optional<Box> found = box_ ? find_near(frame, *box_) : std::nullopt;
   if (!found) {
-    const std::vector<Box> faces = find_(frame, box_ ? kLooksWhenLost : kAllLooks);
+    const std::vector<Box> faces = find_(frame, {.looks = box_ ? kLooksWhenLost : kAllLooks});
     if (faces.empty()) return std::nullopt;
     found = faces[0];
   }

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "engine/image.h"
+#include "engine/media/media.h"
 
 namespace emo {
 
@@ -12,8 +12,8 @@ namespace emo {
 /// smooths the box, whose size and place the detector only knows in steps.
 class FaceTracker {
  public:
-  /// As Media::find_faces: boxes largest first, `looks` the most sizes of the picture to try.
-  using Find = std::function<std::vector<Box>(const Image& picture, int looks)>;
+  /// As Media::find_faces: boxes largest first.
+  using Find = std::function<std::vector<Box>(const Image& picture, const FaceSearch& search)>;
   explicit FaceTracker(Find find) : find_(std::move(find)) {}
 
   /// The face in the next frame; none when it shows none. The first is the largest in its frame.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -39,6 +41,12 @@ struct Box {
 inline Box scaled(const Box& box, double scale) {
   const auto side = float(box.side * scale);
   return {box.x + (box.side - side) / 2, box.y + (box.side - side) / 2, side};
+}
+
+/// How far apart two boxes are in place or size, in sides of the first.
+inline float distance(const Box& a, const Box& b) {
+  const float dx = a.x + a.side / 2 - b.x - b.side / 2, dy = a.y + a.side / 2 - b.y - b.side / 2;
+  return std::max({std::abs(dx), std::abs(dy), std::abs(a.side - b.side)}) / a.side;
 }
 
 }  // namespace emo

@@ -28,8 +28,8 @@ class MediaLibrary final : public Media {
   }
   void save_image(const std::filesystem::path& path, const Image& image) const override { emo::save_image(path, image); }
   Image draw_table(const PictureTable& table) const override { return emo::draw_table(table); }
-  std::vector<Box> find_faces(const Image& image, std::string* tried, int looks) const override {
-    return emo::find_faces(image, tried, looks);
+  std::vector<Box> find_faces(const Image& image, std::string* tried, const FaceSearch& search) const override {
+    return emo::find_faces(image, tried, search);
   }
   Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const override {
     return emo::load_audio(path, sample_rate_hz, limits);

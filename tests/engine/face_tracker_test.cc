@@ -10,7 +10,7 @@ struct Detector {
   std::vector<Box> in_frame, in_region;
   int frames = 0, regions = 0;
   FaceTracker tracker() {
-    return FaceTracker([this](const Image& picture, int) {
+    return FaceTracker([this](const Image& picture, const FaceSearch&) {
       const bool whole = picture.width == 1000;
       ++(whole ? frames : regions);
       return whole ? in_frame : in_region;

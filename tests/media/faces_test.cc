@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <thread>
 #include <tuple>
 #include <vector>
@@ -33,6 +34,24 @@ Image enlarged(const Image& image, int factor) {
   return out;
 }
 
+/// By bilinear interpolation, so that the face has any size.
+Image resized(const Image& image, double factor) {
+  Image out(int(image.width * factor), int(image.height * factor));
+  for (int y = 0; y < out.height; ++y) {
+    for (int x = 0; x < out.width; ++x) {
+      const double from_x = std::min(x / factor, image.width - 1.001), from_y = std::min(y / factor, image.height - 1.001);
+      const double right = from_x - int(from_x), lower = from_y - int(from_y);
+      const auto *above = image.pixel(int(from_x), int(from_y)), *below = image.pixel(int(from_x), int(from_y) + 1);
+      for (int c = 0; c < 3; ++c) {
+        const double top = above[c] + right * (above[c + 3] - above[c]),
+                     bottom = below[c] + right * (below[c + 3] - below[c]);
+        out.pixel(x, y)[c] = std::uint8_t(std::lround(top + lower * (bottom - top)));
+      }
+    }
+  }
+  return out;
+}
+
 void put(Image& canvas, const Image& image, int x, int y) {
   for (int row = 0; row < image.height; ++row) {
     std::copy_n(image.pixel(0, row), std::size_t(image.width) * 3, canvas.pixel(x, y + row));
@@ -53,6 +72,31 @@ TEST(FindFaces, FindsTheAstronaut) {
   ASSERT_EQ(faces.size(), 1u);
   expect_face(faces[0], 1);
   EXPECT_EQ(tried, "at 1x (faces from 80 px)");
+}
+
+TEST(FindFaces, WhatOneLookAloneTakesForAFaceIsNone) {
+  const Image larger = resized(astronaut(), 1.16);
+  EXPECT_EQ(media().find_faces(larger, nullptr, {.refine = false}).size(), 2u);  // one is a badge, and larger
+  const auto faces = media().find_faces(larger, nullptr);
+  ASSERT_EQ(faces.size(), 1u);
+  expect_face(faces[0], 1.16);
+}
+
+TEST(FindFaces, CloserLooksHalveWhatTheSizeOfTheFaceDoesToItsBox) {
+  const auto spread = [](const FaceSearch& search) {
+    std::vector<double> sides;  // of the face in the photo's own pixels: the same for every size, if the detector were exact
+    for (const double factor : {1.0, 1.04, 1.08, 1.12, 1.16, 1.2}) {
+      const auto faces = media().find_faces(resized(astronaut(), factor), nullptr, search);
+      const auto astronauts = std::ranges::find_if(faces, [=](const Box& face) { return double(face.y) < 200 * factor; });
+      if (astronauts == faces.end()) throw Error(ErrorKind::kInternal, concat("no face at ", factor));
+      sides.push_back(double(astronauts->side) / factor);
+    }
+    const auto [least, most] = std::ranges::minmax(sides);
+    return most - least;
+  };
+  const double one_look = spread({.looks = 1, .refine = false});
+  EXPECT_GT(one_look, 88 / 12.0);  // half a step of the pyramid at least, or this test shows nothing
+  EXPECT_LT(spread({}), one_look / 2);
 }
 
 TEST(FindFaces, LooksForSmallFacesInAnEnlargedPicture) {

@@ -65,7 +65,8 @@ class VideoSource final : public Source {
   const std::string name_;
   const double fps_;
   const NoFace no_face_;
-  FaceTracker tracker_{[](const Image& picture, int looks) { return media().find_faces(picture, nullptr, looks); }};
+  FaceTracker tracker_{
+      [](const Image& picture, const FaceSearch& search) { return media().find_faces(picture, nullptr, search); }};
   std::size_t index_ = 0;
   bool started_ = false, ended_ = false;
   Image coming_;  ///< the frame after the current one unless it has ended, beginning at coming_s_
