@@ -9,14 +9,14 @@ cd "$(dirname "$0")"
 clip() {
   local name=$1 pitch=$2 speed=$3 loudness=$4 range=$5 sentence=$6
   shift 6
-  espeak-ng -v en-us+f3 -m -p "$pitch" -s "$speed" -a "$loudness" --stdout "<prosody range=\"$range\">$sentence</prosody>" |
+  espeak-ng -v en-us+f1 -m -p "$pitch" -s "$speed" -a "$loudness" --stdout "<prosody range=\"$range\">$sentence</prosody>" |
     sox -R -t wav - -r 16000 -c 1 -b 16 "$name.flac" "$@" norm -1 pad 0.1 0.1
 }
 
 clip neutral   50 155 100 medium "The train to the harbour leaves at ten from platform four."
-clip happy     72 185 130 x-high "Oh, that is wonderful news! I am so happy for you!"
+clip happy     72 185 130 high   "Oh, that is wonderful news! I am so happy for you!"
 clip sad       30 120  60 x-low  "I miss her so much. She was my friend."
-clip angry     42 200 180 high   "No! I told you to stop! Why do you never listen?" overdrive 6
+clip angry     42 200 180 high   "No! I told you to stop! Why do you never listen?" overdrive 12
 clip fearful   80 210  90 high   "Did you hear that? Someone is outside. Please, do not open the door." tremolo 7 40
 clip surprised 85 165 140 x-high "What? You are here already? I can not believe it!"
 clip disgusted 25 135 110 low    "Ugh, that smells awful. Take it away."

@@ -3,7 +3,8 @@
 #
 #   tools/demo.sh [--no-setup]     --no-setup: do not look for packages
 #
-# Leaves out/demo/STYLE.png, one a clip, and prints the emotion and the action units that each clip was read as.
+# Leaves out/demo/STYLE.png, one a clip, and all of them beside the portrait in out/demo/faces.png; prints the emotion and the
+# action units that each clip was read as.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -27,5 +28,6 @@ for clip in samples/*.flac samples/*.wav; do
   style=$(basename "${clip%.*}")
   build/bin/emoengine run --image samples/astronaut.png --audio "$clip" -o "out/demo/$style.png"
 done
+build/bin/emoengine strengths --image samples/astronaut.png --audio samples --cell 240 -o out/demo/faces.png
 echo
-echo "The pictures are in $PWD/out/demo; the portrait is samples/astronaut.png."
+echo "Look at $PWD/out/demo/faces.png first, then at a picture for each clip beside it."

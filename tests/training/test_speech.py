@@ -403,6 +403,14 @@ class ModelTest(InTempDir):
             for got, *expected in zip(together(x, lengths), *(model(x, lengths) for model in models)):
                 torch.testing.assert_close(got, sum(expected) / 3)
 
+    def test_stretched_answers_are_as_many_times_as_far_from_the_threshold_of_neutral(self):
+        model = speech_model.SpeechModel(config()).eval()
+        x, lengths = torch.randn(3, 20, model.config.features()), torch.tensor([20, 12, 5])
+        shown = lambda: model(x, lengths)[0].detach() @ common.unit_prototypes().T - common.NEUTRAL_NORM
+        before = shown()
+        speech_model.stretched(model, 1.5)
+        torch.testing.assert_close(shown(), 1.5 * before)
+
     def test_lifted_answers_are_longer_along_the_prototype_alone(self):
         model = speech_model.SpeechModel(config()).eval()
         x, lengths = torch.randn(3, 20, model.config.features()), torch.tensor([20, 12, 5])
@@ -492,7 +500,7 @@ class TrainingTest(InTempDir):
             self.assertTrue(torch.equal(a, b))
 
     def test_members_differ_and_are_merged(self):
-        model = train_speech.train(options(self.dir, epochs=1, members=2), self.clips, lambda line: None)
+        model = train_speech.train(options(self.dir, epochs=1, members=2, stretch=1.0), self.clips, lambda line: None)
         first, second = (common.load_checkpoint(self.dir / f"member{k}" / "state.pth", "speech")["average"] for k in (0, 1))
         self.assertGreater((first["fc.weight"] - second["fc.weight"]).abs().max(), 1e-3)
         torch.testing.assert_close(model.fc.weight.data, torch.cat([first["fc.weight"], second["fc.weight"]], 1) / 2)

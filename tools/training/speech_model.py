@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from common import AU_NUMBERS, EMOTIONS, TrainingError, load_tensors, save_checkpoint, sharpened, unit_prototypes, write_json
+from common import (AU_NUMBERS, EMOTIONS, NEUTRAL_NORM, TrainingError, load_tensors, save_checkpoint, sharpened, unit_prototypes,
+                    write_json)
 from speech_features import SpeechConfig, mfcc, network_input
 
 
@@ -66,6 +67,16 @@ def merged(models):
             wide[name] = torch.cat(parts, 1) / len(parts) if name.endswith("weight") else sum(parts) / len(parts)
     result.load_state_dict(wide)
     return result.eval()
+
+
+@torch.no_grad()
+def stretched(model, factor):
+    """The model with its answers moved so many times as far from the threshold of neutral: what it reads as an emotion gets
+    stronger, what it reads as neutral weaker. An uncertain answer is the mean of several, so it comes out weak."""
+    model.fc.weight *= factor
+    model.fc.bias *= factor
+    model.fc.bias += torch.linalg.pinv(unit_prototypes()) @ torch.full((len(EMOTIONS) - 1,), NEUTRAL_NORM * (1 - factor))
+    return model
 
 
 @torch.no_grad()
