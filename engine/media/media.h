@@ -52,7 +52,7 @@ struct FaceSearch {
   /// The most looks, until one finds something: at the picture's own size, or at 1280 pixels a side if it is larger (0.1 s a
   /// megapixel), then at twice that, then at four times.
   int looks = 3;
-  /// Look at each face four times more, 20 ms: what most of these looks do not see is none, and the mean of the boxes knows
+  /// Look at each face four times more, 30 ms: what most of these looks do not see is none, and the mean of the boxes knows
   /// the side to 3 % of it and the place to 2 %, one look to 6 % and 3 % (standard deviations, 160 portraits of many sizes).
   bool refine = true;
 };
