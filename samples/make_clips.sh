@@ -18,5 +18,5 @@ clip happy     72 185 130 high   "Oh, that is wonderful news! I am so happy for 
 clip sad       30 120  60 x-low  "I miss her so much. She was my friend."
 clip angry     42 200 180 high   "No! I told you to stop! Why do you never listen?" overdrive 12
 clip fearful   80 210  90 high   "Did you hear that? Someone is outside. Please, do not open the door." tremolo 7 40
-clip surprised 85 165 140 x-high "What? You are here already? I can not believe it!"
+clip surprised 85 165 140 x-high "You are here already! What? I can not believe it!"
 clip disgusted 25 135 110 low    "Ugh, that smells awful. Take it away."
