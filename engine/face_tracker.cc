@@ -1,13 +1,11 @@
 #include "engine/face_tracker.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace emo {
 namespace {
 
 constexpr int kAllLooks = 3, kLooksWhenLost = 2;  // the third takes seconds, for each frame without a face
-constexpr double kRegion = 2.2;                   // the region searched, as a multiple of the face: dlib wants room round it
 constexpr float kOneLook_px = 100;  // a face of this side is found at the picture's own size; dlib's least is 80
 
 /// The part of a picture under a box, cut at its edges; x and y become those of its corner.
@@ -24,7 +22,7 @@ Image cut(const Image& image, const Box& box, int& x, int& y) {
 
 std::optional<Box> FaceTracker::find_near(const Image& frame, const Box& box) const {
   int x = 0, y = 0;
-  const Image region = cut(frame, scaled(box, kRegion), x, y);
+  const Image region = cut(frame, scaled(box, kFaceRegion), x, y);
   std::vector<Box> found = find_(region, {.looks = box.side < kOneLook_px ? kAllLooks : 1, .refine = false});
   if (found.empty()) return std::nullopt;
   for (Box& face : found) face.x += float(x), face.y += float(y);

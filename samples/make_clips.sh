@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes the sample clips: 16 kHz mono FLAC of two to four seconds, one a style. Needs espeak-ng and sox.
 # The styles follow what listeners go by: speed (-s words a minute), pitch (-p 0..99), loudness (-a) and, through SSML,
-# the range of the pitch. sox adds the tremor of fear.
+# the range of the pitch. sox adds the tremor of fear and the press of anger.
 set -euo pipefail
 cd "$(dirname "$0")"
 

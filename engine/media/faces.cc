@@ -22,7 +22,6 @@ namespace {
 
 constexpr int kFirstSide = 1280;                    // the first look takes at most 0.17 s: dlib needs 0.1 s a megapixel
 constexpr double kWindow = 80;                      // dlib's sliding window in pixels, its smallest face
-constexpr double kRegion = 2.2;                     // what closer looks see, in sides of the face: dlib wants room round it
 constexpr double kCloser_px[] = {88, 93, 98, 103};  // the face's side in each: four within one step of dlib's pyramid, 6/5
 
 const dlib::frontal_face_detector& trained_detector() {
@@ -54,7 +53,7 @@ std::vector<Box> find_at(const cv::Mat& rgb, double scale) {
 
 /// The mean of a box and of those that closer looks find in its place; none when most of them find nothing there.
 std::optional<Box> refined(const cv::Mat& rgb, const Box& found) {
-  const Box around = scaled(found, kRegion);
+  const Box around = scaled(found, kFaceRegion);
   const cv::Rect whole(0, 0, rgb.cols, rgb.rows);
   const cv::Rect region = cv::Rect(int(around.x), int(around.y), int(around.side), int(around.side)) & whole;
   Box sum = found;

@@ -47,6 +47,10 @@ struct PictureTable {
   std::filesystem::path font = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 };
 
+/// The side of the part of a picture in which a known face is looked for again, in sides of the face: dlib wants room round
+/// it.
+inline constexpr double kFaceRegion = 2.2;
+
 /// How faces are looked for.
 struct FaceSearch {
   /// The most looks, until one finds something: at the picture's own size, or at 1280 pixels a side if it is larger (0.1 s a
