@@ -18,10 +18,12 @@ std::string au_name(int number) {
   return name;
 }
 
-/// Index of "7", "AU7", "au07" ... among names; -1 when it is none of them.
+/// Index of "7", "AU7", "au07", OpenFace's "AU07_r" ... among names; -1 when it is none of them.
 int find_au(std::string_view name, const std::vector<std::string>& names) {
   const bool prefixed = name.size() > 2 && (name[0] == 'A' || name[0] == 'a') && (name[1] == 'U' || name[1] == 'u');
-  const auto value = parse_number(prefixed ? name.substr(2) : name);
+  auto number = prefixed ? name.substr(2) : name;
+  if (prefixed && number.ends_with("_r")) number.remove_suffix(2);
+  const auto value = parse_number(number);
   const auto wanted =
       value && *value >= 0 && *value <= 999 && *value == int(*value) ? au_name(int(*value)) : std::string(name);
   const auto it = std::find(names.begin(), names.end(), wanted);
@@ -38,9 +40,8 @@ std::string joined(const std::vector<std::string>& names) {
 /// written with a sign; a name alone has value `alone`.
 template <typename Take>
 void each_setting(std::string_view option, std::string_view text, std::optional<double> alone, Take take) {
-  if (trim(text).empty())
-    fail(ErrorKind::kUsage, option, ": nothing given; write for example ", option, " \"",
-         alone ? "happiness=0.7" : "12=1,6=0.8", "\"");
+  const auto example = concat("; write for example ", option, " \"", alone ? "happiness=0.7" : "12=1,4=+0.3", "\"");
+  if (trim(text).empty()) fail(ErrorKind::kUsage, option, ": nothing given", example);
   for (const auto part : split(text, ',')) {
     const auto equals = part.find('=');
     const auto text_of_value = equals == std::string_view::npos ? std::string_view() : trim(part.substr(equals + 1));
@@ -48,7 +49,7 @@ void each_setting(std::string_view option, std::string_view text, std::optional<
     const auto number = plus ? text_of_value.substr(1) : text_of_value;
     const auto value = equals == std::string_view::npos ? alone : parse_number(number);
     if (part.empty() || !value || (plus && number.starts_with('-'))) {
-      fail(ErrorKind::kUsage, option, ": '", part, "' cannot be read; write name=value with a number between 0 and 1");
+      fail(ErrorKind::kUsage, option, ": '", part, "' cannot be read", example);
     }
     take(trim(part.substr(0, equals)), *value, plus || minus);
   }

@@ -16,7 +16,7 @@ esac
 
 command -v ccache >/dev/null && export CMAKE_CXX_COMPILER_LAUNCHER=ccache
 cmake --preset release
-targets=(emoengine emo_media)
+targets=(emoengine)
 # The kernels take minutes to compile: only where a GPU can run them, and a toolkit was found.
 if nvidia-smi >/dev/null 2>&1 && grep -q '^build emo_cuda: ' build/build.ninja; then targets+=(emo_cuda); fi
 cmake --build --preset release --parallel "$(nproc)" --target "${targets[@]}"

@@ -160,8 +160,8 @@ void SafeTensors::parse(std::span<const std::byte> file, std::size_t max_tensors
   }
   std::memcpy(&header_bytes, file.data(), kLengthBytes);
   if (header_bytes > limits::kMaxHeaderBytes) {
-    fail(ErrorKind::kModel, name_, ": claims a header of ", header_bytes, " bytes; at most ", limits::kMaxHeaderBytes,
-         " are read. Is it a safetensors file?");
+    fail(ErrorKind::kModel, name_, ": is not a safetensors file, or claims a header of ", header_bytes, " bytes; at most ",
+         limits::kMaxHeaderBytes, " are read. emoengine convert makes weight files");
   }
   if (header_bytes > file.size() - kLengthBytes) {
     fail(ErrorKind::kModel, name_, ": has a header of ", header_bytes, " bytes and the file ends after ",

@@ -64,6 +64,8 @@ TEST(ActionUnits, EditsAreMadeInTheirOrder) {
   EXPECT_EQ(parse_action_units("12=+1,12=0.5", kNames).get("12"), 0.5f);
 }
 
+TEST(ActionUnits, OpenFacesColumnsAreNamesToo) { EXPECT_EQ(parse_action_units("AU12_r=0.5", kNames).get("12"), 0.5f); }
+
 TEST(ActionUnits, UnreadablePartIsQuoted) {
   for (const char* part : {"12", "12=", "12=x", "12=nan", "=", "12=1e", "12=+", "12=+-1", "12=--1"}) {
     EXPECT_THAT(error_of([&] { parse_action_units("6=1," + std::string(part), kNames); }),

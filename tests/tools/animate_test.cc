@@ -159,6 +159,33 @@ TEST_F(Animate, AVideosFaceIsFollowed) {
   EXPECT_EQ(frames("again.mp4").size(), 10u);
 }
 
+TEST_F(Animate, WhatDrivesTheFaceIsNamed) {
+  ASSERT_EQ(animate(by_curve_ + "-o v.mp4").code, 0);
+  EXPECT_THAT(animate("--video v.mp4 -o a.mp4").err,
+              HasSubstr("nothing says how the face in the video looks; give --audio, "));
+  EXPECT_THAT(animate(by_curve_ + "--format gif -o a.mp4").err, HasSubstr("--format is of many videos; the ending of -o"));
+  EXPECT_FALSE(exists("a.mp4"));
+}
+
+TEST_F(Animate, ATableOfOneRowHoldsForAllTheSoundOrVideo) {
+  write_curve("one.csv", 0.1);
+  EXPECT_THAT(animate("-i face.png --au-file one.csv -o a.mp4").err,
+              HasSubstr("one.csv: has one row, which is no movement; "));
+  ASSERT_EQ(animate(by_curve_ + "-o v.mp4").code, 0);
+  ASSERT_EQ(animate("--video v.mp4 --au-file one.csv -o a.mp4").code, 0);
+  EXPECT_EQ(frames("a.mp4").size(), 10u);
+}
+
+TEST_F(Animate, WhatIsLeftOutOfTheLongerIsTold) {
+  ASSERT_EQ(animate(by_curve_ + "-o v.mp4").code, 0);
+  write_curve("short.csv", 0.5);
+  write_curve("long.csv", 3.5);
+  EXPECT_THAT(animate("--video v.mp4 --au-file short.csv -o a.mp4").out,
+              HasSubstr("; ends with the table, 0.5 s of the video left out"));
+  EXPECT_THAT(animate("--video v.mp4 --au-file long.csv -o a.mp4").out,
+              HasSubstr("; ends with the video, 2.5 s of the table left out"));
+}
+
 TEST_F(Animate, AVideoKeepsItsSound) {
   ASSERT_EQ(animate("-i face.png --au-file curve.csv -a " + source("samples/happy.flac") + " --fps 2 -o v.mp4").code, 0);
   ASSERT_EQ(animate("--video v.mp4 --emotion surprise -o again.mp4").code, 0);
@@ -192,6 +219,8 @@ TEST_F(Animate, FoldersOfFramesMayHaveDotsInTheirNames) {
   const auto outcome = animate("-i p --au-file curve.csv --fps 5 --format png -o out");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(exists("out/a.b/000001.png"));
+  EXPECT_EQ(animate("-i p --au-file curve.csv --fps 5 --format png -o out --resume").out,
+            "out: written already, nothing is left to do\n");
 }
 
 TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {
@@ -262,7 +291,8 @@ TEST_F(Animate, AnInterruptedRunKeepsAPartThatPlays) {
   // A build for GPUs adds a note where there is none.
   EXPECT_THAT(
       read_file(dir_ / "int.err"),
-      testing::ContainsRegex("^emoengine: interrupted after [0-9]+ of 12499 frames; a.part.mp4 plays up to there\n"));
+      testing::ContainsRegex(
+          "^emoengine: interrupted after [0-9]+ of 12499 frames; a.part.mp4 plays up to there, till the next run\n"));
   EXPECT_GT(frames("a.part.mp4").size(), 10u);
 }
 

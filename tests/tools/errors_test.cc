@@ -57,7 +57,7 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("generate -i " + kPhoto + " -o c.png --au 13=1", 2, "'13' is not one of this model's");
   refused("generate -i " + kPhoto + " -o c.png --emotion joy", 2, "'joy' is not known");
   refused("aus -a " + kVoice + " --emotion anger=2", 2, "--emotion: anger=2 is outside 0..1");
-  refused("aus -a " + kVoice + " --au 4=x", 2, "--au: '4=x' cannot be read; write name=value");
+  refused("aus -a " + kVoice + " --au 4=x", 2, "--au: '4=x' cannot be read; write for example --au \"12=1,4=+0.3\"");
   refused("aus -a " + kVoice + " --intensity -1", 2, "--intensity");
   refused("generate -i " + kPhoto + " -o c.npy --face all --emotion anger", 2, "--face all goes with --output photo alone");
   refused("generate -i a.png b.png -o c --crop none --emotion anger", 2, "take one picture; give one --image");
@@ -106,12 +106,14 @@ TEST_F(Errors, PhotoWithoutAFaceNamesWhatWasTried) {
   refused("run -i grey.bmp -a " + kVoice + " -o c.png", 3, "grey.bmp: no face was found in 64x64 px, tried ");
 }
 
+TEST_F(Errors, AnUnknownCommandIsNamed) { refused("runn -i a.png", 2, "'runn' is no command; see emoengine --help"); }
+
 TEST_F(Errors, OutputsThatCannotBeWrittenSayWhy) {
   refused("run -i " + kPhoto + " -a " + kVoice + " -o nowhere/c.png", 3, "cannot be written: No such file or directory");
-  refused("run -i " + kPhoto + " -a " + kVoice + " -o .", 3, "output: ");
   refused("run -i " + kPhoto + " -a " + kVoice + " -o c.xyz", 2, "output: c.xyz ends in '.xyz'; .png, .jpg,");
   make("file", "");
-  refused("generate -i " + kPhoto + " b.png -o file --emotion anger", 3, "output: file cannot be made a folder: ");
+  refused("generate -i " + kPhoto + " b.png -o file --emotion anger", 3,
+          "output: file names a file, and 2 outputs go into a folder");
   refused("sweep -i " + kPhoto + " -o c.png --au 12 --font nowhere.ttf", 3, "nowhere.ttf: there is no such font; install ");
   refused("sweep -i " + kPhoto + " -o c.png --au 12 --font file", 3, "file: is no font that FreeType reads; name ");
   refused("aus -a " + kVoice + " --plot nowhere/a.png", 3, "cannot be written: No such file or directory");

@@ -72,7 +72,7 @@ TEST_F(ManyInputs, ResumeLeavesOutWhatIsThere) {
   write_file(dir_ / "pairs/a_x.png", "kept");
   fs::remove(dir_ / "pairs/b_y.png");
   const auto outcome = run("run -i p -a v -o pairs --resume");
-  EXPECT_THAT(outcome.out, HasSubstr("pairs: 1 pictures"));
+  EXPECT_THAT(outcome.out, HasSubstr("pairs: 1 picture, "));
   EXPECT_EQ(read_file(dir_ / "pairs/a_x.png"), "kept");
   EXPECT_TRUE(exists("pairs/b_y.png"));
 }
@@ -80,7 +80,21 @@ TEST_F(ManyInputs, ResumeLeavesOutWhatIsThere) {
 TEST_F(ManyInputs, ResumeSaysWhenNothingIsLeft) {
   ASSERT_EQ(run("generate -i p -o out --emotion anger").code, 0);
   EXPECT_EQ(run("generate -i p -o out --emotion anger --resume").out, "out: written already, nothing is left to do\n");
-  EXPECT_EQ(run("run -i p/a.png -a v/x.flac -o out --resume").code, 3);  // one output is a file, and this is a folder
+}
+
+// A script's pattern may match a single file; and a folder that is there is no name for a picture.
+TEST_F(ManyInputs, OneOutputGoesIntoAFolderThatIsNamedAsOne) {
+  ASSERT_EQ(run("run -i p/a.png -a v/x.flac -o new/").code, 0);
+  EXPECT_TRUE(exists("new/a_x.png"));
+  ASSERT_EQ(run("generate -i p/a.png --emotion anger -o new").code, 0);
+  EXPECT_TRUE(exists("new/a.png"));
+}
+
+TEST_F(ManyInputs, AFilesNameIsNoFolderForThem) {
+  const auto outcome = run("run -i p -a v -o out.png --backend cpu");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_EQ(outcome.err, "emoengine: output: out.png names a file, and 4 outputs go into a folder; name one\n");
+  EXPECT_FALSE(exists("out.png"));
 }
 
 TEST_F(ManyInputs, OutputsAmongTheInputsAreRefusedBeforeTheFirst) {

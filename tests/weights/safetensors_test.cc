@@ -144,9 +144,11 @@ TEST(SafeTensors, EveryTruncationIsRefused) {
 TEST(SafeTensors, HeaderLengthIsChecked) {
   EXPECT_EQ(text_of_file("1234567"), "f: has 7 bytes; a safetensors file begins with 8 bytes of header length");
   EXPECT_EQ(text_of_file(std::string(8, '\xff')),
-            "f: claims a header of 18446744073709551615 bytes; at most 1048576 are read. Is it a safetensors file?");
+            "f: is not a safetensors file, or claims a header of 18446744073709551615 bytes; at most 1048576 are read. "
+            "emoengine convert makes weight files");
   EXPECT_EQ(text_of_file(file_with("{" + std::string(1 << 20, ' ') + "}")),
-            "f: claims a header of 1048578 bytes; at most 1048576 are read. Is it a safetensors file?");
+            "f: is not a safetensors file, or claims a header of 1048578 bytes; at most 1048576 are read. emoengine convert "
+            "makes weight files");
   EXPECT_EQ(text_of_file(file_with("{}        ").substr(0, 12)),
             "f: has a header of 10 bytes and the file ends after 4 of them: it is truncated. Copy or download it again");
   EXPECT_EQ(text_of_header(""), "f: is not a safetensors file: its header does not begin with '{'");

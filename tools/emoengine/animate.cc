@@ -25,7 +25,7 @@ namespace {
 struct AnimateOptions {
   std::vector<std::string> images, videos, audios;
   std::string au_file, out;
-  std::string format = "mp4";  ///< of many outputs: mp4 | webm | gif | png
+  std::optional<std::string> format;  ///< of many outputs: mp4 | webm | gif | png; none: mp4
   bool many = false;
   ImageLimits image_limits;
   AudioLimits audio_limits;
@@ -77,17 +77,26 @@ void check_together(const AnimateOptions& options) {
   if (!options.videos.empty() && options.face.which != "largest") {
     fail(ErrorKind::kUsage, "--face goes with --image; in a video the largest face of the first frame is followed");
   }
+  const bool says_how = !options.audios.empty() || !options.au_file.empty() || !options.expression.emotion.empty() ||
+                        !options.expression.au.empty();
+  if (!says_how) {
+    fail(
+        ErrorKind::kUsage,
+        "animate: nothing says how the face in the video looks; give --audio, --au-file, --emotion or --au. The video's own "
+        "sound does not: ffmpeg -i VIDEO voice.wav makes it a file for --audio");
+  }
 }
 
 /// What drives the face: the file's rows or the voice's, else the neutral face, each with what was asked on top; before
-/// smoothing. `seconds` receives how long it lasts, 0: as long as the video.
+/// smoothing. `seconds` receives how long it lasts, 0: as long as the sound or the video.
 AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, const Loader& loader, double fps,
                      double& seconds) {
   AuCurve curve;
   seconds = 0;
   if (!options.au_file.empty()) {
     curve = read_au_file(options.au_file, engine.generator_config().au_names, fps);
-    seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;  // OpenFace rounds times to milliseconds
+    // OpenFace rounds times to milliseconds. A table of one row has none: the face is so all the time.
+    if (curve.rows.size() > 1) seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;
   } else if (!job.audio.empty()) {
     const Clip voice = loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
     curve = engine.aus_per_frame(voice.pcm, fps);
@@ -109,6 +118,16 @@ float turn_down(Clip& sound) {
   return peak;
 }
 
+/// That a video and what drives it do not last alike, and what of the longer is not shown; empty for less than 0.1 s.
+std::string left_out(const char* driver, double driver_s, double video_s) {
+  if (std::abs(driver_s - video_s) < 0.1) return "";
+  const bool driver_ends = driver_s < video_s;
+  char text[96];
+  std::snprintf(text, sizeof text, "; ends with the %s, %.1f s of the %s left out", driver_ends ? driver : "video",
+                std::abs(driver_s - video_s), driver_ends ? "video" : driver);
+  return text;
+}
+
 /// Makes one video; false when a signal asked for an end, which is told.
 bool animate_one(const AnimateOptions& options, const Job& job, const std::shared_future<Engine>& opening,
                  const std::string& title) {
@@ -118,7 +137,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   animation.blink = options.blink == "on";
   std::unique_ptr<VideoReader> reader;
   if (!options.videos.empty()) reader = video().read(job.source, options.image_limits);
-  const std::string format = options.many ? options.format : "";
+  const std::string format = options.many ? options.format.value_or("mp4") : "";
   const double max_fps = video().max_fps(job.out, format);  // refuses a name before anything is drawn
   if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, max_fps);
   if (options.fps) animation.fps = *options.fps;
@@ -145,8 +164,18 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
     note(concat(job.audio.empty() ? job.source : job.audio, " goes to ", peak,
                 " where full scale is 1; the video's sound is turned down to it"));
   }
+  if (!reader && seconds == 0) {
+    fail(ErrorKind::kUsage, options.au_file,
+         ": has one row, which is no movement; make a table with aus --per-frame, or give --audio for its length");
+  }
   // As long as the sound, else the curve; not longer than the video.
-  if (reader) seconds = seconds == 0 ? reader->seconds() : std::min(seconds, reader->seconds());
+  std::string remark;
+  if (reader && seconds > 0) {
+    remark = left_out(job.audio.empty() ? "table" : "voice", seconds, reader->seconds());
+    seconds = std::min(seconds, reader->seconds());
+  } else if (reader) {
+    seconds = reader->seconds();
+  }
   if (seconds > options.audio_limits.max_seconds) {
     fail(ErrorKind::kInput, options.au_file.empty() ? job.source : options.au_file, ": lasts ", seconds, " s; at most ",
          options.audio_limits.max_seconds, " s are taken. Cut it, or raise --max-audio-s");
@@ -162,14 +191,15 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   Drawn drawn;
   bool interrupted;
   {
-    Progress progress(title, "frames", frames, options.model.quiet, start);
+    Progress progress(title, "frame", frames, options.model.quiet, start);
     drawn = draw(engine, *source, curve, *writer, progress, [] { return Interruptible::signal() != 0; });
     interrupted = Interruptible::signal() && drawn.frames < frames;
     interrupted ? writer->interrupt() : writer->finish();
     summary = progress.summary();
   }
   if (interrupted) {
-    const std::string left = drawn.frames > 0 ? writer->part().string() + " plays up to there" : "nothing was written";
+    const std::string left =
+        drawn.frames > 0 ? writer->part().string() + " plays up to there, till the next run" : "nothing was written";
     std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s\n", drawn.frames, frames,
                  one_line(left).c_str());
     return false;
@@ -183,6 +213,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   }
   if (drawn.without_face > 0) summary += concat("; no face in ", drawn.without_face, " of them");
   if (!writer->remark().empty()) summary += "; " + writer->remark();
+  summary += remark;
   std::printf("%s: %s\n", job.out.c_str(), summary.c_str());
   return true;
 }
@@ -205,7 +236,11 @@ void animate(AnimateOptions options) {
   Inputs audios = find_inputs(options.audios, InputKind::kSounds);
   if (audios.files.empty()) audios.files.emplace_back();
   const bool many = options.many = sources.many || audios.many;
-  const std::string extension = options.format == "png" ? "" : "." + options.format;
+  if (!many && options.format) {
+    fail(ErrorKind::kUsage, "--format is of many videos; the ending of -o says that of one, and ", options.out, " is one");
+  }
+  const std::string format = options.format.value_or("mp4"), extension = format == "png" ? "" : "." + format;
+  const bool into_folders = many ? extension.empty() : std::filesystem::path(options.out).extension().empty();
   OutputFolder folder(options.out);
   Outputs outputs;
   outputs.keep(sources.files);
@@ -219,14 +254,14 @@ void animate(AnimateOptions options) {
       const std::string inputs = source + (audio.empty() ? "" : " with " + audio);
       Job job{source, audio, many ? folder.claim(name, inputs) : std::filesystem::path(options.out)};
       if (many) folder.claim(part_of(name).string(), inputs);
-      if (options.resume && is_written(job.out, job.out.extension().empty())) continue;
+      if (options.resume && is_written(job.out, into_folders)) continue;
       jobs.push_back(std::move(job));
     }
   }
   if (jobs.empty()) return tell_all_written(options.out, options.model.quiet);
   if (many) folder.make();
   for (const Job& job : jobs) {
-    job.out.extension().empty() ? outputs.add(job.out) : outputs.add_file(job.out);
+    into_folders ? outputs.add(job.out) : outputs.add_file(job.out);
     outputs.add(part_of(job.out));  // an interrupted run's may be an input
   }
   // The models are opened while the first photo is read and searched: neither needs the other.
@@ -247,7 +282,8 @@ void animate(AnimateOptions options) {
 }  // namespace
 
 void add_animate(CLI::App& app) {
-  auto* command = app.add_subcommand("animate", "a video of a face that moves as a voice or a table of AUs says");
+  auto* command = add_command(app, "animate", "a video of a face that moves as a voice or a table of AUs says",
+                              "--image face.jpg --audio voice.wav -o out.mp4");
   auto options = std::make_shared<AnimateOptions>();
   add_image_options(*command, options->images, options->image_limits);
   command->get_option("--image")->required(false);
@@ -261,8 +297,8 @@ void add_animate(CLI::App& app) {
                    "video to write: .mp4, .webm, .gif, or a new folder of PNGs; with many inputs a folder, for "
                    "PHOTO_VOICE.mp4")
       ->required();
-  command->add_option("--format", options->format, "of many videos: mp4, webm, gif, or png for folders of PNGs")
-      ->capture_default_str()
+  command
+      ->add_option("--format", options->format, "of many videos: mp4, webm, gif, or png for folders of PNGs [default: mp4]")
       ->check(CLI::IsMember({"mp4", "webm", "gif", "png"}));
   command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own, at most 240 (GIF 50)]");
   command->add_option("--smooth", options->animation.smooth_s, "time constant of the AUs' smoothing, seconds")

@@ -93,7 +93,8 @@ void aus(const AusOptions& options) {
 }  // namespace
 
 void add_aus(CLI::App& app) {
-  auto* command = app.add_subcommand("aus", "the action units that a voice shows, for the clip or for each video frame");
+  auto* command = add_command(app, "aus", "the action units that a voice shows, for the clip or for each video frame",
+                              "--audio voice.wav --per-frame --fps 25 -o curve.csv");
   auto options = std::make_shared<AusOptions>();
   add_audio_options(*command, options->audios, options->audio_limits);
   command->add_option("--out,-o", options->out,

@@ -45,7 +45,8 @@ void convert(const Options& options) {
 }  // namespace
 
 void add_convert(CLI::App& app) {
-  auto* command = app.add_subcommand("convert", "make a weight file from a PyTorch checkpoint; needs no Python");
+  auto* command = add_command(app, "convert", "make a weight file from a PyTorch checkpoint; needs no Python",
+                              "checkpoint.pth -o mine.safetensors --dtype fp16");
   auto options = std::make_shared<Options>();
   command->add_option("checkpoint", options->in, "torch.save file (zip or legacy) or safetensors state dict")->required();
   command->add_option("--out,-o", options->out, "weight file to write: OUT.safetensors")->required();

@@ -95,7 +95,9 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
       for (auto* queue : queues) queue->close();
     }
   };
-  auto reading = std::async(std::launch::async, [&] {
+  std::future<void> reading, writing;
+  const Close close_all{{&free, &to_redraw, &to_write}};  // before the futures wait, also where no thread can be started
+  reading = std::async(std::launch::async, [&] {
     const Close close{{&to_redraw}};
     for (std::size_t i = 0; i < curve.rows.size(); ++i) {
       std::optional<Frame> frame = free.pop();
@@ -104,7 +106,7 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
       if (!to_redraw.push(std::move(*frame))) return;
     }
   });
-  auto writing = std::async(std::launch::async, [&] {
+  writing = std::async(std::launch::async, [&] {
     const Close close{{&to_write, &free}};
     while (std::optional<Frame> frame = to_write.pop()) {
       writer.add(frame->picture);

@@ -74,7 +74,8 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   if (options.crop == "none" || is_npy(options.out) || !options.save_mask.empty() || !options.save_colour.empty() ||
       !options.dump_layers.empty()) {
     fail(ErrorKind::kUsage,
-         "generate: --crop none, --save-mask, --save-colour, --dump-layers and .npy take one picture; give one --image");
+         "generate: --crop none, --save-mask, --save-colour, --dump-layers and .npy take one picture; give one --image, and "
+         "a file's name to -o");
   }
   if (options.output == "face" && options.face.which == "all") {
     fail(ErrorKind::kUsage, "--face all goes with --output photo alone; choose a face with --face largest or --face N");
@@ -94,7 +95,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
   Failures failures;
   const Loader loader(options.model.quiet);
-  Progress progress("generate", "pictures", needed, options.model.quiet);
+  Progress progress("generate", "picture", needed, options.model.quiet);
   RedrawQueue queue(engine, failures, [&](const Redraw&) { progress.step(); });
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (outs[i].empty()) continue;  // is there already
@@ -162,7 +163,7 @@ void generate(const GenerateOptions& options) {
   outputs.keep(images.files);
   outputs.keep(options.au_file);
   outputs.keep(options.model);
-  if (images.many) return generate_many(options, images.files, outputs);
+  if (images.many || names_folder(options.out)) return generate_many(options, images.files, outputs);
   if (options.resume && is_written(options.out)) return tell_all_written(options.out, options.model.quiet);
   generate_one(options, images.files[0], outputs);
 }
@@ -170,7 +171,8 @@ void generate(const GenerateOptions& options) {
 }  // namespace
 
 void add_generate(CLI::App& app) {
-  auto* command = app.add_subcommand("generate", "redraw a face with given action units or emotions");
+  auto* command = add_command(app, "generate", "redraw a face with given action units or emotions",
+                              "--image face.jpg --au \"12=1,6=0.8\" -o smile.png");
   auto options = std::make_shared<GenerateOptions>();
   add_image_options(*command, options->images, options->image_limits);
   add_expression_options(*command, options->expression, Voice::kNo);
@@ -179,7 +181,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--row", options->row, "row of the AU file, from 1")->check(whole(1, 999'999))->needs(au_file);
   command
       ->add_option("--out,-o", options->out,
-                   "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]; many photos: a folder")
+                   "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]; many photos, or FOLDER/: a folder")
       ->required();
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop [default: photo]")
       ->check(CLI::IsMember({"photo", "face"}));

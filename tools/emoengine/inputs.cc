@@ -67,7 +67,9 @@ std::vector<std::string> files_of_pattern(const std::string& pattern) {
   const int status = ::glob(pattern.c_str(), 0, nullptr, &found);  // sorted
   std::vector<std::string> files(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
-  if (status != 0) fail(ErrorKind::kInput, pattern, ": no file matches this pattern");
+  std::error_code ignored;
+  std::erase_if(files, [&](const std::string& file) { return fs::is_directory(file, ignored); });
+  if (status != 0 || files.empty()) fail(ErrorKind::kInput, pattern, ": no file matches this pattern");
   return files;
 }
 

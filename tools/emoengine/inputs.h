@@ -12,7 +12,7 @@ namespace emo::cli {
 /// The files that an option named. One plain file is a single input, whose output is named by itself; several files, a
 /// folder or a pattern are many, whatever they hold, and -o names a folder.
 struct Inputs {
-  std::vector<std::string> files;
+  std::vector<std::string> files;  ///< at least one, unless nothing was named
   bool many = false;
 };
 

@@ -84,7 +84,8 @@ void inspect(const InspectOptions& options) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  auto* command = app.add_subcommand("inspect", "what a weight file holds: settings, layers, sizes, cost");
+  auto* command = add_command(app, "inspect", "what a weight file holds: settings, layers, sizes, cost",
+                              "weights/generator.safetensors");
   auto options = std::make_shared<InspectOptions>();
   command->add_option("file", options->file, "weight file")->required();
   command->add_flag("--json", options->json, "print the file's settings object as it is");

@@ -44,18 +44,17 @@ void prepare_process() {
   ::setenv("OPENBLAS_NUM_THREADS", "1", 0);
 }
 
-constexpr const char* kFooter = R"(
+constexpr const char* kExitCodes = R"(
 Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a picture, sound or output that cannot be used,
             4 a weight file or checkpoint that cannot be used, 5 a backend or library that is not there,
-            6 some of many inputs failed (the outputs of the others are written).
-Example:    emoengine run --image face.jpg --audio voice.wav -o out.png)";
+            6 some of many inputs failed (the outputs of the others are written).)";
 
 }  // namespace
 
 int main(int argc, char** argv) {
   prepare_process();
   CLI::App app("emoengine: makes a photographed face wear the emotion of a voice", "emoengine");
-  app.footer(kFooter);
+  app.footer(kExitCodes);
   app.set_version_flag("--version", "emoengine " EMO_VERSION);
   app.require_subcommand(0, 1);  // none is told below: CLI11 would not name a command that it does not know
   emo::cli::add_run(app);
@@ -82,7 +81,10 @@ int main(int argc, char** argv) {
     return finished(app.exit(e));
   } catch (const CLI::Error& e) {
     const auto commands = app.get_subcommands();
-    const std::string command = commands.empty() ? "" : commands[0]->get_name() + " ";
+    if (commands.empty()) {
+      return refuse(emo::ErrorKind::kUsage, "'" + emo::cli::one_line(argv[1]) + "' is no command; see emoengine --help");
+    }
+    const std::string command = commands[0]->get_name() + " ";
     return refuse(emo::ErrorKind::kUsage, std::string(e.what()) + "; see emoengine " + command + "--help");
   } catch (const emo::Error& e) {
     if (e.kind() != emo::ErrorKind::kSomeInputs) return refuse(e.kind(), emo::cli::one_line(e.what()));

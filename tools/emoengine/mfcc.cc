@@ -32,7 +32,8 @@ void mfcc(const MfccOptions& options) {
 }  // namespace
 
 void add_mfcc(CLI::App& app) {
-  auto* command = app.add_subcommand("mfcc", "the features that the speech model reads, before trimming and scaling");
+  auto* command = add_command(app, "mfcc", "the features that the speech model reads, before trimming and scaling",
+                              "--audio voice.wav -o features.npy");
   auto options = std::make_shared<MfccOptions>();
   add_audio_options(*command, options->audio, options->audio_limits);
   command->add_option("--out,-o", options->out, ".npy to write: float32 (frames, features)")->required();

@@ -24,6 +24,12 @@ CLI::Validator number_within(double lowest, double highest, bool whole) {
 
 }  // namespace
 
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description, const std::string& example) {
+  auto* command = app.add_subcommand(name, description);
+  command->footer(app.get_footer() + "\nExample:    emoengine " + name + " " + example);
+  return command;
+}
+
 CLI::Validator within(double lowest, double highest) { return number_within(lowest, highest, false); }
 
 CLI::Validator whole(double lowest, double highest) { return number_within(lowest, highest, true); }
@@ -34,6 +40,11 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
         command.add_option("--generator", options.generator, "weight file of the face generator [default: the one shipped]");
     command.add_flag("--lite", options.lite, "the smaller of the generators shipped: a third of the time, softer faces")
         ->excludes(file);
+    command
+        .add_option("--passes", options.passes,
+                    "times that a face is drawn, each from the picture before: for photos that change too little")
+        ->capture_default_str()
+        ->check(whole(1, EngineOptions::kMaxPasses));
   }
   if (needs != Needs::kGenerator) {
     command.add_option("--speech", options.speech, "weight file of the speech model [default: the one shipped]");
@@ -62,7 +73,7 @@ Engine open_engine(const ModelOptions& options, Needs needs) {
   const auto path = [](const std::string& given, const char* name) {
     return given.empty() ? default_weights(name) : std::filesystem::path(given);
   };
-  EngineOptions engine{.backend = options.backend, .max_tensors = options.max_tensors};
+  EngineOptions engine{.passes = options.passes, .backend = options.backend, .max_tensors = options.max_tensors};
   if (!options.quiet) engine.backend.note = note;
   if (needs != Needs::kSpeech) {
     engine.generator = path(options.generator, options.lite ? "generator-lite.safetensors" : "generator.safetensors");
@@ -126,7 +137,8 @@ CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audi
 void add_expression_options(CLI::App& command, Expression& expression, Voice voice) {
   if (voice == Voice::kYes) add_intensity_option(command, expression);
   command.add_option("--emotion", expression.emotion,
-                     "adds, for example, happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, disgust");
+                     "adds, for example, happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, disgust or "
+                     "neutral; without a number 1");
   add_au_option(command, expression);
 }
 

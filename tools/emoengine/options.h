@@ -14,6 +14,9 @@
 /// Options that several commands share, and what they choose: weights, faces, figures.
 namespace emo::cli {
 
+/// A command whose help ends with an example of it, with these arguments.
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);
+
 /// A number from lowest to highest. (CLI::Range lets NaN through, and -1 where the option is unsigned.)
 CLI::Validator within(double lowest, double highest);
 /// A whole number from lowest to highest.
@@ -35,6 +38,7 @@ CLI::Option* add_choice(CLI::App& command, const std::string& flag, Value& value
 struct ModelOptions {
   std::string generator, speech;  ///< empty: the default weights
   bool lite = false;              ///< the smaller default generator
+  int passes = EngineOptions().passes;
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
   bool quiet = false;

@@ -55,8 +55,22 @@ void Outputs::add_file(const fs::path& out, std::span<const std::string_view> ex
   if (!extensions.empty()) known_extension("output", out, extensions);
 }
 
+bool names_folder(const fs::path& out) {
+  std::error_code ignored;
+  return !out.empty() && (!out.has_filename() || fs::is_directory(out, ignored));
+}
+
 void OutputFolder::make() const {
   std::error_code error;
+  const std::string extension = lower_extension(folder_);
+  const auto named_alike = [&](const auto& claim) {
+    return !extension.empty() && lower_extension(claim.first) == extension;
+  };
+  const bool meant_for_one = fs::exists(folder_, error) || std::ranges::any_of(claimed_, named_alike);
+  if (!fs::is_directory(folder_, error) && meant_for_one) {
+    fail(ErrorKind::kInput, "output: ", folder_.string(), " names a file, and ", claimed_.size(),
+         claimed_.size() == 1 ? " output goes" : " outputs go", " into a folder; name one");
+  }
   fs::create_directories(folder_, error);
   if (error) fail(ErrorKind::kInput, "output: ", folder_.string(), " cannot be made a folder: ", error.message());
 }

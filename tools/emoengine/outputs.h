@@ -38,13 +38,17 @@ class Outputs {
   std::set<std::filesystem::path> added_;
 };
 
+/// Whether an -o says by itself that it is a folder: it is there, or ends in a slash.
+bool names_folder(const std::filesystem::path& out);
+
 /// Gives outputs in a folder their names and keeps them apart.
 class OutputFolder {
  public:
   explicit OutputFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
   /// FOLDER/NAME. Throws Error(kUsage) when it was given out before, saying for which inputs.
   std::filesystem::path claim(const std::string& name, const std::string& input);
-  /// Makes the folder. Throws Error(kInput) when it cannot be made.
+  /// Makes the folder. Throws Error(kInput) when it cannot be made, is a file, or has the extension of what goes into it:
+  /// "out.png" was meant for one picture.
   void make() const;
 
  private:

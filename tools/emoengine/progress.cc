@@ -38,7 +38,7 @@ void Progress::step() {
   if (quiet_ || done_ >= total_ || seconds(last_ - shown_) < (terminal_ ? kTerminalEvery_s : kLogEvery_s)) return;
   shown_ = last_;
   const double speed = rate();
-  std::fprintf(stderr, "%s%s: %zu of %zu %s, %.1f/s, %.0f s left%s", terminal_ ? "\r" : "", work_.c_str(), done_, total_,
+  std::fprintf(stderr, "%s%s: %zu of %zu %ss, %.1f/s, %.0f s left%s", terminal_ ? "\r" : "", work_.c_str(), done_, total_,
                unit_.c_str(), speed, speed > 0 ? double(total_ - done_) / speed : 0.0, terminal_ ? "\033[K" : "\n");
 }
 
@@ -46,8 +46,8 @@ double Progress::rate() const { return double(done_) / seconds(last_ - start_); 
 
 std::string Progress::summary() const {
   char text[96];
-  std::snprintf(text, sizeof text, "%zu %s, %.1f/s, the first after %.2f s", done_, unit_.c_str(), done_ ? rate() : 0.0,
-                seconds(first_ - start_));
+  std::snprintf(text, sizeof text, "%zu %s%s, %.1f/s, the first after %.2f s", done_, unit_.c_str(), done_ == 1 ? "" : "s",
+                done_ ? rate() : 0.0, seconds(first_ - start_));
   return text;
 }
 

@@ -60,12 +60,14 @@ std::string describe(const EmotionReading& reading) {
 }
 
 std::string summary(const ActionUnits& au) {
-  std::string line = describe(read_emotion(au)) + ":";
+  std::string line = describe(read_emotion(au));
+  const char* before = ": ";
   for (std::size_t i = 0; i < au.names().size(); ++i) {
     if (au.values()[i] < 0.05f) continue;
     char text[16];
     std::snprintf(text, sizeof text, "=%.2f", double(au.values()[i]));
-    line += " " + au.names()[i] + text;
+    line += before + au.names()[i] + text;
+    before = " ";
   }
   return line;
 }

@@ -110,7 +110,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
     });
   }
 
-  Progress progress("run", "pictures", count, options.model.quiet);
+  Progress progress("run", "picture", count, options.model.quiet);
   RedrawQueue queue(engine, failures, [&](const Redraw& job) {
     progress.step();
     if (options.json) std::printf("%s\n", text_of(report(engine, job.image, job.audio, job.out, job.au, job.faces)).c_str());
@@ -141,7 +141,7 @@ void run(const RunOptions& options) {
   outputs.keep(images.files);
   outputs.keep(audios.files);
   outputs.keep(options.model);
-  if (images.many || audios.many) return run_many(options, images.files, audios.files, outputs);
+  if (images.many || audios.many || names_folder(options.out)) return run_many(options, images.files, audios.files, outputs);
   if (options.resume && is_written(options.out)) return tell_all_written(options.out, options.model.quiet);
   outputs.add_picture(options.out);
   run_one(options, images.files[0], audios.files[0]);
@@ -150,14 +150,15 @@ void run(const RunOptions& options) {
 }  // namespace
 
 void add_run(CLI::App& app) {
-  auto* command = app.add_subcommand("run", "a photo and a voice in, that face with the voice's emotion out");
+  auto* command = add_command(app, "run", "a photo and a voice in, that face with the voice's emotion out",
+                              "--image face.jpg --audio voice.wav -o out.png");
   auto options = std::make_shared<RunOptions>();
   add_image_options(*command, options->images, options->image_limits);
   add_audio_options(*command, options->audios, options->audio_limits);
   command
       ->add_option("--out,-o", options->out,
-                   "picture to write: .png, .jpg, .webp, .bmp, .tif; with many inputs a folder, for PHOTO_VOICE.png (or the "
-                   "photo's type)")
+                   "picture to write: .png, .jpg, .webp, .bmp, .tif; with many inputs, or for FOLDER/, a folder, for "
+                   "PHOTO_VOICE.png (or the photo's type)")
       ->required();
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop")
       ->capture_default_str()
@@ -165,7 +166,7 @@ void add_run(CLI::App& app) {
   add_expression_options(*command, options->expression, Voice::kYes);
   add_face_option(*command, options->face);
   command->add_flag("--json", options->json,
-                    "print AUs, emotion, crop boxes and times as JSON; with many inputs a line each");
+                    "print AUs, emotion and crop boxes as JSON, and of one photo and voice the times; of many a line each");
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);
   command->callback([options] { run(*options); });

@@ -84,7 +84,7 @@ void strengths(const StrengthsOptions& options) {
   for (const auto& row : rows) cells += row.size() * images.size();
 
   PictureTable table = empty_table(options.table);
-  Progress progress("strengths", "faces", cells, options.model.quiet);
+  Progress progress("strengths", "face", cells, options.model.quiet);
   for (const auto& image : images) {
     const Image photo = flattened(loader.image(image, options.image_limits));
     const Portrait portrait(photo, choose_face(photo, image, options.face));
@@ -109,7 +109,8 @@ void strengths(const StrengthsOptions& options) {
 }  // namespace
 
 void add_strengths(CLI::App& app) {
-  auto* command = app.add_subcommand("strengths", "a figure of faces by clips, and by emotions from weak to strong");
+  auto* command = add_command(app, "strengths", "a figure of faces by clips, and by emotions from weak to strong",
+                              "--image face.jpg --audio clips/ --emotion all -o figure.png");
   auto options = std::make_shared<StrengthsOptions>();
   add_image_options(*command, options->images, options->image_limits);
   add_audio_options(*command, options->audios, options->audio_limits)->required(false);

@@ -52,7 +52,7 @@ void sweep(const SweepOptions& options) {
 
   PictureTable table = empty_table(options.table);
   for (int i = 0; i < options.steps; ++i) table.columns.push_back(concat(std::round(100.0 * i / (options.steps - 1)) / 100));
-  Progress progress("sweep", "faces", chosen.size() * std::size_t(options.steps), options.model.quiet);
+  Progress progress("sweep", "face", chosen.size() * std::size_t(options.steps), options.model.quiet);
   for (const auto& name : chosen) {
     std::vector<ActionUnits> expressions(std::size_t(options.steps), ActionUnits(names));
     for (int i = 0; i < options.steps; ++i) expressions[std::size_t(i)].set(name, float(i) / float(options.steps - 1));
@@ -70,7 +70,8 @@ void sweep(const SweepOptions& options) {
 }  // namespace
 
 void add_sweep(CLI::App& app) {
-  auto* command = app.add_subcommand("sweep", "a figure of a face with each action unit varied by itself");
+  auto* command = add_command(app, "sweep", "a figure of a face with each action unit varied by itself",
+                              "--image face.jpg -o sweep.png --au 12,26 --steps 5");
   auto options = std::make_shared<SweepOptions>();
   add_image_options(*command, options->image, options->image_limits);
   command->add_option("--out,-o", options->out, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
