@@ -13,11 +13,35 @@ std::unique_ptr<const ModelFile> open_model(const std::filesystem::path& path, s
   return std::make_unique<const ModelFile>(path, max_tensors);
 }
 
+/// Adds a pass's blend to that of the passes before: mask (N,1,H,W) and colour (N,3,H,W) go on to give what was drawn last
+/// from the face as it was cut. `keeps`: a mask is the share of the face that is kept, not of the colour.
+void blend_over(bool keeps, const Shape& shape, HostBuffer<float>& mask, HostBuffer<float>& colour,
+                const HostBuffer<float>& next_mask, const HostBuffer<float>& next_colour) {
+  const std::size_t plane = shape.plane();
+  const auto kept = [keeps](float m) { return keeps ? m : 1 - m; };
+  for (std::size_t n = 0; n < std::size_t(shape.N); ++n) {
+    for (std::size_t i = 0; i < plane; ++i) {
+      float& m = mask.data()[n * plane + i];
+      const float next = kept(next_mask.data()[n * plane + i]), total = kept(m) * next;
+      const float share = total < 1 ? (1 - next) / (1 - total) : 1;  // of the new colour in the colours together
+      for (std::size_t c = 0; c < 3; ++c) {
+        float& v = colour.data()[(3 * n + c) * plane + i];
+        v += share * (next_colour.data()[(3 * n + c) * plane + i] - v);
+      }
+      m = kept(total);
+    }
+  }
+}
+
 }  // namespace
 
 Engine::Engine(const EngineOptions& options)
     : generator_(open_model(options.generator, options.max_tensors)),
-      speech_(open_model(options.speech, options.max_tensors)) {
+      speech_(open_model(options.speech, options.max_tensors)),
+      passes_(options.passes) {
+  if (passes_ < 1 || passes_ > EngineOptions::kMaxPasses) {
+    fail(ErrorKind::kUsage, "--passes: ", passes_, " came; 1 to ", EngineOptions::kMaxPasses, " are possible");
+  }
   if (generator_) generator_->generator();  // a model of the other kind is refused here, by name
   if (speech_) speech_->speech();
   backend_ = open_backend(generator_.get(), speech_.get(), options.backend);
@@ -98,12 +122,21 @@ std::vector<Face> Engine::redraw(std::span<const FaceRequest> requests, const La
     const auto values = requests[n].au.reordered(names);
     aus.insert(aus.end(), values.values().begin(), values.values().end());
   }
-  backend_->generate({.faces = {before.data(), shape},
-                      .aus = {aus.data(), {N, int(names.size()), 1, 1}},
-                      .out = {after.data(), shape},
-                      .mask = {mask.data(), mask_shape},
-                      .colour = {colour.data(), shape},
-                      .sink = sink});
+  const auto generate = [&](const HostBuffer<float>& faces, HostBuffer<float>& masks, HostBuffer<float>& colours,
+                            bool last) {
+    backend_->generate({.faces = {faces.data(), shape},
+                        .aus = {aus.data(), {N, int(names.size()), 1, 1}},
+                        .out = {after.data(), shape},
+                        .mask = {masks.data(), mask_shape},
+                        .colour = {colours.data(), shape},
+                        .sink = last ? sink : nullptr});
+  };
+  generate(before, mask, colour, passes_ == 1);
+  for (int pass = 2; pass <= passes_; ++pass) {
+    HostBuffer<float> next_mask(mask_shape.count()), next_colour(shape.count());
+    generate(after, next_mask, next_colour, pass == passes_);
+    blend_over(generator_config().mask_keeps_image, shape, mask, colour, next_mask, next_colour);
+  }
   std::vector<Face> faces;
   for (std::size_t n = 0; n < requests.size(); ++n) {
     const auto part = [&](const HostBuffer<float>& all) {
@@ -118,6 +151,15 @@ std::vector<Face> Engine::redraw(std::span<const FaceRequest> requests, const La
 
 void Engine::redraw(Image& photo, std::span<const Box> detected, const ActionUnits& au) const {
   const auto& config = generator_config();
+  if (passes_ > 1) {
+    std::vector<Face> cuts;
+    for (const Box& box : detected) cuts.push_back(cut(photo, box));
+    std::vector<FaceRequest> requests;
+    for (const Face& face : cuts) requests.push_back({&face, au});
+    const auto faces = redraw(requests);
+    for (std::size_t i = 0; i < faces.size(); ++i) paste(photo, detected[i], faces[i]);
+    return;
+  }
   const ActionUnits values = au.reordered(config.au_names);
   std::vector<RedrawJob> jobs;
   for (const Box& box : detected) jobs.push_back({&photo, scaled(box, config.crop_scale), values.values()});

@@ -16,11 +16,16 @@ namespace emo {
 struct EngineOptions {
   std::filesystem::path generator;  ///< weight file of Model A; empty: not needed
   std::filesystem::path speech;     ///< weight file of Model B; empty: not needed
+  /// Times that the generator draws a face, each from the picture that it drew before. AUs are absolute, so a face that
+  /// shows them already is left alone, and what one pass leaves undone the next does. 1 to kMaxPasses.
+  int passes = 1;
+  static constexpr int kMaxPasses = 8;
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
 };
 
-/// A generated face with what it was made from, planar (1,3,S,S) in the model's range.
+/// A generated face with what it was made from, planar (1,3,S,S) in the model's range; mask and colour are those of the
+/// blend of before that gives after, over all passes.
 struct Face {
   int side = 0;
   HostBuffer<float> before, after, colour;
@@ -36,7 +41,8 @@ struct FaceRequest {
 /// The public API: weights, a backend and options. Thread-safe: use one Engine from as many threads as you like.
 class Engine {
  public:
-  /// Throws Error(kModel) for a weight file that cannot be used, Error(kDevice) for a backend that is not there.
+  /// Throws Error(kModel) for a weight file that cannot be used, Error(kDevice) for a backend that is not there,
+  /// Error(kUsage) for passes out of range.
   explicit Engine(const EngineOptions& options);
 
   const GeneratorConfig& generator_config() const;
@@ -74,6 +80,7 @@ class Engine {
 
   std::unique_ptr<const ModelFile> generator_, speech_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<Backend> backend_;
+  int passes_;
 };
 
 }  // namespace emo
