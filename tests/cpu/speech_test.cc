@@ -119,6 +119,15 @@ TEST(Speech, WithoutTrimmingAllFramesCount) {
   EXPECT_TRUE(is_zero(make(config).speech(pcm, std::vector{0.2}), 0));
 }
 
+TEST(Speech, TrimmedByNothingTheLoudestWindowsAreKept) {
+  auto config = narrow();
+  config.trim_db = 0;
+  config.trim_pad_frames = 0;
+  const Rows kept = speech_rows(std::vector{1.0, 4.0, 3.0, 2.0, 4.0, 1.0}, 6, config);
+  EXPECT_EQ(kept.begin, 1);
+  EXPECT_EQ(kept.end, 4);
+}
+
 TEST(Speech, WindowOverEverythingGivesTheClipsAnswer) {
   for (const char* readout : {"mean", "last"}) {
     for (const bool bidirectional : {false, true}) {

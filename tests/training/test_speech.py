@@ -217,8 +217,14 @@ class FeaturesTest(unittest.TestCase):
         c = SpeechConfig()
         begin, end = speech_features.speech_rows(pcm, c, 1 + len(pcm) // 160)
         energy = [pcm[i * 160:i * 160 + 400].double().pow(2).mean().item() for i in range((len(pcm) - 400) // 160 + 1)]
-        loud = [i for i, e in enumerate(energy) if e > max(energy) * 1e-3]
+        loud = [i for i, e in enumerate(energy) if e >= max(energy) * 1e-3]
         self.assertEqual((begin, end), (loud[0] - 5, loud[-1] + 5))
+
+    def test_trimmed_by_nothing_the_loudest_windows_are_kept(self):
+        pcm = torch.cat([torch.zeros(1600), torch.full((1600,), 0.5), torch.zeros(1600)])
+        loud = [i for i in range(28) if i * 160 >= 1600 and i * 160 + 400 <= 3200]
+        rows = speech_features.speech_rows(pcm, SpeechConfig(trim_db=0, trim_pad_frames=0), 31)
+        self.assertEqual(rows, (loud[0], loud[-1]))
 
     def test_silence_has_no_speech(self):
         for pcm in (torch.zeros(16_000), torch.full((50,), 1e-6)):
