@@ -49,4 +49,10 @@ void check_times(std::span<const double> times_s) {
   }
 }
 
+void check_answers(std::span<const float> aus, const std::string& model) {
+  if (std::ranges::all_of(aus, [](float x) { return std::isfinite(x); })) return;
+  fail(ErrorKind::kModel, "speech: an answer came out with NaN or infinity under ", model,
+       "; other weights or another clip are needed");
+}
+
 }  // namespace emo

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "weights/config.h"
 
@@ -35,5 +36,8 @@ Rows states_around(double time_s, Rows kept, const SpeechConfig& config);
 
 /// Throws Error(kInternal) for a time that is not finite.
 void check_times(std::span<const double> times_s);
+
+/// Throws Error(kModel) naming the model's file when its answers hold NaN or infinity.
+void check_answers(std::span<const float> aus, const std::string& model);
 
 }  // namespace emo
