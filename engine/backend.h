@@ -76,7 +76,8 @@ class Backend {
   /// "cpu: AVX-512, fp32, 2 threads, oneDNN 2.6.3"
   virtual std::string describe() const = 0;
 
-  /// MFCC of a mono clip at the model's rate, (T, features), T = 1 + samples / hop; before trimming and scaling.
+  /// MFCC of a mono clip at the model's rate, (T, features), before trimming and scaling. T = 1 + samples / hop,
+  /// where a clip of fewer than n_fft/2 + 1 samples counts as one of so many.
   /// Throws Error(kInput) for a clip without samples or with NaN or infinity in it.
   virtual Matrix mfcc(std::span<const float> pcm) const = 0;
 
