@@ -36,7 +36,7 @@ inline std::filesystem::path part_of(const std::filesystem::path& out) {
 /// ends. Used by one thread.
 class VideoWriter {
  public:
-  /// Without finish() and interrupt(), an error on the way: removes the .part, unless the error was that it cannot be
+  /// When neither finish() nor interrupt() came to its end: removes the .part, unless the error was that it cannot be
   /// written on, which names it, and something of it was.
   virtual ~VideoWriter() = default;
   /// Throws Error(kInput) when the frame is of another size than the first, or the file cannot be written.

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <numbers>
 
@@ -200,6 +202,34 @@ TEST_F(VideoTest, AVideoThatIsNotFinishedLeavesNothing) {
   for (const std::string name : {"a.mp4", "frames"}) {
     { video().write(dir_ / name, {25, {}})->add(plain(64, 48, 0, 0, 0)); }
     EXPECT_EQ(dir_.count(), 0u) << name;
+  }
+}
+
+TEST_F(VideoTest, AnEndThatCannotBeWrittenLeavesWhatItNamesAlone) {
+  struct NoMoreBytes {  // in any file of this process; as a full disk, but for its name
+    NoMoreBytes() : handler(std::signal(SIGXFSZ, SIG_IGN)) {
+      ::getrlimit(RLIMIT_FSIZE, &old);
+      const rlimit none{0, old.rlim_max};
+      ::setrlimit(RLIMIT_FSIZE, &none);
+    }
+    ~NoMoreBytes() {
+      ::setrlimit(RLIMIT_FSIZE, &old);
+      std::signal(SIGXFSZ, handler);
+    }
+    void (*handler)(int);
+    rlimit old;
+  };
+  for (const int frames : {1, 100}) {  // one is not worth keeping
+    auto writer = video().write(dir_ / "a.mp4", {25, {}});
+    for (int i = 0; i < frames; ++i) writer->add(plain(64, 48, 0, 0, 2 * i));
+    const std::string error = text_of(ErrorKind::kInput, [&] {
+      const NoMoreBytes limit;
+      writer->finish();
+    });
+    writer.reset();
+    EXPECT_THAT(error, StartsWith("output: " + path("a.mp4") + " cannot be written: File too large"));
+    EXPECT_EQ(error.ends_with("; what was done stays in " + path("a.part.mp4")), frames > 1) << error;
+    EXPECT_EQ(dir_.count(), frames > 1 ? 1u : 0u);
   }
 }
 
