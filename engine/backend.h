@@ -76,14 +76,16 @@ class Backend {
   /// "cpu: AVX-512, fp32, 2 threads, oneDNN 2.6.3"
   virtual std::string describe() const = 0;
 
-  /// MFCC of a mono clip at the model's rate, (T, features), T = 1 + samples / hop; before trimming and scaling.
+  /// MFCC of a mono clip at the model's rate, (T, features), before trimming and scaling. T = 1 + samples / hop,
+  /// where a clip of fewer than n_fft/2 + 1 samples counts as one of so many.
   /// Throws Error(kInput) for a clip without samples or with NaN or infinity in it.
   virtual Matrix mfcc(std::span<const float> pcm) const = 0;
 
   /// AUs of a mono clip at the model's rate, as the FC layer gives them, not clamped. Without times: one row, the clip's
   /// own answer. With times (seconds): a row for each, the read-out over the states of a window of readout_window_s
   /// centred on it, cut at the ends of the speech; all zero where the window holds no speech.
-  /// A clip of silence gives zeros. Throws as mfcc does.
+  /// A clip of silence gives zeros. Throws as mfcc does, and Error(kModel) naming the file when an answer holds NaN or
+  /// infinity.
   virtual Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const = 0;
 
   /// Cuts `box` out of the photo and resamples it to the face's side as the model says, into (1,3,S,S) in the model's

@@ -38,7 +38,7 @@ struct SpeechConfig {
   double top_db = 80;                 ///< db_power only: floor under the clip's maximum; < 0: none
   int n_mfcc = 39;
   bool deltas = false;      ///< append first and second differences: 3 * n_mfcc features
-  double trim_db = 30;      ///< frames this far under the loudest at both ends go; < 0: none
+  double trim_db = 30;      ///< frames further than this under the loudest at both ends go; < 0: none
   int trim_pad_frames = 5;  ///< frames kept before the first and after the last loud one
   bool utterance_mean_subtracted = true;
   int frame_stride = 2;                           ///< every n-th frame reaches the LSTM

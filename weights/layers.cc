@@ -59,6 +59,10 @@ std::vector<LayerSpec> generator_layers(const GeneratorConfig& config, int side)
   return layers;
 }
 
+bool feeds_block(const std::vector<LayerSpec>& layers, std::size_t i) {
+  return i + 2 < layers.size() && layers[i + 2].adds_block_input;
+}
+
 std::vector<TensorSpec> generator_tensors(const GeneratorConfig& config) {
   std::vector<TensorSpec> tensors;
   for (const LayerSpec& layer : generator_layers(config)) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ struct TensorSpec {
 /// (sigmoid), both read the row before them.
 /// Throws Error(kModel) for a side that the network cannot take: not a multiple of 4, under 8 or over 1024.
 std::vector<LayerSpec> generator_layers(const GeneratorConfig& config, int side = 0);
+
+/// Whether row i's output is the input of a residual block, which the block's second row adds.
+bool feeds_block(const std::vector<LayerSpec>& layers, std::size_t i);
 
 /// The tensors of a generator's weight file: for each row its weight and, with norm_affine, scale and shift.
 std::vector<TensorSpec> generator_tensors(const GeneratorConfig& config);

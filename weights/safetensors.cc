@@ -131,7 +131,6 @@ std::vector<float> converted(std::span<const std::byte> bytes, ToFloat to_float)
     std::memcpy(&stored, bytes.data() + i * sizeof stored, sizeof stored);
     values[i] = to_float(stored);
   }
-  release_pages(bytes);  // a model packs its weights once
   return values;
 }
 
@@ -205,13 +204,16 @@ std::vector<float> SafeTensors::floats(const std::string& tensor, std::span<cons
   if (!std::ranges::equal(raw.shape, shape)) {
     fail(ErrorKind::kModel, name_, ": ", tensor, " has shape ", to_string(raw.shape), "; ", to_string(shape), " is needed");
   }
+  std::vector<float> values;
   switch (raw.dtype) {
-    case DType::kF64: return converted<double>(raw.bytes, [](double v) { return float(v); });
-    case DType::kF32: return converted<float>(raw.bytes, [](float v) { return v; });
-    case DType::kF16: return converted<std::uint16_t>(raw.bytes, half_to_float);
-    case DType::kBF16: return converted<std::uint16_t>(raw.bytes, bf16_to_float);
+    case DType::kF64: values = converted<double>(raw.bytes, [](double v) { return float(v); }); break;
+    case DType::kF32: values = converted<float>(raw.bytes, [](float v) { return v; }); break;
+    case DType::kF16: values = converted<std::uint16_t>(raw.bytes, half_to_float); break;
+    case DType::kBF16: values = converted<std::uint16_t>(raw.bytes, bf16_to_float); break;
     default: fail(ErrorKind::kModel, name_, ": ", tensor, " is ", name_of(raw.dtype), "; a floating type is needed");
   }
+  if (!file_.bytes().empty()) release_pages(raw.bytes);  // a model packs its weights once. Memory of others would be lost
+  return values;
 }
 
 void write_safetensors(const std::filesystem::path& path, const std::map<std::string, RawTensor>& tensors,

@@ -43,7 +43,6 @@ class SafeTensors {
   const std::string& name() const { return name_; }
   const std::map<std::string, RawTensor>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  bool contains(const std::string& tensor) const { return tensors_.contains(tensor); }
   /// Throws Error(kModel) naming the file and the tensor when it is not there.
   const RawTensor& at(const std::string& tensor) const;
   /// The tensor as fp32, whatever floating type it is stored in. Throws Error(kModel) when it is missing, of an integer
@@ -53,7 +52,7 @@ class SafeTensors {
  private:
   void parse(std::span<const std::byte> file, std::size_t max_tensors);
 
-  MappedFile file_;
+  MappedFile file_;  ///< empty: the bytes are somebody else's
   std::string name_;
   std::map<std::string, RawTensor> tensors_;
   std::map<std::string, std::string> metadata_;

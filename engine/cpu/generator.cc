@@ -29,9 +29,6 @@ struct CpuGenerator::Plan {
   std::size_t scratch_bytes = 0;                                                                             // a thread
   std::mutex mutex;
   std::vector<std::unique_ptr<Context>> free;  // under mutex
-
-  /// Whether row i's output is the input of a residual block, which the block's second row adds.
-  bool feeds_block(std::size_t i) const { return i + 2 < layers.size() && layers[i + 2].adds_block_input; }
 };
 
 struct CpuGenerator::Context {
@@ -134,7 +131,7 @@ CpuGenerator::Plan& CpuGenerator::plan(int side) const {
     }
     grow(plan->input, g.in.count());
     grow(plan->raw, g.out.count());
-    if (plan->feeds_block(i)) grow(plan->stream, g.out.count());
+    if (feeds_block(plan->layers, i)) grow(plan->stream, g.out.count());
     grow(plan->row_moments, std::size_t(g.out.H) * g.out.C);
     grow(plan->channels, std::size_t(g.out.C));
   }
@@ -267,7 +264,7 @@ void CpuGenerator::normalised_conv(const Plan& plan, std::size_t i, Context& con
   pw.merge_rows(context.row_mean.data(), context.row_m2.data(), H, W, C, mean, scale);
   for (int c = 0; c < C; ++c) scale[c] = rows_[i].scale[c] / std::sqrt(scale[c] + float(config_.norm_eps));
 
-  const bool relu = layer.act == Act::kRelu, add = layer.adds_block_input, keep = plan.feeds_block(i);
+  const bool relu = layer.act == Act::kRelu, add = layer.adds_block_input, keep = feeds_block(plan.layers, i);
   const float* shift = rows_[i].shift.data();
   pool_.run(H, [&](int y, int) {
     const float* row = context.raw.data() + y * pitch;

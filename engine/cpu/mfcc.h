@@ -24,7 +24,7 @@ class Mfcc {
   /// A config that check() lets pass; n_fft is even there because KissFFT's real transform takes no other.
   explicit Mfcc(const SpeechConfig& config) : config_(config), tables_(config) {}
 
-  /// pcm at the model's rate, full scale 1. Gives (T, features), T = 1 + samples / hop.
+  /// pcm at the model's rate, full scale 1. Gives (T, features), T = 1 + samples / hop, the zeros appended counted.
   /// Throws as check_clip() does.
   Matrix operator()(std::span<const float> pcm) const;
 

@@ -40,7 +40,8 @@ class ReadOut {
 }  // namespace
 
 CpuSpeech::CpuSpeech(const ModelFile& model)
-    : config_(model.speech()),
+    : name_(model.name()),
+      config_(model.speech()),
       mfcc_(config_),
       lstm_(model.tensors(), config_.features(), config_.lstm_hidden, config_.lstm_layers, config_.bidirectional),
       fc_weight_(model.floats("fc.weight")),
@@ -93,6 +94,7 @@ Matrix CpuSpeech::speech(std::span<const float> pcm, std::span<const double> tim
     const Rows seen = times_s.empty() ? Rows{0, states.rows} : states_around(times_s[row], kept, config_);
     if (!seen.empty()) fully_connected(read_out(seen.begin, seen.end), out.row(row));
   }
+  check_answers(out.values, name_);
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/backend.h"
@@ -36,6 +37,7 @@ class CpuSpeech {
   Matrix prepare(const Matrix& features, Rows kept) const;
   void fully_connected(std::span<const double> z, float* au) const;
 
+  std::string name_;  // of the model's file
   SpeechConfig config_;
   Mfcc mfcc_;
   Lstm lstm_;

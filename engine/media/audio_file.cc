@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "engine/media/check_sample.h"
 #include "engine/media/file_kind.h"
 #include "engine/media/header_reader.h"
 
@@ -141,8 +142,6 @@ const char* codec_name(int format) {
   return sf_command(nullptr, SFC_GET_FORMAT_INFO, &info, sizeof(info)) == 0 ? info.name : "unknown";
 }
 
-double to_ms(double seconds) { return std::round(seconds * 1000) / 1000; }
-
 /// fail() with the file's name in front.
 struct Refuse {
   const std::string name;
@@ -223,15 +222,8 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
     for (std::size_t i = 0; i < std::size_t(got); ++i) {
       double sum = 0;
       for (std::size_t c = 0; c < channels; ++c) sum += double(block[i * channels + c]);
-      if (!std::isfinite(sum)) {
-        refuse("holds NaN or infinity at ", to_ms(double(frames + sf_count_t(i)) / rate),
-               " s; every sample must be a number. Export it again");
-      }
       const double sample = sum / double(channels);
-      if (std::abs(sample) > double(limits::kMaxSample)) {
-        refuse("holds ", sample, " at ", to_ms(double(frames + sf_count_t(i)) / rate),
-               " s, where full scale is 1; export it again as PCM, or scale it down");
-      }
+      check_sample(sample, double(frames + sf_count_t(i)) / rate, refuse);
       mono[i] = float(sample);
     }
     frames += got;
@@ -249,6 +241,10 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
   if (exact && frames < info.frames) {
     refuse("the ", type.noun(), " ends early, after ", to_ms(double(frames) / rate), " of ",
            to_ms(double(info.frames) / rate), " s; copy or download it again");
+  }
+  if (clip.pcm.empty() && frames > 0) {
+    refuse("lasts ", frames, "/", info.samplerate, " s, too short for one sample at ", sample_rate_hz,
+           " Hz; a longer sound is needed");
   }
   if (clip.pcm.empty()) refuse("holds no samples: it is empty or was cut. Record or download it again");
   return clip;

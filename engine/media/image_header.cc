@@ -1,7 +1,8 @@
 #include "engine/media/image_header.h"
 
+#include <zlib.h>
+
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -133,21 +134,6 @@ void read_jpeg(const HeaderReader& in, ImageHeader& header) {
   for (const auto& [number, part] : profile) header.profile.insert(header.profile.end(), part.begin(), part.end());
 }
 
-/// The check sum that closes a PNG chunk (ISO 3309, reflected polynomial 0xEDB88320).
-std::uint32_t crc32(std::span<const std::byte> bytes) {
-  static constexpr auto kTable = [] {
-    std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t i = 0; i < 256; ++i) {
-      table[i] = i;
-      for (int bit = 0; bit < 8; ++bit) table[i] = table[i] & 1 ? table[i] >> 1 ^ 0xEDB88320u : table[i] >> 1;
-    }
-    return table;
-  }();
-  std::uint32_t crc = ~0u;
-  for (const std::byte b : bytes) crc = crc >> 8 ^ kTable[(crc ^ std::uint32_t(b)) & 0xFF];
-  return ~crc;
-}
-
 void read_png(const HeaderReader& in, ImageHeader& header) {
   const auto copy = [&](std::span<const std::byte> part) { header.png.insert(header.png.end(), part.begin(), part.end()); };
   copy(in.bytes(0, 8));
@@ -168,7 +154,8 @@ void read_png(const HeaderReader& in, ImageHeader& header) {
     // Chunks with a capital first letter make the picture, with tRNS. The others (texts, times) can hold decompression
     // bombs of their own, and libpng prints about harmless faults in them.
     if ((in.u8(at + 4) & 0x20) == 0 || in.has(at + 4, "tRNS")) {
-      if (crc32(in.bytes(at + 4, length + 4)) != in.big(at + 8 + length, 4)) {
+      const auto summed = in.bytes(at + 4, length + 4);
+      if (crc32_z(0, reinterpret_cast<const Bytef*>(summed.data()), summed.size()) != in.big(at + 8 + length, 4)) {
         in.damaged(concat("the check sum of its chunk at byte ", at, " is wrong"));
       }
       copy(chunk);

@@ -36,7 +36,7 @@ inline std::filesystem::path part_of(const std::filesystem::path& out) {
 /// ends. Used by one thread.
 class VideoWriter {
  public:
-  /// Without finish() and interrupt(), an error on the way: removes the .part, unless the error was that it cannot be
+  /// When neither finish() nor interrupt() came to its end: removes the .part, unless the error was that it cannot be
   /// written on, which names it, and something of it was.
   virtual ~VideoWriter() = default;
   /// Throws Error(kInput) when the frame is of another size than the first, or the file cannot be written.
@@ -75,7 +75,7 @@ class Video {
   virtual double max_fps(const std::filesystem::path& path, const std::string& format) const = 0;
 
   /// The sound of a video at kSoundRateHz, mono, from the time of the first picture on; empty when it has none.
-  /// Throws Error(kInput) naming the file when it is damaged or longer than the limit.
+  /// Throws Error(kInput) naming the file when it is damaged, longer than the limit, or holds what is no sample.
   virtual Clip sound(const std::filesystem::path& path, const AudioLimits& limits) const = 0;
 
   /// "FFmpeg 5.1.9, H.264 by libx264"

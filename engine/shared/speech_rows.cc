@@ -22,7 +22,7 @@ Rows speech_rows(std::span<const double> energies, int rows, const SpeechConfig&
   if (loudest <= kSilence) return {};
   if (config.trim_db < 0) return {0, rows};
 
-  const auto loud = [&](double e) { return e > loudest * std::pow(10, -config.trim_db / 10); };
+  const auto loud = [&](double e) { return e >= loudest * std::pow(10, -config.trim_db / 10); };
   const int first = int(std::find_if(energies.begin(), energies.end(), loud) - energies.begin());
   const int last = int(energies.rend() - std::find_if(energies.rbegin(), energies.rend(), loud)) - 1;
   return {std::max(0, first - config.trim_pad_frames), std::min(rows, std::max(first + 1, last + config.trim_pad_frames))};
@@ -47,6 +47,12 @@ void check_times(std::span<const double> times_s) {
   for (std::size_t i = 0; i < times_s.size(); ++i) {
     EMO_CHECK(std::isfinite(times_s[i]), "speech: time ", i, " is ", times_s[i], "; finite seconds are needed");
   }
+}
+
+void check_answers(std::span<const float> aus, const std::string& model) {
+  if (std::ranges::all_of(aus, [](float x) { return std::isfinite(x); })) return;
+  fail(ErrorKind::kModel, "speech: an answer came out with NaN or infinity under ", model,
+       "; other weights or another clip are needed");
 }
 
 }  // namespace emo

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "weights/config.h"
 
@@ -19,10 +20,10 @@ struct Rows {
 /// of a shorter clip.
 int energy_windows(std::size_t samples, const SpeechConfig& config);
 
-/// The rows of a clip's `rows` features that hold speech. A window is loud when its energy (mean square) exceeds that of the
-/// loudest by 10^(-trim_db/10). Of the first and last loud windows a and b, rows [a - pad, b + pad) are kept, cut at the
-/// clip's ends, and at least row a. trim_db < 0 keeps all. None are kept of a clip whose loudest window stays at or below
-/// -90 dBFS, one step of 16-bit sound.
+/// The rows of a clip's `rows` features that hold speech. A window is loud when its energy (mean square) is at least
+/// 10^(-trim_db/10) of the loudest's. Of the first and last loud windows a and b, rows [a - pad, b + pad) are kept, cut at
+/// the clip's ends, and at least row a. trim_db < 0 keeps all. None are kept of a clip whose loudest window stays at or
+/// below -90 dBFS, one step of 16-bit sound.
 Rows speech_rows(std::span<const double> energies, int rows, const SpeechConfig& config);
 
 /// Every frame_stride-th of these rows becomes a state, beginning with the first.
@@ -35,5 +36,8 @@ Rows states_around(double time_s, Rows kept, const SpeechConfig& config);
 
 /// Throws Error(kInternal) for a time that is not finite.
 void check_times(std::span<const double> times_s);
+
+/// Throws Error(kModel) naming the model's file when its answers hold NaN or infinity.
+void check_answers(std::span<const float> aus, const std::string& model);
 
 }  // namespace emo

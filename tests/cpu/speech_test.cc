@@ -13,6 +13,7 @@
 #include "tests/close.h"
 #include "tests/cpu/golden.h"
 #include "tests/random_speech.h"
+#include "tests/throws.h"
 
 namespace emo {
 namespace {
@@ -119,6 +120,15 @@ TEST(Speech, WithoutTrimmingAllFramesCount) {
   EXPECT_TRUE(is_zero(make(config).speech(pcm, std::vector{0.2}), 0));
 }
 
+TEST(Speech, TrimmedByNothingTheLoudestWindowsAreKept) {
+  auto config = narrow();
+  config.trim_db = 0;
+  config.trim_pad_frames = 0;
+  const Rows kept = speech_rows(std::vector{1.0, 4.0, 3.0, 2.0, 4.0, 1.0}, 6, config);
+  EXPECT_EQ(kept.begin, 1);
+  EXPECT_EQ(kept.end, 4);
+}
+
 TEST(Speech, WindowOverEverythingGivesTheClipsAnswer) {
   for (const char* readout : {"mean", "last"}) {
     for (const bool bidirectional : {false, true}) {
@@ -184,6 +194,17 @@ TEST(Speech, BadSoundIsRefusedAsByMfcc) {
   const CpuSpeech speech = make(narrow());
   EXPECT_THROW(speech.speech({}, {}), Error);
   EXPECT_THROW(speech.speech(std::vector{0.f, std::nanf("")}, {}), Error);
+}
+
+TEST(Speech, AnswersThatOverflowNameTheFile) {
+  auto weights = random_weights(narrow(), 1e-3f);
+  std::ranges::fill(weights["lstm.bias_ih_l0"], 10.f);  // opens all gates: every state is nearly 1
+  std::ranges::fill(weights["fc.weight"], 3e38f);
+  const TemporaryModel file(narrow(), weights);
+  const CpuSpeech speech{ModelFile(file.path())};
+  EXPECT_EQ(text_of(ErrorKind::kModel, [&] { speech.speech(sound(8000), {}); }),
+            "speech: an answer came out with NaN or infinity under " + file.path().string() +
+                "; other weights or another clip are needed");
 }
 
 TEST(Speech, TimeThatIsNotFiniteIsNamed) {

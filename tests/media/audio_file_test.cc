@@ -125,6 +125,13 @@ TEST(LoadAudio, ShortSoundsComeThrough) {
   EXPECT_EQ(load(folder.write("a.wav", float_wav(std::vector<float>(3, 0.5f), 48000))).pcm.size(), 1u);
 }
 
+TEST(LoadAudio, ASoundTooShortForTheRateSaysSo) {
+  const Folder folder;
+  const auto path = folder.write("a.wav", float_wav({0.5f}, 48000));
+  EXPECT_EQ(load_error(path),
+            path.string() + ": lasts 1/48000 s, too short for one sample at 16000 Hz; a longer sound is needed");
+}
+
 TEST(LoadAudio, ALengthThatWasNeverFilledInIsNoPromise) {
   const Folder folder;
   for (const std::int64_t length : {0x7FFFF000ll, 0xFFFFFFFFll}) {
@@ -165,6 +172,13 @@ TEST(LoadAudio, NaNAndInfinityNameTheirPlace) {
     EXPECT_EQ(load_error(path),
               path.string() + ": holds NaN or infinity at 1.5 s; every sample must be a number. Export it again");
   }
+}
+
+TEST(LoadAudio, SamplesFarBeyondFullScaleAreNamed) {
+  const Folder folder;
+  const auto path = folder.write("a.wav", float_wav({0.f, 2e12f}, 8000));
+  EXPECT_EQ(load_error(path),
+            path.string() + ": holds 2e+12 at 0 s, where full scale is 1; export it again as PCM, or scale it down");
 }
 
 TEST(LoadAudio, LimitsAreChecked) {

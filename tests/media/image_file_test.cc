@@ -133,6 +133,26 @@ TEST(LoadImage, TransparentColourBecomesAlpha) {
   EXPECT_EQ(image.alpha.back(), 255);
 }
 
+/// A BMP of one row, 32 bits a pixel, under masks for red, green and blue (BITFIELDS) and the plain header, which has none
+/// for alpha.
+std::string masked_bmp(std::initializer_list<std::uint32_t> row) {
+  const std::uint64_t bytes = 4 * row.size();
+  std::string file = "BM" + little(66 + bytes, 4) + little(0, 4) + little(66, 4) + little(40, 4) + little(row.size(), 4) +
+                     little(1, 4) + little(1, 2) + little(32, 2) + little(3, 4) + little(bytes, 4) + little(0, 16) +
+                     little(0xFF0000, 4) + little(0xFF00, 4) + little(0xFF, 4);
+  for (const std::uint32_t pixel : row) file += little(pixel, 4);
+  return file;
+}
+
+TEST(LoadImage, ABmpsPaddingIsNoAlpha) {
+  const Folder folder;
+  const Image padded = media().load_image(folder.write("a.bmp", masked_bmp({0x00102030, 0x00405060})), {});
+  EXPECT_EQ(padded.rgb, (std::vector<std::uint8_t>{0x10, 0x20, 0x30, 0x40, 0x50, 0x60}));
+  EXPECT_TRUE(padded.alpha.empty());
+  const Image alpha = media().load_image(folder.write("b.bmp", masked_bmp({0x00102030, 0x80405060})), {});
+  EXPECT_EQ(alpha.alpha, (std::vector<std::uint8_t>{0, 0x80}));
+}
+
 TEST(LoadImage, TiffIsNotDarkenedByItsAlpha) {
   const Image image = load("rgba.tif");
   expect_alpha_rises(image);

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <numbers>
 
@@ -61,6 +63,10 @@ class VideoTest : public testing::Test {
     return text_of(kind, [&] { video().write(dir_ / name, {fps, {}}); });
   }
   std::string path(const std::string& name) const { return (dir_ / name).string(); }
+  /// Runs the program in the folder.
+  int ffmpeg(const std::string& arguments) const {
+    return std::system(("cd '" + dir_.path().string() + "' && ffmpeg -v error -y " + arguments).c_str());
+  }
   const TempDir dir_;
 };
 
@@ -199,6 +205,34 @@ TEST_F(VideoTest, AVideoThatIsNotFinishedLeavesNothing) {
   }
 }
 
+TEST_F(VideoTest, AnEndThatCannotBeWrittenLeavesWhatItNamesAlone) {
+  struct NoMoreBytes {  // in any file of this process; as a full disk, but for its name
+    NoMoreBytes() : handler(std::signal(SIGXFSZ, SIG_IGN)) {
+      ::getrlimit(RLIMIT_FSIZE, &old);
+      const rlimit none{0, old.rlim_max};
+      ::setrlimit(RLIMIT_FSIZE, &none);
+    }
+    ~NoMoreBytes() {
+      ::setrlimit(RLIMIT_FSIZE, &old);
+      std::signal(SIGXFSZ, handler);
+    }
+    void (*handler)(int);
+    rlimit old;
+  };
+  for (const int frames : {1, 100}) {  // one is not worth keeping
+    auto writer = video().write(dir_ / "a.mp4", {25, {}});
+    for (int i = 0; i < frames; ++i) writer->add(plain(64, 48, 0, 0, 2 * i));
+    const std::string error = text_of(ErrorKind::kInput, [&] {
+      const NoMoreBytes limit;
+      writer->finish();
+    });
+    writer.reset();
+    EXPECT_THAT(error, StartsWith("output: " + path("a.mp4") + " cannot be written: File too large"));
+    EXPECT_EQ(error.ends_with("; what was done stays in " + path("a.part.mp4")), frames > 1) << error;
+    EXPECT_EQ(dir_.count(), frames > 1 ? 1u : 0u);
+  }
+}
+
 TEST_F(VideoTest, FramesOfAnOlderRunAreReplaced) {
   std::filesystem::create_directories(dir_ / "a.part");
   write_file(dir_ / "a.part/000009.png", "");
@@ -210,6 +244,34 @@ TEST_F(VideoTest, FramesOfAnOlderRunAreReplaced) {
 TEST_F(VideoTest, AVideoWithoutSoundHasNone) {
   write("a.mp4", 2, 25, {}, 32, 32);
   EXPECT_TRUE(video().sound(dir_ / "a.mp4", {}).pcm.empty());
+}
+
+TEST_F(VideoTest, SoundThatIsNoneIsRefused) {
+  write("a.mp4", 50, 25);
+  const auto error = [&](float bad) {
+    std::vector<float> pcm(2 * Video::kSoundRateHz);
+    pcm[Video::kSoundRateHz / 2] = bad;
+    write_file(dir_ / "s.raw", {reinterpret_cast<const char*>(pcm.data()), pcm.size() * sizeof(float)});
+    EXPECT_EQ(ffmpeg("-i a.mp4 -f f32le -ar 48000 -ac 1 -i s.raw -c copy a.mkv"), 0);
+    return text_of(ErrorKind::kInput, [&] { video().sound(dir_ / "a.mkv", {}); });
+  };
+  for (const float bad : {std::nanf(""), -INFINITY}) {
+    EXPECT_EQ(error(bad),
+              path("a.mkv") + ": holds NaN or infinity at 0.5 s; every sample must be a number. Export it again");
+  }
+  EXPECT_EQ(error(-2e12f),
+            path("a.mkv") + ": holds -2e+12 at 0.5 s, where full scale is 1; export it again as PCM, or scale it down");
+}
+
+TEST_F(VideoTest, SoundIsLimitedFromTheFirstPictureOnWhateverTheTimestamps) {
+  write("a.mp4", 50, 25, silence(2));
+  ASSERT_EQ(ffmpeg("-i a.mp4 -itsoffset 1000 -i a.mp4 -map 0:v -map 1:a -c copy late.mkv"), 0);
+  ASSERT_EQ(ffmpeg("-itsoffset 1000 -i a.mp4 -i a.mp4 -map 0:v -map 1:a -c copy early.mkv"), 0);
+  for (const char* name : {"late.mkv", "early.mkv"}) {
+    EXPECT_THAT(text_of(ErrorKind::kInput, [&] { video().sound(dir_ / name, {.max_seconds = 0.9}); }),
+                testing::EndsWith("has sound of more than 0.9 s. Cut it, or raise --max-audio-s"));
+  }
+  EXPECT_TRUE(video().sound(dir_ / "early.mkv", {.max_seconds = 3}).pcm.empty());  // all of it comes before the pictures
 }
 
 TEST_F(VideoTest, AnInterruptedVideoPlaysUpToThere) {
@@ -298,9 +360,6 @@ TEST_F(VideoTest, WhatIsNoVideoIsRefused) {
 TEST_F(VideoTest, AVideoWithoutALengthOrWithTwoSizesIsRefused) {
   write("a.mp4", 10, 10);
   write("b.mp4", 10, 10, {}, 96, 48);
-  const auto ffmpeg = [&](const std::string& arguments) {
-    return std::system(("cd '" + dir_.path().string() + "' && ffmpeg -v error -y " + arguments).c_str());
-  };
   ASSERT_EQ(ffmpeg("-i a.mp4 -c copy -f matroska -live 1 live.mkv"), 0);
   EXPECT_EQ(text_of(ErrorKind::kInput, [&] { video().read(dir_ / "live.mkv", {}); }),
             path("live.mkv") + ": does not say how long it lasts; remux it, for example with ffmpeg -i IN -c copy OUT.mkv");

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import io
 import math
+import os
 import pathlib
 import sys
 import tempfile
@@ -217,8 +218,14 @@ class FeaturesTest(unittest.TestCase):
         c = SpeechConfig()
         begin, end = speech_features.speech_rows(pcm, c, 1 + len(pcm) // 160)
         energy = [pcm[i * 160:i * 160 + 400].double().pow(2).mean().item() for i in range((len(pcm) - 400) // 160 + 1)]
-        loud = [i for i, e in enumerate(energy) if e > max(energy) * 1e-3]
+        loud = [i for i, e in enumerate(energy) if e >= max(energy) * 1e-3]
         self.assertEqual((begin, end), (loud[0] - 5, loud[-1] + 5))
+
+    def test_trimmed_by_nothing_the_loudest_windows_are_kept(self):
+        pcm = torch.cat([torch.zeros(1600), torch.full((1600,), 0.5), torch.zeros(1600)])
+        loud = [i for i in range(28) if i * 160 >= 1600 and i * 160 + 400 <= 3200]
+        rows = speech_features.speech_rows(pcm, SpeechConfig(trim_db=0, trim_pad_frames=0), 31)
+        self.assertEqual(rows, (loud[0], loud[-1]))
 
     def test_silence_has_no_speech(self):
         for pcm in (torch.zeros(16_000), torch.full((50,), 1e-6)):
@@ -365,6 +372,16 @@ class DataTest(InTempDir):
         self.assertTrue(all(torch.equal(a, b) for a, b in zip(first[0].mels, again[0].mels)))
         self.assertEqual(len(first[0].mels), 3)
         self.assertFalse(torch.equal(load(seed=1)[0].mels[1], first[0].mels[1]))
+
+        def key():
+            load()
+            return torch.load(cache)["key"]
+        keys = {key()}
+        with mock.patch.object(speech_data, "SENTENCES", ["One."]):
+            keys.add(key())
+        os.utime(self.dir / "03-01-03-01-01-01-01.wav", (1, 1))
+        keys.add(key())
+        self.assertEqual(len(keys), 3)
         cache.write_bytes(b"damaged")
         with contextlib.redirect_stderr(io.StringIO()) as said:
             self.assertTrue(torch.equal(load()[0].mels[1], first[0].mels[1]))
@@ -570,6 +587,31 @@ class EvaluationTest(InTempDir):
         self.assertEqual(merged["a"]["mean"], 2.0)
         self.assertAlmostEqual(merged["a"]["spread"], math.sqrt(2))
         self.assertEqual(merged["b"]["c"], {"mean": 2.0, "spread": 0.0})
+        self.assertEqual(evaluate_speech.mean_and_spread([{"a": 1.0}, {"b": 2.0}])["b"], {"mean": 2.0, "spread": 0.0})
+
+    def test_equal_names_of_two_speakers_are_heard_apart(self):
+        for speaker in ("anna", "bob"):
+            (self.dir / speaker).mkdir()
+            (self.dir / speaker / "hello.wav").touch()
+            header = ",".join(f"{name}_r" for name in AU_NAMES)
+            (self.dir / speaker / "hello.csv").write_text(f"{header}\n{','.join(['1'] * 17)}\n")
+        heard = {}
+
+        def measure(model, clips, pairs, options):
+            heard.update({clip.speaker: pcm for pcm, clip in pairs})
+            return {"accuracy": 0.0, "order_of_strengths": None, "au_mae": 0.0, "confusion": [[1]]}
+        voices = {"anna": sound(300), "bob": sound(90)}
+        with contextlib.ExitStack() as patched:
+            for module in (speech_data, evaluate_speech):
+                patched.enter_context(mock.patch.object(module, "load_pcm", lambda path: voices[path.parent.name]))
+            for name in ("train", "export"):
+                patched.enter_context(mock.patch.object(evaluate_speech, name))
+            patched.enter_context(mock.patch.object(evaluate_speech, "measure", measure))
+            patched.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            evaluate_speech.cross_validate(evaluate_speech.EvaluationOptions(
+                data=str(self.dir), out=str(self.dir / "cv"), folds=2, copies=0, synthetic=False, robust_every=1))
+        for speaker, pcm in voices.items():
+            self.assertTrue(torch.equal(heard[speaker], pcm))
 
     def test_silence_is_neutral(self):
         model = speech_model.SpeechModel(config()).eval()

@@ -68,6 +68,9 @@ TEST(Layers, OnlyTheSecondHalfOfABlockAddsItsInputAndNeitherHeadIsNormalised) {
     EXPECT_EQ(layer.norm_key.empty(), layer.norm == Norm::kNone) << layer.key;
   }
   const auto layers = generator_layers(GeneratorConfig{});
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    EXPECT_EQ(feeds_block(layers, i), layers[i].key == "main.6" || (layers[i].adds_block_input && i < 14)) << layers[i].key;
+  }
   EXPECT_EQ(layers[3].act, Act::kRelu);
   EXPECT_EQ(layers[4].act, Act::kNone);
   EXPECT_EQ(layers[17].act, Act::kTanh);

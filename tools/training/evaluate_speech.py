@@ -123,7 +123,7 @@ def mean_and_spread(rows):
     """{"mean", "spread"} of numbers, spread being the sample's standard deviation; the same for dicts of them, by key."""
     rows = [row for row in rows if row is not None]
     if rows and isinstance(rows[0], dict):
-        return {k: mean_and_spread([row.get(k) for row in rows]) for k in rows[0]}
+        return {k: mean_and_spread([row.get(k) for row in rows]) for k in dict.fromkeys(k for row in rows for k in row)}
     if not rows or not isinstance(rows[0], (int, float)):
         return None
     values = torch.tensor(rows, dtype=torch.float64)
@@ -143,7 +143,7 @@ def measure(model, clips, heard, options):
 def cross_validate(options):
     """Trains and measures one model a fold."""
     clips = load_clips(options.data, options.speech_config(), options.copies, options.seed, options.synthetic, options.cache)
-    paths = {clip.name: path for path, clip in find_clips(options.data)}
+    paths = {(clip.speaker, clip.name): path for path, clip in find_clips(options.data)}
     names = {field.name for field in dataclasses.fields(Options)}
     rows = []
     for i, held_out in enumerate(fold_speakers(clips, options.folds)):
@@ -153,7 +153,7 @@ def cross_validate(options):
         model = train(one, clips, lambda line: print(f"fold {i}: {line}", flush=True))
         export(model, out / "speech.pth", out / "speech.json")
         unseen = [clip for clip in clips if clip.speaker in held_out and clip.kind == "speech"]
-        heard = [(load_pcm(paths[clip.name]), clip) for clip in unseen[::options.robust_every]]
+        heard = [(load_pcm(paths[clip.speaker, clip.name]), clip) for clip in unseen[::options.robust_every]]
         rows.append({"speakers": held_out, **measure(model, unseen, heard, options)})
         print(f"fold {i}: accuracy {rows[-1]['accuracy']:.3f}, order {rows[-1]['order_of_strengths']}, "
               f"MAE {rows[-1]['au_mae']:.3f}", flush=True)

@@ -127,7 +127,8 @@ def load_clips(folder, config, copies, seed, synthetic=True, cache=None):
     found = find_clips(folder)
     mel_keys = ["n_fft", "win_length", "hop_length", "n_mels", "f_min_hz", "f_max_hz", "top_db", "trim_db", "trim_pad_frames"]
     about = [[getattr(config, k) for k in mel_keys], copies, seed, synthetic and has_espeak(), synthetic,
-             [(str(p), p.stat().st_size, c.target.tolist()) for p, c in found]]
+             VOICES, SENTENCES, SYNTHETIC_REPETITIONS, {k: dataclasses.astuple(v) for k, v in STYLES.items()}, NO_SPEECH_CLIPS,
+             [(str(p), p.stat().st_size, p.stat().st_mtime_ns, c.target.tolist()) for p, c in found]]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
     if cache and pathlib.Path(cache).exists():
         try:

@@ -89,7 +89,7 @@ def speech_rows(pcm, config, rows):
         return None
     if config.trim_db < 0:
         return 0, rows
-    loud = (energy > loudest * 10 ** (-config.trim_db / 10)).nonzero().flatten()
+    loud = (energy >= loudest * 10 ** (-config.trim_db / 10)).nonzero().flatten()
     first, last = int(loud[0]), int(loud[-1])
     return max(0, first - config.trim_pad_frames), min(rows, max(first + 1, last + config.trim_pad_frames))
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <optional>
 
+#include "engine/media/check_sample.h"
 #include "engine/media/video/decoder.h"
 #include "engine/media/video/files.h"
 
@@ -27,19 +28,24 @@ Clip video_sound(const std::filesystem::path& path, const AudioLimits& limits) {
   const auto seconds = [&](std::size_t samples) { return double(samples) / Video::kSoundRateHz; };
   std::optional<SoundFilter> filter;
   const Frame frame = new_frame(), out = new_frame();
+  const auto refuse = [&](const auto&... why) { sound.refuse(why...); };
   double first_s = 0;
   const auto take = [&] {
     while (filter->pull(out.get())) {
       const auto* samples = reinterpret_cast<const float*>(out->data[0]);
+      for (int i = 0; i < out->nb_samples; ++i) {
+        check_sample(double(samples[i]), first_s + seconds(clip.pcm.size() + std::size_t(i)), refuse);
+      }
       clip.pcm.insert(clip.pcm.end(), samples, samples + out->nb_samples);
     }
-    if (seconds(clip.pcm.size()) > limits.max_seconds + std::abs(first_s)) {
+    if (first_s + seconds(clip.pcm.size()) > limits.max_seconds) {
       sound.refuse("has sound of more than ", limits.max_seconds, " s. Cut it, or raise --max-audio-s");
     }
   };
   while (sound.read(frame.get(), seconds(clip.pcm.size()))) {
     if (!filter) {
-      first_s = sound.time_s(*frame, start_s) - start_s;
+      // Timestamps may be broken: of sound before the pictures no more is decoded than the limit.
+      first_s = std::max(sound.time_s(*frame, start_s) - start_s, -limits.max_seconds);
       filter.emplace(*frame, Video::kSoundRateHz);
     } else if (!filter->takes(*frame)) {
       sound.refuse("changes its kind of sound on the way; re-encode it first");
@@ -51,7 +57,7 @@ Clip video_sound(const std::filesystem::path& path, const AudioLimits& limits) {
   filter->push(nullptr);
   take();
   // Silence before the sound, or sound before the pictures.
-  const auto shift = std::size_t(std::llround(std::min(std::abs(first_s), limits.max_seconds) * Video::kSoundRateHz));
+  const auto shift = std::size_t(std::llround(std::abs(first_s) * Video::kSoundRateHz));
   if (first_s > 0) {
     clip.pcm.insert(clip.pcm.begin(), shift, 0.f);
   } else {

@@ -85,9 +85,10 @@ class Writer final : public VideoWriter {
   }
 
   ~Writer() override {
-    if (state_ != State::kOpen) return;
+    if (state_ == State::kDone) return;
     try {
-      keeps_part_ ? close() : remove_part();
+      if (!keeps_part_) remove_part();
+      if (state_ == State::kOpen) close();
     } catch (const std::exception&) {  // why it ended is told already
     }
   }
@@ -121,6 +122,7 @@ class Writer final : public VideoWriter {
       if (fd >= 0) ::close(fd);
       if (!safe) refuse(error);
     }
+    state_ = State::kDone;
     std::error_code error;
     fs::rename(part_, path_, error);
     if (error) {
@@ -129,7 +131,10 @@ class Writer final : public VideoWriter {
     }
   }
 
-  void interrupt() override { frames_ > 0 ? close() : remove_part(); }
+  void interrupt() override {
+    frames_ > 0 ? close() : remove_part();
+    state_ = State::kDone;
+  }
 
   const fs::path& part() const override { return part_; }
   std::string remark() const override {
@@ -140,7 +145,7 @@ class Writer final : public VideoWriter {
   }
 
  private:
-  enum class State { kOpen, kClosed };
+  enum class State { kOpen, kClosed, kDone };  ///< closed without being done: an error is on its way
   struct Stream {
     Codec codec;
     AVStream* stream = nullptr;  ///< of muxer_, which owns it
