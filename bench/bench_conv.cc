@@ -1,5 +1,6 @@
 // The generator's convolutions by themselves, each shape once, on the device: what bench/peers_gpu.py holds cuDNN's best
-// against. With bias and moments; in and out in the operand's type.
+// against, but for main.0 and img_reg.0, which are 7x1 parts of a 7x7: unfold_rows, fold_aus and heads are not in their
+// times. With bias and moments; in and out in the operand's type.
 #include <set>
 #include <vector>
 

@@ -12,8 +12,7 @@ namespace {
 
 void sequence(benchmark::State& state, int hidden) {
   constexpr int kSteps = 300, kCalls = 5;
-  const LstmPlan plan = lstm_plan(hidden, 1, device_attribute(cudaDevAttrMultiProcessorCount),
-                                  device_attribute(cudaDevAttrComputeCapabilityMajor) >= 9);
+  const LstmPlan plan = lstm_plan(hidden, 1, device_attribute(cudaDevAttrMultiProcessorCount), lstm_has_clusters());
   const std::size_t gates = std::size_t(4) * hidden;
   const DeviceBuffer<float> w_hh(random_values(gates * hidden, 1, -0.1f, 0.1f), "weights"),
       bias(random_values(gates, 2), "bias");

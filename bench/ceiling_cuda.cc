@@ -16,7 +16,7 @@ namespace emo {
 namespace {
 
 void check(cublasStatus_t status, const char* what) {
-  if (status != CUBLAS_STATUS_SUCCESS) fail(ErrorKind::kDevice, "ceiling: ", what, ": ", cublasGetStatusString(status));
+  if (status != CUBLAS_STATUS_SUCCESS) fail(ErrorKind::kDevice, "ceiling: ", what, ": ", cublasGetStatusName(status));
 }
 
 /// `count` values from -1 to 1; zeros would multiply faster than what a network holds.

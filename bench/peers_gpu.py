@@ -7,7 +7,8 @@ Part of tools/gpu_check.sh, which runs ours just before. The file is rewritten a
 when time runs out; what was left out is told in it with the reason. `--device cpu --quick` tries all of it in small.
 
 A row of "results": {"work", "engine", "precision", ..., "median_ms", "p99_ms": of a call with its waiting, as our own benchmarks
-time it; "device_ms": of one of many calls in a row, by the device's clock where there is one}.
+time it, of a convolution its share of IN_A_ROW; "device_ms": of one of many calls in a row, by the device's clock where there is
+one}.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from torch import nn
 
 from peers import AU_NAMES, SIZE, make_generator
 
-IN_A_ROW = 20
+IN_A_ROW = 20  # as bench_conv's kCalls
 PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16"}
 
 
@@ -75,17 +76,17 @@ class Bench:
         self.wait()
         return time.perf_counter() - start
 
-    def device_seconds_of(self, call):
-        """Of one of IN_A_ROW calls."""
+    def device_seconds_of(self, call, times):
+        """Of so many calls in a row."""
         if not self.cuda:
-            return self.seconds_of(call)
+            return self.seconds_of(call) * times
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         start.record()
-        for _ in range(IN_A_ROW):
+        for _ in range(times):
             call()
         end.record()
         end.synchronize()
-        return start.elapsed_time(end) * 1e-3 / IN_A_ROW
+        return start.elapsed_time(end) * 1e-3
 
     def many(self, measure):
         begin, times = time.perf_counter(), []
@@ -93,8 +94,9 @@ class Bench:
             times.append(measure())
         return sorted(times)
 
-    def row(self, prepare, **what):
-        """A row for the call that prepare() returns; a reason instead when there is no time left or it fails."""
+    def row(self, prepare, in_call=1, **what):
+        """A row for the call that prepare() returns, which does the work `in_call` times; a reason instead when there is no time
+        left or it fails."""
         name = ", ".join(f"{key} {value}" for key, value in what.items())
         spent = time.perf_counter() - self.start
         try:
@@ -103,7 +105,8 @@ class Bench:
             call = prepare()
             for _ in range(3):
                 call()
-            single, in_a_row = self.many(lambda: self.seconds_of(call)), self.many(lambda: self.device_seconds_of(call))
+            single = self.many(lambda: self.seconds_of(call) / in_call)
+            in_a_row = self.many(lambda: self.device_seconds_of(call, IN_A_ROW // in_call) / IN_A_ROW)
             row = what | {"median_ms": statistics.median(single) * 1e3, "p99_ms": single[int(0.99 * (len(single) - 1))] * 1e3,
                           "device_ms": statistics.median(in_a_row) * 1e3, "began_at_s": round(spent, 1)}
             self.report["results"].append(row)
@@ -114,10 +117,13 @@ class Bench:
             print(f"{spent:6.1f} s  {name}: left out: {reason}", flush=True)
         self.write()
 
-    def captured(self, call):
-        """The call as a CUDA graph; on a CPU the call itself."""
+    def captured(self, call, times=1):
+        """So many calls as one CUDA graph; on a CPU the calls themselves."""
+        def calls():
+            for _ in range(times):
+                call()
         if not self.cuda:
-            return call
+            return calls
         stream = torch.cuda.Stream()
         with torch.cuda.stream(stream):
             for _ in range(3):
@@ -125,7 +131,7 @@ class Bench:
         stream.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            call()
+            calls()
 
         def replay(inputs=call):  # which live as long as the graph that reads them
             graph.replay()
@@ -230,15 +236,17 @@ def measure_mfcc(bench):
 
 
 def measure_convs(bench):
-    """cuDNN's best algorithm for every shape of a convolution in the generator, by the names of bench_conv."""
+    """cuDNN's best algorithm for every shape of a convolution in the generator, by the names of bench_conv.
+
+    Not for the first and the heads: of these bench_conv times a 7x1 part, beside which the engine has kernels of its own. A
+    convolution is shorter than a graph's launch, so IN_A_ROW are in one graph, as bench_conv has them.
+    """
     model = make_generator(8 if bench.options.quick else 64).to(bench.device, bench.half, memory_format=torch.channels_last)
-    with torch.no_grad():  # both heads as one convolution, as ours has them
-        model.img_reg[0].weight = nn.Parameter(torch.cat([model.img_reg[0].weight, model.attetion_reg[0].weight]))
     inputs, shapes = {}, set()
     for name, module in model.named_modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) and name != "attetion_reg.0":
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) and name != "main.0":
             module.register_forward_hook(lambda _, given, out, name=name: inputs.update({name: given[0].shape[1:]}))
-    model.img_reg(model.main(torch.zeros(1, 3 + len(AU_NAMES), SIZE, SIZE, device=bench.device, dtype=bench.half)))
+    model.main(torch.zeros(1, 3 + len(AU_NAMES), SIZE, SIZE, device=bench.device, dtype=bench.half))
     modules = dict(model.named_modules())
     for name, shape in inputs.items():
         module = modules[name]
@@ -249,8 +257,8 @@ def measure_convs(bench):
         for N in [1] if bench.options.quick else [1, 8, 64]:
             def prepare():
                 picture = torch.rand(N, *shape, device=bench.device).to(bench.half, memory_format=torch.channels_last)
-                return bench.captured(lambda: module(picture))
-            bench.row(prepare, work="conv", engine="cuDNN", precision=PRECISIONS[bench.half], layer=name, N=N)
+                return bench.captured(lambda: module(picture), IN_A_ROW)
+            bench.row(prepare, IN_A_ROW, work="conv", engine="cuDNN", precision=PRECISIONS[bench.half], layer=name, N=N)
 
 
 # What costs seconds first; then the opponents that compile for a minute.

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/cuda/generator_plan.h"
 #include "engine/cuda/memory.h"
 #include "kernels/conv2d_cut.h"
 #include "kernels/first_layer.h"
@@ -27,18 +28,26 @@ struct Options {
 
 constexpr double kWorthARow = 0.98;  // of the counted plan's time; clocks move by about as much
 
-/// The convolutions that the engine runs for a generator, each once.
-std::vector<ConvShape> shapes_of(const GeneratorConfig& config, int N) {
-  std::vector<ConvShape> shapes;
+/// A convolution that the engine runs. The heads' sums stay fp32 and have no moments.
+struct Conv {
+  ConvShape shape;
+  bool head = false;
+  bool operator==(const Conv&) const = default;
+};
+
+/// Those of a generator, each once.
+std::vector<Conv> convs_of(const GeneratorConfig& config, int N) {
+  std::vector<Conv> convs;
   const auto layers = generator_layers(config);
   for (const LayerSpec& l : layers) {
     ConvShape s{N,   l.in.H, l.in.W, padded_channels(l.C_in), padded_channels(l.C_out), l.K, l.K,
                 l.S, l.P,    l.P,    l.op == Op::kDeconv};
     if (&l == &layers.front()) s = first_conv(N, l.C_out, l.in.H, l.in.W, l.K);
-    if (l.act == Act::kTanh || l.act == Act::kSigmoid) s = head_conv(N, l.C_in, l.in.H, l.in.W, l.K);
-    if (std::find(shapes.begin(), shapes.end(), s) == shapes.end()) shapes.push_back(s);
+    const bool head = l.act == Act::kTanh || l.act == Act::kSigmoid;
+    if (head) s = head_conv(N, l.C_in, l.in.H, l.in.W, l.K);
+    if (std::find(convs.begin(), convs.end(), Conv{s, head}) == convs.end()) convs.push_back({s, head});
   }
-  return shapes;
+  return convs;
 }
 
 std::vector<ConvPlan> plans_of(MathType math, const ConvShape& s, bool wgmma) {
@@ -72,9 +81,10 @@ DeviceBuffer<std::byte> operands(MathType math, std::size_t count, const char* w
 /// Buffers for one convolution, and the time that it takes under a plan.
 class Trial {
  public:
-  Trial(MathType math, const ConvShape& s)
+  Trial(MathType math, const ConvShape& s, bool head)
       : math_(math),
         shape_(s),
+        head_(head),
         x_(operands(math, s.in().count(), "a layer's input")),
         weights_(operands(math, std::size_t(s.parities()) * s.C_out * steps_of(math, s) * (kStepBytes / operand_bytes(math)),
                           "a layer's weights")),
@@ -89,8 +99,8 @@ class Trial {
     cudaGraph_t graph = nullptr;
     EMO_CUDA(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal));
     for (int i = 0; i < runs; ++i) {
-      conv2d(math_, shape_, plan, x_.data(), weights_.data(), y_.data(), false, {nullptr, 0, moments_.data()},
-             {sums.data(), counters.data()}, stream_.get());
+      conv2d(math_, shape_, plan, x_.data(), weights_.data(), y_.data(), !head_ && sums_as_operands(math_),
+             {nullptr, 0, head_ ? nullptr : moments_.data()}, {sums.data(), counters.data()}, stream_.get());
     }
     EMO_CUDA(cudaStreamEndCapture(stream_.get(), &graph));
     cudaGraphExec_t calls = nullptr;
@@ -118,8 +128,9 @@ class Trial {
  private:
   MathType math_;
   ConvShape shape_;
+  bool head_;
   DeviceBuffer<std::byte> x_, weights_;
-  DeviceBuffer<float> y_;
+  DeviceBuffer<float> y_;  // operands take half of it
   DeviceBuffer<Moments> moments_;
   Stream stream_;
 };
@@ -141,8 +152,9 @@ std::string row_of(int multiprocessors, MathType math, bool wgmma, const ConvSha
 }
 
 /// Times one convolution by one instruction; prints what came of it, and gives the row if it is worth one.
-std::string tune(const Options& options, int multiprocessors, MathType math, const ConvShape& s, bool wgmma) {
-  const Trial trial(math, s);
+std::string tune(const Options& options, int multiprocessors, MathType math, const Conv& conv, bool wgmma) {
+  const auto& [s, head] = conv;
+  const Trial trial(math, s, head);
   const ConvPlan counted = counted_plan(math, s, multiprocessors, wgmma);
   const double counted_us = trial.us(counted, options.runs);
   ConvPlan best = counted;
@@ -190,9 +202,9 @@ void tune_all(const Options& options) {
   for (const std::string& name : options.math) {
     const MathType math = math_of(name);
     for (const int N : options.batches) {
-      for (const ConvShape& s : shapes_of(config, N)) {
-        rows += tune(options, card.multiProcessorCount, math, s, false);
-        if (has_wgmma() && takes_wgmma(math, s)) rows += tune(options, card.multiProcessorCount, math, s, true);
+      for (const Conv& conv : convs_of(config, N)) {
+        rows += tune(options, card.multiProcessorCount, math, conv, false);
+        if (has_wgmma() && takes_wgmma(math, conv.shape)) rows += tune(options, card.multiProcessorCount, math, conv, true);
       }
     }
   }

@@ -149,7 +149,7 @@ __device__ void multiply_16(float (&sum)[kN / 2], std::uint64_t pixels, std::uin
   if constexpr (kMath == MathType::kBF16) ptx::wgmma_m64k16_bf16<kN>(sum, pixels, weights, accumulate);
 }
 
-/// This warp has no more use for the stage: tells those who fill it.
+/// This warp has no more use for the stage: tells those who fill it, who have to wait for that before they end.
 template <int kTile>
 __device__ void release(const Part<kTile>& part, const Ring<kTile>& ring, int slot) {
   if constexpr (kWgmmaTiles[kTile].cluster() > 1) {
@@ -165,12 +165,16 @@ __device__ void release(const Part<kTile>& part, const Ring<kTile>& ring, int sl
 template <MathType kMath, int kTile>
 __device__ void multiply(const Params& p, const Part<kTile>& part, Ring<kTile> ring,
                          float (&total)[kWgmmaTiles[kTile].BN / 2]) {
-  constexpr int kN = kWgmmaTiles[kTile].BN;
+  constexpr int kN = kWgmmaTiles[kTile].BN, kStages = kWgmmaTiles[kTile].stages;
   const int group = warp_id() / 4;
   float sum[kN / 2] = {};
   for (int step = 0; step < p.steps;) {
     const int first = step, end = min(step + p.chunk_steps, p.steps);
-    int before = 0;
+    int before = 0;  // the stage of step - 1
+    // The last stages are not filled again, so nobody waits for their release: it could reach a block that has ended.
+    const auto release_before = [&] {
+      if (step - 1 + kStages < p.steps) release(part, ring, before);
+    };
     for (; step < end; ++step) {
       const auto pixels =
           ptx::wgmma_descriptor(ring.stage() + group * WgmmaTile::kStripBytes, ptx::Swizzle::k128, 8 * kStepBytes);
@@ -185,13 +189,13 @@ __device__ void multiply(const Params& p, const Part<kTile>& part, Ring<kTile> r
       ptx::wgmma_commit_group();
       if (step > first) {
         ptx::wgmma_wait_group<1>();
-        release(part, ring, before);
+        release_before();
       }
       before = ring.slot;
       ring.advance();
     }
     ptx::wgmma_wait_group<0>(sum);
-    release(part, ring, before);
+    release_before();
 #pragma unroll
     for (int i = 0; i < kN / 2; ++i) total[i] += sum[i];
   }

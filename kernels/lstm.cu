@@ -147,6 +147,8 @@ __global__ void __launch_bounds__(kMaxThreads)
       __syncthreads();  // all of h is there
     } else if constexpr (kHasClusters) {
       send(h_new, next + rank * plan.units, full + (step + 1) % 2, lanes, plan.blocks);
+    } else {
+      __trap();  // without an exchange h would be wrong in silence
     }
   }
 }
@@ -168,6 +170,12 @@ Kernel kernel_of(const LstmPlan& plan) {
 constexpr struct { int lanes, slice; } kShapes[] = {{4, 16}, {4, 24}, {4, 32}, {8, 24}, {8, 32}, {16, 24}, {16, 32}};
 
 }  // namespace
+
+bool lstm_has_clusters() {
+  cudaFuncAttributes code{};
+  EMO_CUDA(cudaFuncGetAttributes(&code, kernel_of_many<Exchange::kCluster>(24)));
+  return code.ptxVersion >= 90;  // which no older card runs
+}
 
 LstmPlan lstm_plan(int hidden, int sequences, int multiprocessors, bool clusters) {
   EMO_CHECK(hidden >= 1 && hidden <= limits::kMaxCudaLstmHidden, "lstm: a hidden size of ", hidden, "; 1 to ",

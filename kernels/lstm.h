@@ -27,8 +27,12 @@ struct LstmPlan {
   int sequences_at_once = 0;  ///< of a cooperative launch: the blocks of all have to run at the same time
 };
 
+/// Whether lstm() can launch clusters: asks the code that was loaded, since a card of compute capability 9.0 or newer may
+/// run what was compiled for an older one.
+bool lstm_has_clusters();
+
 /// The plan for so many sequences: one block where its registers hold the weights, else a cluster of at most eight, else
-/// blocks of a cooperative grid. clusters: whether the device has them (compute capability 9.0).
+/// blocks of a cooperative grid. clusters: see lstm_has_clusters().
 /// Throws Error for a hidden size outside 1 .. limits::kMaxCudaLstmHidden.
 LstmPlan lstm_plan(int hidden, int sequences, int multiprocessors, bool clusters);
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds, tests and measures emoengine on a machine with an NVIDIA GPU, a CUDA toolkit, CMake and PyTorch, without network and
-# without Debian's packages: tools/gpu_pack.sh collects before, on another machine, what is missing there.
+# Builds, tests and measures emoengine on a machine with an NVIDIA GPU, a CUDA toolkit (12.5 or newer), CMake and PyTorch,
+# without network and without Debian's packages: tools/gpu_pack.sh collects before, on another machine, what is missing there.
 #
 #   tools/gpu_check.sh [-o FOLDER] [STAGE...]      no STAGE: those with a limit below, in this order, 9 minutes together
 #
 #   machine      driver, clocks, versions        convs       bench_conv: every convolution by itself
-#   build        gpu_test and the benchmarks     sanitizers  compute-sanitizer's four tools on small tests
+#   build        gpu_test, benchmarks, tuner     sanitizers  compute-sanitizer's four tools on small tests
 #   tests        gpu_test on the device          peers       PyTorch, torch.compile, cuDNN on the same work
 #   generator    bench_generator                 pipeline    bench_pipeline
 #   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile_N.* (only when named)

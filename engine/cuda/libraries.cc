@@ -9,7 +9,7 @@ constexpr std::size_t kWorkspaceBytes = 32 << 20;  // what cuBLAS asks for on co
 
 void check(cublasStatus_t status, const char* call, const std::string& what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  fail(ErrorKind::kDevice, "cuda: ", call, what, ": ", cublasGetStatusString(status));
+  fail(ErrorKind::kDevice, "cuda: ", call, what, ": ", cublasGetStatusName(status));
 }
 
 void check(cufftResult result, const char* call, int n, int batch) {

@@ -20,11 +20,10 @@ CudaLstm::CudaLstm(const SafeTensors& tensors, int input, int hidden, int layers
     fail(ErrorKind::kDevice, "cuda: ", tensors.name(), " has ", hidden, " LSTM units; at most ", limits::kMaxCudaLstmHidden,
          " are taken. Use --backend cpu");
   }
-  int device = 0, major = 0;
+  int device = 0;
   EMO_CUDA(cudaGetDevice(&device));
   EMO_CUDA(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device));
-  EMO_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-  clusters_ = major >= 9;
+  clusters_ = lstm_has_clusters();
   if (const int blocks = lstm_plan(hidden, 1, multiprocessors_, clusters_).blocks; blocks > multiprocessors_) {
     fail(ErrorKind::kDevice, "cuda: ", tensors.name(), " has ", hidden, " LSTM units, whose weights fill ", blocks,
          " multiprocessors; this GPU has ", multiprocessors_, ". Use --backend cpu");

@@ -32,7 +32,10 @@ class DeviceBuffer {
   }
   /// Of values in host memory, there when the constructor returns. For what is made once, not for calls.
   DeviceBuffer(std::span<const T> values, const char* what) : DeviceBuffer(values.size(), what) {
-    if (!values.empty()) EMO_CUDA(cudaMemcpy(data(), values.data(), values.size_bytes(), cudaMemcpyHostToDevice));
+    if (values.empty()) return;
+    EMO_CUDA(cudaMemcpy(data(), values.data(), values.size_bytes(), cudaMemcpyHostToDevice));
+    // cudaMemcpy may return while the device still copies, and a Stream does not wait for the default one.
+    EMO_CUDA(cudaStreamSynchronize(nullptr));
   }
 
   /// Makes room for at least so many values. What it held is lost when it has to grow; growing waits for the device.

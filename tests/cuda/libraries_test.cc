@@ -1,5 +1,6 @@
 #include "engine/cuda/libraries.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -52,8 +53,8 @@ TEST(CudaLibraries, ErrorsNameTheCallAndItsSizes) {
   const Blas blas(stream.get());
   EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { blas.multiply(nullptr, nullptr, nullptr, 1, 3, 0); }),
             "cuda: cublasSgemm (1,0) x (0,3): CUBLAS_STATUS_INVALID_VALUE");
-  EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { Fft(7, 3, stream.get()); }),
-            "cuda: cufftPlanMany of 3 transforms of 7 samples: cuFFT error 8");
+  EXPECT_THAT(text_of(ErrorKind::kDevice, [&] { Fft(0, 3, stream.get()); }),
+              testing::StartsWith("cuda: cufftPlanMany of 3 transforms of 0 samples: cuFFT error "));
 }
 
 }  // namespace

@@ -103,8 +103,10 @@ TEST(CudaSpeech, SameBytesWithoutClusters) {
   const Both both(config_of(128));
   const auto pcm = clip_of(0, 3000, 0);
   const Matrix want = both.cuda.speech(pcm, {});
-  simt::set_device({.major = 8});
-  EXPECT_EQ(CudaSpeech(both.model).speech(pcm, {}).values, want.values);
+  for (const simt::Device& device : {simt::Device{.major = 8}, {.major = 12, .compiled_for = 80}}) {
+    simt::set_device(device);
+    EXPECT_EQ(CudaSpeech(both.model).speech(pcm, {}).values, want.values);
+  }
   simt::set_device({});
 }
 #endif

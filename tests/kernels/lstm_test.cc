@@ -170,6 +170,19 @@ TEST(LstmKernel, EveryPlanHoldsAllUnitsInWholeWarps) {
   }
 }
 
+#ifdef EMO_SIMT  // a device of any kind
+TEST(LstmKernel, ClustersAreThereWhereTheLoadedCodeHasThem) {
+  EXPECT_TRUE(lstm_has_clusters());
+  simt::set_device({.major = 12});
+  EXPECT_TRUE(lstm_has_clusters());
+  for (const simt::Device& device : {simt::Device{.major = 8}, {.major = 12, .compiled_for = 80}}) {
+    simt::set_device(device);
+    EXPECT_FALSE(lstm_has_clusters());
+  }
+  simt::set_device({});
+}
+#endif
+
 TEST(LstmKernel, ErrorsNameWhatCameAndWhatIsNeeded) {
   EXPECT_EQ(text_of(ErrorKind::kInternal, [] { lstm_plan(513, 1, 132, true); }),
             "lstm: a hidden size of 513; 1 to 512 are taken");

@@ -16,6 +16,7 @@ class Buffer {
   explicit Buffer(std::size_t count) : count_(count) { EMO_CUDA(cudaMalloc(&data_, count * sizeof(T))); }
   explicit Buffer(const std::vector<T>& values) : Buffer(values.size()) {
     EMO_CUDA(cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice));
+    EMO_CUDA(cudaStreamSynchronize(nullptr));  // the device may still copy, and a Stream does not wait for the default one
   }
   ~Buffer() { cudaFree(data_); }
   Buffer(const Buffer&) = delete;

@@ -67,7 +67,7 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t, void* workspace, std::size_t) 
 }
 cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
 
-const char* cublasGetStatusString(cublasStatus_t status) {
+const char* cublasGetStatusName(cublasStatus_t status) {
   switch (status) {
     case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
     case CUBLAS_STATUS_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";

@@ -15,6 +15,9 @@ namespace {
 State state;
 constexpr int kRuntimeVersion = 13000;
 
+/// The architecture of the code that this device loads.
+int loaded_code() { return std::min(state.device.compiled_for, 10 * state.device.major + state.device.minor); }
+
 }  // namespace
 
 State& the_state() { return state; }
@@ -71,7 +74,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
   const bool fits = threads >= 1 && threads <= 1024 && blocks >= 1 && l.grid.y <= 65535 && l.grid.z <= 65535 &&
                     l.smem_bytes <= limits.smem_bytes && l.cluster >= 1 && l.grid.x % l.cluster == 0 &&
                     l.cluster <= (limits.any_cluster ? 16u : 8u) &&
-                    (l.cluster == 1 || (state.device.major >= 9 && !l.cooperative));
+                    (l.cluster == 1 || (loaded_code() >= 90 && !l.cooperative));
   if (!fits) return report(cudaErrorInvalidConfiguration);
   if (l.cooperative &&
       blocks > unsigned(state.device.multiprocessors * blocks_per_multiprocessor(int(threads), l.smem_bytes))) {
@@ -85,6 +88,11 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
     std::fprintf(stderr, "simt: %s\n", fault.c_str());
     return cudaErrorLaunchFailure;
   });
+}
+
+cudaError_t attributes_of(const void*, cudaFuncAttributes* attributes) {
+  *attributes = {.ptxVersion = loaded_code()};
+  return report(device_error());
 }
 
 }  // namespace simt

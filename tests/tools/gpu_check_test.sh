@@ -62,6 +62,12 @@ done
 exit 1
 END
 
+built=$(grep '"targets": \["gpu_test"' "$root/CMakePresets.json")
+mapfile -t programs < <(grep -oE '(gpu_test|tune_conv|bench_[a-z]+)\b' tools/gpu_check.sh | sort -u)
+for name in "${programs[@]}"; do
+  [[ $built == *"\"$name\""* ]] || fail "gpu_check.sh runs $name, which the preset gpu does not build"
+done
+
 check 2 nothing
 says "gpu_check: there is no stage 'nothing'; usage: tools/gpu_check.sh [-o FOLDER] [STAGE...]; stages: machine build tests"
 check 2 -x

@@ -35,6 +35,7 @@ inline void __syncwarp(unsigned mask = simt::kAllLanes) { simt::sync_warp(mask);
 inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 inline void __threadfence_block() {}
 inline void __nanosleep(unsigned) { simt::yield(); }
+[[noreturn]] inline void __trap() { simt::fault("trap"); }
 
 // --- warp votes and shuffles ---
 inline unsigned __ballot_sync(unsigned mask, int predicate) { return simt::ballot(mask, predicate != 0); }

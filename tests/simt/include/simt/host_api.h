@@ -172,12 +172,20 @@ template <typename... Params>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(Params...), cudaFuncAttribute attribute, int value) {
   return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), attribute, value);
 }
+struct cudaFuncAttributes {
+  int ptxVersion;
+};
 namespace simt {
+cudaError_t attributes_of(const void* kernel, cudaFuncAttributes* attributes);
 int blocks_per_multiprocessor(int threads, std::size_t smem_bytes);
 cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> body);
 /// The name that faults of this kernel are reported under.
 void name_kernel(const void* kernel, const char* name);
 }  // namespace simt
+template <typename... Params>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)(Params...)) {
+  return simt::attributes_of(reinterpret_cast<const void*>(kernel), attributes);
+}
 template <typename Kernel>
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Kernel, int threads, std::size_t smem_bytes) {
   *blocks = simt::blocks_per_multiprocessor(threads, smem_bytes);

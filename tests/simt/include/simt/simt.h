@@ -26,6 +26,7 @@ struct Device {
   int count = 1;       ///< 0: the driver finds no GPU
   int driver = 13000;  ///< CUDA version of the driver, 0 for none; an older one than the runtime's 13.0 answers nothing
   int major = 9, minor = 0;
+  int compiled_for = 90;  ///< the newest architecture that kernels were compiled for; 90 is compute capability 9.0
   int multiprocessors = 8;
   std::size_t memory_bytes = std::size_t(4) << 30;
   bool tensor_maps = true;  ///< false: the driver knows no cuTensorMapEncodeTiled
