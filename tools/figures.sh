@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p docs
 
-"$engine" strengths --image "$photo" --audio samples --emotion all --steps 1 -o docs/faces.jpg
+"$engine" strengths --image "$photo" --audio samples --passes 2 -o docs/faces.jpg
 "$engine" sweep --image "$photo" --au 1,4,5,12,15,20,26,45 --steps 5 --cell 96 -o docs/sweep.jpg
 "$engine" aus --audio samples/surprised.flac --plot docs/curves.png
 ffmpeg -v error -i "$photo" -vf crop=208:208:116:28,scale=160:160 "$work/portrait.png" # a GIF of all 512 px: 5 MB

@@ -244,7 +244,7 @@ void CudaGenerator::enqueue(const GeneratorPlan& plan, const Context& context, c
     float* const kept = context.at<float>(plan.stream);
     const bool relu = layer.act == Act::kRelu, as_operands = sums_as_operands(math);
     const float* const added = layer.adds_block_input ? kept : nullptr;
-    float* const keep = layer.adds_block_input || plan.feeds_block(i) ? kept : nullptr;
+    float* const keep = layer.adds_block_input || feeds_block(plan.layers, i) ? kept : nullptr;
     const float eps = float(config_.norm_eps);
     if (row.conv.strips() <= kMaxMergedStrips) {
       merged_instance_norm(math, row.conv, sums, as_operands, epilogue.moments, weight.gamma, eps, weight.beta, relu, added,

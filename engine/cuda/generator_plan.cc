@@ -63,9 +63,9 @@ GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int s
     const std::size_t channels = std::size_t(N) * row.conv.C_out;
     plan(row.moments, channels * row.conv.strips() * sizeof(Moments), step, step + 1);
     plan(row.coefficients, channels * sizeof(NormCoefficients), step + 1, step + 1);
-    if (feeds_block(i)) stream_first = std::min(stream_first, step + 1);
+    if (feeds_block(layers, i)) stream_first = std::min(stream_first, step + 1);
     if (layers[i].adds_block_input) stream_last = step + 1;
-    if (feeds_block(i)) stream.bytes = row.conv.out().count() * sizeof(float);
+    if (feeds_block(layers, i)) stream.bytes = row.conv.out().count() * sizeof(float);
   }
   if (stream_last > 0) plan(stream, stream.bytes, stream_first, stream_last);
   bytes = place(buffers);

@@ -62,9 +62,6 @@ struct GeneratorPlan {
   PlannedBuffer pictures, au_bias, stream;
   std::size_t bytes = 0;     ///< of the block
   std::size_t counters = 0;  ///< unsigned, see ConvWorkspace
-
-  /// Whether row i's output is the input of a residual block, which the block's second row adds.
-  bool feeds_block(std::size_t i) const { return i + 2 < layers.size() && layers[i + 2].adds_block_input; }
 };
 
 }  // namespace emo

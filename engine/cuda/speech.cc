@@ -57,7 +57,8 @@ struct CudaSpeech::Context {
 };
 
 CudaSpeech::CudaSpeech(const ModelFile& model)
-    : config_(model.speech()),
+    : name_(model.name()),
+      config_(model.speech()),
       mfcc_(config_),
       lstm_(model.tensors(), config_.features(), config_.lstm_hidden, config_.lstm_layers, config_.bidirectional),
       feature_mean_(std::span<const double>(config_.feature_mean), kModel),
@@ -177,6 +178,7 @@ void CudaSpeech::answer(std::span<Clip> clips, Context& context) const {
   for (Clip* clip : spoken) {
     std::copy_n(from, clip->aus.values.size(), clip->aus.values.begin());
     from += clip->aus.values.size();
+    check_answers(clip->aus.values, name_);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/backend.h"
@@ -43,6 +44,7 @@ class CudaSpeech {
   void answer(std::span<Clip> clips, Context& context) const;
   void run(std::span<Clip> clips) const;
 
+  std::string name_;  // of the model's file
   SpeechConfig config_;
   CudaMfcc mfcc_;
   CudaLstm lstm_;

@@ -180,6 +180,18 @@ TEST(CudaSpeech, SameBytesFromManyThreads) {
   for (const Matrix& m : got) EXPECT_EQ(m.values, want.values);
 }
 
+TEST(CudaSpeech, AnswersThatOverflowNameTheFile) {
+  auto weights = random_weights(config_of(6), 1e-3f);
+  std::ranges::fill(weights["lstm.bias_ih_l0"], 10.f);  // opens all gates: every state is nearly 1
+  std::ranges::fill(weights["fc.weight"], 3e38f);
+  const TemporaryModel file(config_of(6), weights);
+  const CudaSpeech speech{ModelFile(file.path())};
+  const auto pcm = random_values(8'000, 1);
+  EXPECT_EQ(text_of(ErrorKind::kModel, [&] { speech.speech(pcm, {}); }),
+            "speech: an answer came out with NaN or infinity under " + file.path().string() +
+                "; other weights or another clip are needed");
+}
+
 TEST(CudaSpeech, BadSoundAndTimesAreRefusedAsByTheCpu) {
   const Both both(config_of(1));
   const auto same = [&](ErrorKind kind, const auto& action) {
