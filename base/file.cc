@@ -44,6 +44,8 @@ MappedFile::MappedFile(const std::filesystem::path& path, ErrorKind kind) {
   std::string problem;
   if (::fstat(fd, &st) != 0) {
     problem = reason();
+  } else if (S_ISDIR(st.st_mode)) {
+    problem = "is a folder; name one file in it";
   } else if (!S_ISREG(st.st_mode)) {
     problem = "is not a regular file; a file is needed";
   } else if (st.st_size == 0) {

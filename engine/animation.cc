@@ -30,7 +30,8 @@ AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const Animatio
   const auto check = [](const char* flag, double value, bool good, const std::string& needed) {
     if (!good) fail(ErrorKind::kUsage, flag, ": ", value, " came; ", needed, " is needed");
   };
-  check("--fps", options.fps, options.fps >= limits::kMinFps && options.fps <= 240, concat(limits::kMinFps, " to 240"));
+  check("--fps", options.fps, options.fps >= limits::kMinFps && options.fps <= limits::kMaxFps,
+        concat(limits::kMinFps, " to ", limits::kMaxFps));
   check("--smooth", options.smooth_s, options.smooth_s >= 0 && options.smooth_s <= 10, "0 to 10 seconds");
   check("--ease", options.ease_s, options.ease_s >= 0 && options.ease_s <= 10, "0 to 10 seconds");
   AuCurve result = at_frames(curve, frames, options.fps);

@@ -39,8 +39,8 @@ Engine::Engine(const EngineOptions& options)
     : generator_(open_model(options.generator, options.max_tensors)),
       speech_(open_model(options.speech, options.max_tensors)),
       passes_(options.passes) {
-  if (passes_ < 1 || passes_ > EngineOptions::kMaxPasses) {
-    fail(ErrorKind::kUsage, "--passes: ", passes_, " came; 1 to ", EngineOptions::kMaxPasses, " are possible");
+  if (passes_ < 1 || passes_ > limits::kMaxPasses) {
+    fail(ErrorKind::kUsage, "--passes: ", passes_, " came; 1 to ", limits::kMaxPasses, " are possible");
   }
   if (generator_) generator_->generator();  // a model of the other kind is refused here, by name
   if (speech_) speech_->speech();

@@ -17,9 +17,8 @@ struct EngineOptions {
   std::filesystem::path generator;  ///< weight file of Model A; empty: not needed
   std::filesystem::path speech;     ///< weight file of Model B; empty: not needed
   /// Times that the generator draws a face, each from the picture that it drew before. AUs are absolute, so a face that
-  /// shows them already is left alone, and what one pass leaves undone the next does. 1 to kMaxPasses.
+  /// shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
   int passes = 1;
-  static constexpr int kMaxPasses = 8;
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
 };

@@ -52,7 +52,7 @@ TEST(MappedFile, SaysWhatIsWrongWithTheFile) {
   TempDir dir;
   EXPECT_EQ(open_text(dir / "absent"),
             (dir / "absent").string() + ": cannot be opened: No such file or directory. Check the path and its permissions");
-  EXPECT_EQ(open_text(dir.path()), dir.path().string() + ": is not a regular file; a file is needed");
+  EXPECT_EQ(open_text(dir.path()), dir.path().string() + ": is a folder; name one file in it");
   write_file(dir / "empty", "");
   EXPECT_EQ(open_text(dir / "empty"), (dir / "empty").string() + ": is empty (0 bytes); copy or download it again");
 }

@@ -223,7 +223,7 @@ TEST(LoadAudio, MissingEmptyAndFolder) {
   EXPECT_THAT(load_error(folder / "none.wav"),
               HasSubstr((folder / "none.wav").string() + ": cannot be opened: No such file"));
   EXPECT_THAT(load_error(folder.write("empty.wav", "")), HasSubstr("is empty (0 bytes)"));
-  EXPECT_THAT(load_error(folder / ""), HasSubstr("a file is needed"));
+  EXPECT_THAT(load_error(folder / ""), HasSubstr("is a folder; name one file in it"));
   EXPECT_THAT(load_error(folder.write("silent.wav", float_wav({}, 16000))),
               HasSubstr("holds no samples: it is empty or was cut. Record or download it again"));
   EXPECT_THAT(load_error(folder.write("broken.wav", "RIFF" + little(4, 4) + "WAVE" + little(0, 8))),

@@ -244,7 +244,7 @@ TEST(LoadImage, MissingEmptyAndFolder) {
   EXPECT_THAT(load_error(folder / "none.png"),
               HasSubstr((folder / "none.png").string() + ": cannot be opened: No such file"));
   EXPECT_THAT(load_error(folder.write("empty.png", "")), HasSubstr("is empty (0 bytes)"));
-  EXPECT_THAT(load_error(folder / ""), HasSubstr("a file is needed"));
+  EXPECT_THAT(load_error(folder / ""), HasSubstr("is a folder; name one file in it"));
 }
 
 TEST(LoadImage, SizesBeyondTheLimitsAreRefused) {

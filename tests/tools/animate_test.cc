@@ -397,7 +397,8 @@ TEST_F(Animate, RefusalsAreOneLine) {
             "emoengine: animate: nothing says how a photo moves; give --audio or --au-file\n");
   EXPECT_EQ(err(2, "--video v.mp4 --face 2 -o a.mp4"),
             "emoengine: --face goes with --image; in a video the largest face of the first frame is followed\n");
-  EXPECT_EQ(err(2, "-i face.png --au-file curve.csv --fps 0 -o a.mp4"), "emoengine: --fps: 0 came; 0.01 to 240 is needed\n");
+  EXPECT_EQ(err(2, "-i face.png --au-file curve.csv --fps 0 -o a.mp4"),
+            "emoengine: --fps: '0' is not a number from 0.01 to 240; see emoengine animate --help\n");
   EXPECT_THAT(err(2, by_curve_ + "-o a.avi"), HasSubstr("ends in '.avi'; .mp4, .webm, .gif or a folder"));
   EXPECT_THAT(err(3, by_curve_ + "-o none/a.mp4"), HasSubstr("cannot be written: No such file or directory"));
   write_file(dir_ / "bad.csv", "frame,timestamp,AU12_r\n1,0,1\n");

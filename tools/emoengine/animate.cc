@@ -300,11 +300,14 @@ void add_animate(CLI::App& app) {
   command
       ->add_option("--format", options->format, "of many videos: mp4, webm, gif, or png for folders of PNGs [default: mp4]")
       ->check(CLI::IsMember({"mp4", "webm", "gif", "png"}));
-  command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own, at most 240 (GIF 50)]");
+  command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own]; of a GIF at most 50")
+      ->check(within(limits::kMinFps, limits::kMaxFps));
   command->add_option("--smooth", options->animation.smooth_s, "time constant of the AUs' smoothing, seconds")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(within(0, 10));
   command->add_option("--ease", options->animation.ease_s, "seconds from the neutral face at the start, and back at the end")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(within(0, 10));
   command->add_option("--blink", options->blink, "on or off")->capture_default_str()->check(CLI::IsMember({"on", "off"}));
   command->add_option("--seed", options->animation.seed, "of the blinks' times")
       ->capture_default_str()

@@ -44,7 +44,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
         .add_option("--passes", options.passes,
                     "times that a face is drawn, each from the picture before: for photos that change too little")
         ->capture_default_str()
-        ->check(whole(1, EngineOptions::kMaxPasses));
+        ->check(whole(1, limits::kMaxPasses));
   }
   if (needs != Needs::kGenerator) {
     command.add_option("--speech", options.speech, "weight file of the speech model [default: the one shipped]");

@@ -40,20 +40,23 @@ double Decoder::time_s(const AVFrame& frame, double otherwise) const {
 }
 
 bool Decoder::read(AVFrame* frame, double at_s) {
+  const auto damaged = [&](int error) {
+    refuse("is damaged after ", at_s, " s: ", reason(error), "; copy or download it again");
+  };
   while (true) {
     const int got = avcodec_receive_frame(codec_.get(), frame);
     if (got >= 0) return true;
     if (got == AVERROR_EOF) return false;
-    if (got != AVERROR(EAGAIN)) refuse("is damaged after ", at_s, " s: ", reason(got));
+    if (got != AVERROR(EAGAIN)) damaged(got);
     const int error = av_read_frame(input_.get(), packet_.get());
-    if (error < 0 && error != AVERROR_EOF) refuse("is damaged after ", at_s, " s: ", reason(error));
+    if (error < 0 && error != AVERROR_EOF) damaged(error);
     if (error >= 0 && packet_->stream_index != stream_->index) {
       av_packet_unref(packet_.get());
       continue;
     }
     const int sent = avcodec_send_packet(codec_.get(), error < 0 ? nullptr : packet_.get());
     av_packet_unref(packet_.get());
-    if (sent < 0) refuse("is damaged after ", at_s, " s: ", reason(sent));
+    if (sent < 0) damaged(sent);
   }
 }
 

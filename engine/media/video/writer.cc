@@ -38,13 +38,13 @@ struct Format {
 constexpr Format kFormats[] = {
     // zerolatency: no frames held back, so the memory is that of one frame. delay_moov: the sound's start is exact.
     {"mp4", ".mp4", "mp4", "movflags=+frag_keyframe+delay_moov+default_base_moof", "libx264",
-     "preset=veryfast:tune=zerolatency:crf=18", EMO_TO_YUV, "aac", true, 240},
+     "preset=veryfast:tune=zerolatency:crf=18", EMO_TO_YUV, "aac", true, limits::kMaxFps},
     {"webm", ".webm", "webm", "", "libvpx-vp9", "deadline=realtime:cpu-used=7:row-mt=1:lag-in-frames=0:crf=24:b=0",
-     EMO_TO_YUV, "libopus", false, 240},
+     EMO_TO_YUV, "libopus", false, limits::kMaxFps},
     // Bayer: the pattern stands still where the picture does.
     {"gif", ".gif", "gif", "", "gif", "",
      "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=bayer:bayer_scale=3", "", false, 50},
-    {"png", "", "", "", "png", "", "format=rgb24", "", false, 240},
+    {"png", "", "", "", "png", "", "format=rgb24", "", false, limits::kMaxFps},
 };
 #undef EMO_TO_YUV
 
