@@ -138,7 +138,7 @@ TEST(LoadImage, TransparentColourBecomesAlpha) {
 std::string masked_bmp(std::initializer_list<std::uint32_t> row) {
   const std::uint64_t bytes = 4 * row.size();
   std::string file = "BM" + little(66 + bytes, 4) + little(0, 4) + little(66, 4) + little(40, 4) + little(row.size(), 4) +
-                     little(1, 4) + little(1, 2) + little(32, 2) + little(3, 4) + little(bytes, 4) + little(0, 16) +
+                     little(1, 4) + little(1, 2) + little(32, 2) + little(3, 4) + little(bytes, 4) + std::string(16, 0) +
                      little(0xFF0000, 4) + little(0xFF00, 4) + little(0xFF, 4);
   for (const std::uint32_t pixel : row) file += little(pixel, 4);
   return file;
