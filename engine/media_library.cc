@@ -14,8 +14,9 @@ const Interface& open_library(const char* name, const char* factory_name, const 
   void* library = ::dlopen(name, RTLD_LAZY | RTLD_LOCAL);
   void* factory = library ? ::dlsym(library, factory_name) : nullptr;
   if (!factory) {
-    fail(ErrorKind::kDevice, "media: ", what, " need ", name, ", which cannot be loaded (", ::dlerror(), "). Install ",
-         packages, ", then configure with -DEMO_MEDIA=ON and build");
+    fail(ErrorKind::kDevice, "media: ", what, " need ", name, ", which cannot be loaded (", ::dlerror(),
+         "). Where it is built, name its folder in LD_LIBRARY_PATH; else install ", packages,
+         ", then configure with -DEMO_MEDIA=ON and build");
   }
   return *reinterpret_cast<const Interface* (*)()>(factory)();
 }

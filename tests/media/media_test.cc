@@ -30,9 +30,10 @@ TEST(MediaLibrary, MissingLibrarySaysWhatToInstall) {
       bytes_of(folder / "said"),
       testing::HasSubstr(concat(int(ErrorKind::kDevice),
                                 "|media: pictures and sounds need libemo_media.so, which cannot be loaded (libemo_media.so: "
-                                "cannot open shared object file: No such file or directory). Install libopencv-dev, "
-                                "libdlib-dev, libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev, then configure "
-                                "with -DEMO_MEDIA=ON and build")));
+                                "cannot open shared object file: No such file or directory). Where it is built, name "
+                                "its folder in LD_LIBRARY_PATH; else install libopencv-dev, libdlib-dev, "
+                                "libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev, then configure with "
+                                "-DEMO_MEDIA=ON and build")));
 }
 
 }  // namespace
