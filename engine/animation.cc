@@ -32,8 +32,10 @@ AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const Animatio
   };
   check("--fps", options.fps, options.fps >= limits::kMinFps && options.fps <= limits::kMaxFps,
         concat(limits::kMinFps, " to ", limits::kMaxFps));
-  check("--smooth", options.smooth_s, options.smooth_s >= 0 && options.smooth_s <= 10, "0 to 10 seconds");
-  check("--ease", options.ease_s, options.ease_s >= 0 && options.ease_s <= 10, "0 to 10 seconds");
+  check("--smooth", options.smooth_s, options.smooth_s >= 0 && options.smooth_s <= limits::kMaxSmoothSeconds,
+        concat("0 to ", limits::kMaxSmoothSeconds, " seconds"));
+  check("--ease", options.ease_s, options.ease_s >= 0 && options.ease_s <= limits::kMaxEaseSeconds,
+        concat("0 to ", limits::kMaxEaseSeconds, " seconds"));
   AuCurve result = at_frames(curve, frames, options.fps);
   if (options.smooth_s > 0) smooth(result, 1 / options.fps, options.smooth_s);
   if (options.ease_s > 0) ease(result, options.ease_s);

@@ -151,7 +151,7 @@ std::vector<Face> Engine::redraw(std::span<const FaceRequest> requests, const La
 
 void Engine::redraw(Image& photo, std::span<const Box> detected, const ActionUnits& au) const {
   const auto& config = generator_config();
-  if (passes_ > 1) {
+  if (passes_ > 1) {  // the backend's own way, which may not leave the device, is one pass
     std::vector<Face> cuts;
     for (const Box& box : detected) cuts.push_back(cut(photo, box));
     std::vector<FaceRequest> requests;

@@ -98,8 +98,8 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits) {
   orient(pixels, header.orientation);
   Image image = to_image(pixels);
   // OpenCV takes the byte that pads a 32-bit BMP's pixel for alpha; where it only pads, it is 0.
-  const bool padding = std::ranges::all_of(image.alpha, [](std::uint8_t a) { return a == 0; });
-  if (header.kind == FileKind::kBmp && padding) image.alpha.clear();
+  const auto pads = [](std::uint8_t a) { return a == 0; };
+  if (header.kind == FileKind::kBmp && std::ranges::all_of(image.alpha, pads)) image.alpha.clear();
   if (pixels.channels() >= 3) to_srgb(image, header.profile);
   return image;
 }

@@ -354,6 +354,8 @@ TEST_F(Animate, ManyPhotosAndVoicesMakeAVideoEach) {
   write_file(dir_ / "p/bad.png", "this is no picture");
   const auto voices = source("samples/happy.flac") + " " + source("samples/sad.flac");
   const std::string many = "-i p -a " + voices + " --fps 2 --format gif --backend cpu -o out";
+  EXPECT_THAT(animate(many + ".gif").err,
+              HasSubstr("output: out.gif names a file, and 6 outputs go into a folder; name one"));
   const auto outcome = animate(many);
   EXPECT_EQ(outcome.code, 6);
   EXPECT_THAT(outcome.err, StartsWith("emoengine: 2 inputs or outputs failed:\n  p/bad.png: "));

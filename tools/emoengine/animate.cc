@@ -26,7 +26,6 @@ struct AnimateOptions {
   std::vector<std::string> images, videos, audios;
   std::string au_file, out;
   std::optional<std::string> format;  ///< of many outputs: mp4 | webm | gif | png; none: mp4
-  bool many = false;
   ImageLimits image_limits;
   AudioLimits audio_limits;
   FaceChoice face;
@@ -65,6 +64,7 @@ struct Job {
   std::string source;  ///< photo or video
   std::string audio;   ///< may be empty
   std::filesystem::path out;
+  std::string format;  ///< mp4 | webm | gif | png; empty: as the name of `out` ends
 };
 
 void check_together(const AnimateOptions& options) {
@@ -137,11 +137,9 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   animation.blink = options.blink == "on";
   std::unique_ptr<VideoReader> reader;
   if (!options.videos.empty()) reader = video().read(job.source, options.image_limits);
-  const std::string format = options.many ? options.format.value_or("mp4") : "";
-  const double max_fps = video().max_fps(job.out, format);  // refuses a name before anything is drawn
+  const double max_fps = video().max_fps(job.out, job.format);  // refuses a name before anything is drawn
   if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, max_fps);
   if (options.fps) animation.fps = *options.fps;
-  animation_curve({{0.0}, {ActionUnits({})}}, 1, animation);  // refuses options out of range before anything is drawn
 
   Frame photo;
   if (!reader) {
@@ -181,7 +179,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
          options.audio_limits.max_seconds, " s are taken. Cut it, or raise --max-audio-s");
   }
   const Interruptible interruptible;
-  const auto writer = video().write(job.out, {animation.fps, std::move(sound), format});
+  const auto writer = video().write(job.out, {animation.fps, std::move(sound), job.format});
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));
   curve = animation_curve(curve, frames, animation);
 
@@ -229,17 +227,17 @@ void end_by_signal(const Failures& failures) {
 }
 
 /// Every photo or video with every voice.
-void animate(AnimateOptions options) {
+void animate(const AnimateOptions& options) {
   check_together(options);
   const Inputs sources = options.videos.empty() ? find_inputs(options.images, InputKind::kPictures)
                                                 : find_inputs(options.videos, InputKind::kVideos);
   Inputs audios = find_inputs(options.audios, InputKind::kSounds);
   if (audios.files.empty()) audios.files.emplace_back();
-  const bool many = options.many = sources.many || audios.many;
+  const bool many = sources.many || audios.many;
   if (!many && options.format) {
     fail(ErrorKind::kUsage, "--format is of many videos; the ending of -o says that of one, and ", options.out, " is one");
   }
-  const std::string format = options.format.value_or("mp4"), extension = format == "png" ? "" : "." + format;
+  const std::string format = many ? options.format.value_or("mp4") : "", extension = format == "png" ? "" : "." + format;
   const bool into_folders = many ? extension.empty() : std::filesystem::path(options.out).extension().empty();
   OutputFolder folder(options.out);
   Outputs outputs;
@@ -252,7 +250,7 @@ void animate(AnimateOptions options) {
     for (const auto& audio : audios.files) {
       const std::string name = stem(source) + (audio.empty() ? "" : "_" + stem(audio)) + extension;
       const std::string inputs = source + (audio.empty() ? "" : " with " + audio);
-      Job job{source, audio, many ? folder.claim(name, inputs) : std::filesystem::path(options.out)};
+      Job job{source, audio, many ? folder.claim(name, inputs) : std::filesystem::path(options.out), format};
       if (many) folder.claim(part_of(name).string(), inputs);
       if (options.resume && is_written(job.out, into_folders)) continue;
       jobs.push_back(std::move(job));
@@ -304,10 +302,10 @@ void add_animate(CLI::App& app) {
       ->check(within(limits::kMinFps, limits::kMaxFps));
   command->add_option("--smooth", options->animation.smooth_s, "time constant of the AUs' smoothing, seconds")
       ->capture_default_str()
-      ->check(within(0, 10));
+      ->check(within(0, limits::kMaxSmoothSeconds));
   command->add_option("--ease", options->animation.ease_s, "seconds from the neutral face at the start, and back at the end")
       ->capture_default_str()
-      ->check(within(0, 10));
+      ->check(within(0, limits::kMaxEaseSeconds));
   command->add_option("--blink", options->blink, "on or off")->capture_default_str()->check(CLI::IsMember({"on", "off"}));
   command->add_option("--seed", options->animation.seed, "of the blinks' times")
       ->capture_default_str()

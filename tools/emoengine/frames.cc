@@ -96,28 +96,27 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
     }
   };
   std::future<void> reading, writing;
-  const Close close_all{{&free, &to_redraw, &to_write}};  // before the futures wait, also where no thread can be started
-  reading = std::async(std::launch::async, [&] {
-    const Close close{{&to_redraw}};
-    for (std::size_t i = 0; i < curve.rows.size(); ++i) {
-      std::optional<Frame> frame = free.pop();
-      if (!frame) return;
-      if (!source.next(*frame)) return;
-      if (!to_redraw.push(std::move(*frame))) return;
-    }
-  });
-  writing = std::async(std::launch::async, [&] {
-    const Close close{{&to_write, &free}};
-    while (std::optional<Frame> frame = to_write.pop()) {
-      writer.add(frame->picture);
-      progress.step();
-      ++drawn.frames;
-      drawn.without_face += frame->faces.empty();
-      free.push(std::move(*frame));
-    }
-  });
   {
-    const Close close{{&free, &to_redraw, &to_write}};
+    const Close close_all{{&free, &to_redraw, &to_write}};  // before the futures wait, also where no thread can be started
+    reading = std::async(std::launch::async, [&] {
+      const Close close{{&to_redraw}};
+      for (std::size_t i = 0; i < curve.rows.size(); ++i) {
+        std::optional<Frame> frame = free.pop();
+        if (!frame) return;
+        if (!source.next(*frame)) return;
+        if (!to_redraw.push(std::move(*frame))) return;
+      }
+    });
+    writing = std::async(std::launch::async, [&] {
+      const Close close{{&to_write, &free}};
+      while (std::optional<Frame> frame = to_write.pop()) {
+        writer.add(frame->picture);
+        progress.step();
+        ++drawn.frames;
+        drawn.without_face += frame->faces.empty();
+        free.push(std::move(*frame));
+      }
+    });
     for (const ActionUnits& au : curve.rows) {
       if (stop()) break;
       std::optional<Frame> frame = to_redraw.pop();

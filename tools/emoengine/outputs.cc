@@ -68,8 +68,10 @@ void OutputFolder::make() const {
   };
   const bool meant_for_one = fs::exists(folder_, error) || std::ranges::any_of(claimed_, named_alike);
   if (!fs::is_directory(folder_, error) && meant_for_one) {
-    fail(ErrorKind::kInput, "output: ", folder_.string(), " names a file, and ", claimed_.size(),
-         claimed_.size() == 1 ? " output goes" : " outputs go", " into a folder; name one");
+    std::set<std::string> inputs;  // a video claims its .part as well
+    for (const auto& [name, input] : claimed_) inputs.insert(input);
+    fail(ErrorKind::kInput, "output: ", folder_.string(), " names a file, and ", inputs.size(),
+         inputs.size() == 1 ? " output goes" : " outputs go", " into a folder; name one");
   }
   fs::create_directories(folder_, error);
   if (error) fail(ErrorKind::kInput, "output: ", folder_.string(), " cannot be made a folder: ", error.message());

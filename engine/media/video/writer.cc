@@ -87,8 +87,11 @@ class Writer final : public VideoWriter {
   ~Writer() override {
     if (state_ == State::kDone) return;
     try {
-      if (!keeps_part_) remove_part();
-      if (state_ == State::kOpen) close();
+      if (!keeps_part_) {
+        remove_part();
+      } else if (state_ == State::kOpen) {
+        close();
+      }
     } catch (const std::exception&) {  // why it ended is told already
     }
   }
