@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bench/ceiling.h"
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
 #include "weights/config.h"
 
 namespace emo {

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "bench/bench.h"
 #include "bench/latencies.h"
-#include "engine/animation.h"
+#include "engine/expression/animation.h"
 #include "engine/media/video.h"
 #include "tests/temp_dir.h"
 #include "tools/emoengine/frames.h"

@@ -6,7 +6,7 @@
 #include "bench/bench.h"
 #include "bench/latencies.h"
 #ifdef EMO_HAVE_CUDA
-#include "engine/cuda/generator.h"
+#include "engine/backend/cuda/generator.h"
 #endif
 #include "tests/random_generator.h"
 #include "tests/temp_dir.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
 
 namespace emo {
 

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "bench/ceiling.h"
 #include "bench/device_time.h"
-#include "engine/cuda/memory.h"
+#include "engine/backend/cuda/memory.h"
 #include "tests/random_generator.h"
 
 namespace emo {

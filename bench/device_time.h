@@ -6,8 +6,8 @@
 #include <type_traits>
 
 #include "bench/latencies.h"
-#include "engine/cuda/graph.h"
-#include "engine/cuda/memory.h"
+#include "engine/backend/cuda/graph.h"
+#include "engine/backend/cuda/memory.h"
 
 namespace emo {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/cuda/generator_plan.h"
-#include "engine/cuda/memory.h"
+#include "engine/backend/cuda/generator_plan.h"
+#include "engine/backend/cuda/memory.h"
 #include "kernels/conv2d_cut.h"
 #include "kernels/first_layer.h"
 #include "kernels/heads.h"

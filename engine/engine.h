@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/action_units.h"
-#include "engine/au_file.h"
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
+#include "engine/expression/action_units.h"
+#include "engine/expression/au_file.h"
 #include "weights/model_file.h"
 
 namespace emo {

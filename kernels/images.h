@@ -5,7 +5,8 @@
 #include <cstdint>
 
 /// A face out of its photo and back into it, on the device. Which pixels make which is in tables made on the host
-/// (engine/shared/face_taps.h); the formulas are those of engine/cpu/image_ops.h, the sums in the same order.
+/// (engine/backend/shared/face_taps.h); the formulas are those of engine/backend/cpu/image_ops.h, the sums in the same
+/// order.
 namespace emo {
 
 /// A line resampled, device: sample i is the sum over begin[i] <= k < begin[i + 1] of weights[k] * source[first[i] + k -

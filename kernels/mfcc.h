@@ -6,7 +6,7 @@
 #include <cstdint>
 
 /// Mel-frequency cepstral coefficients, all but the Fourier transform between frames and spectrum. The formulas are those of
-/// engine/cpu/mfcc.h; tables come from the caller.
+/// engine/backend/cpu/mfcc.h; tables come from the caller.
 namespace emo {
 
 struct MfccShape {

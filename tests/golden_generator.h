@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
 #include "tests/close.h"
 #include "tests/temp_dir.h"
 #include "weights/convert.h"

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <random>
 
-#include "engine/image.h"
+#include "engine/backend/image.h"
 
 namespace emo {
 

@@ -9,10 +9,10 @@
 #include <string>
 
 #include "base/error.h"
-#include "engine/media/audio_file.h"
-#include "engine/media/faces.h"
-#include "engine/media/image_file.h"
-#include "engine/media/picture_table.h"
+#include "engine/media/audio/audio_file.h"
+#include "engine/media/faces/faces.h"
+#include "engine/media/figure/picture_table.h"
+#include "engine/media/image/image_file.h"
 
 namespace emo {
 namespace {
@@ -45,7 +45,7 @@ class MediaLibrary final : public Media {
 }  // namespace
 }  // namespace emo
 
-/// What engine/media_library.cc looks up.
+/// What engine/media/media_library.cc looks up.
 extern "C" const emo::Media* emo_media() {
   static const emo::MediaLibrary library;
   return &library;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/limits.h"
-#include "engine/image.h"
+#include "engine/backend/image.h"
 
 namespace emo {
 

@@ -5,10 +5,10 @@
 #include <cmath>
 
 #include "base/tensor.h"
-#include "engine/cpu/au_bias.h"
-#include "engine/cpu/head.h"
-#include "engine/cpu/strip_conv.h"
-#include "engine/cpu/winograd.h"
+#include "engine/backend/cpu/au_bias.h"
+#include "engine/backend/cpu/head.h"
+#include "engine/backend/cpu/strip_conv.h"
+#include "engine/backend/cpu/winograd.h"
 #include "tests/close.h"
 #include "tests/random_generator.h"
 #include "tests/reference/generator.h"

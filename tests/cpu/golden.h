@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
 #include "tests/close.h"
 #include "weights/model_file.h"
 #include "weights/safetensors.h"

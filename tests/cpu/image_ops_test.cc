@@ -1,4 +1,4 @@
-#include "engine/cpu/image_ops.h"
+#include "engine/backend/cpu/image_ops.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "engine/cpu/lstm.h"
+#include "engine/backend/cpu/lstm.h"
 
 #include <gtest/gtest.h>
 

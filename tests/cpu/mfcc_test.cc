@@ -1,4 +1,4 @@
-#include "engine/cpu/mfcc.h"
+#include "engine/backend/cpu/mfcc.h"
 
 #include <gtest/gtest.h>
 

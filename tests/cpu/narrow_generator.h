@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
 #include "tests/random_generator.h"
 #include "tests/temp_dir.h"
 

@@ -1,4 +1,4 @@
-#include "engine/cpu/pointwise.h"
+#include "engine/backend/cpu/pointwise.h"
 
 #include <cfloat>
 #include <cmath>

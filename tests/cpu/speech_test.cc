@@ -1,4 +1,4 @@
-#include "engine/cpu/speech.h"
+#include "engine/backend/cpu/speech.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "engine/cpu/thread_pool.h"
+#include "engine/backend/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-#include "engine/cuda/backend.h"
+#include "engine/backend/cuda/backend.h"
 
 #include <gmock/gmock.h>
 

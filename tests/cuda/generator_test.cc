@@ -1,5 +1,5 @@
 // The generator on a GPU against the CPU backend, which tests/cpu holds to its definition and to PyTorch.
-#include "engine/cuda/generator.h"
+#include "engine/backend/cuda/generator.h"
 
 #include <gmock/gmock.h>
 
@@ -84,7 +84,7 @@ TEST(CudaGenerator, EveryLayerIsThatOfTheCpu) {
           // A row rounds operands, weights and sums, each by an error of some rounding/sqrt(3): together `rounding` a row,
           // adding up as noise does. 2 covers what a ReLU takes of the signal. In fp32 two sums of K terms in different
           // orders are 16 apart; but the CPU's, by Winograd, have five times a plain sum's roundings
-          // (engine/cpu/winograd.h).
+          // (engine/backend/cpu/winograd.h).
           const double terms = precision == Precision::kFp32 ? 16 * std::sqrt((1 + 5 * 5) / 2.0) : 2;
           rows += 1;
           EXPECT_LE(rms_difference(got.values.at(name), want.values.at(name)),

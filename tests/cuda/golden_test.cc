@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "engine/cuda/backend.h"
+#include "engine/backend/cuda/backend.h"
 #include "tests/close.h"
 #include "tests/random_speech.h"
 #include "tests/temp_dir.h"

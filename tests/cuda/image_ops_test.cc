@@ -1,11 +1,11 @@
-#include "engine/cuda/image_ops.h"
+#include "engine/backend/cuda/image_ops.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <thread>
 
-#include "engine/cpu/image_ops.h"
+#include "engine/backend/cpu/image_ops.h"
 #include "tests/close.h"
 #include "tests/random_generator.h"
 #include "tests/random_image.h"

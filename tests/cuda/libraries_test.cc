@@ -1,4 +1,4 @@
-#include "engine/cuda/libraries.h"
+#include "engine/backend/cuda/libraries.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "engine/cuda/lstm.h"
+#include "engine/backend/cuda/lstm.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

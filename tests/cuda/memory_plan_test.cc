@@ -1,10 +1,10 @@
-#include "engine/cuda/memory_plan.h"
+#include "engine/backend/cuda/memory_plan.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-#include "engine/cuda/generator_plan.h"
+#include "engine/backend/cuda/generator_plan.h"
 #include "tests/cpu/narrow_generator.h"
 
 namespace emo {

@@ -1,4 +1,4 @@
-#include "engine/cuda/memory.h"
+#include "engine/backend/cuda/memory.h"
 
 #include <gtest/gtest.h>
 

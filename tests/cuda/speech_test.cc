@@ -1,4 +1,4 @@
-#include "engine/cuda/speech.h"
+#include "engine/backend/cuda/speech.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "engine/cpu/speech.h"
+#include "engine/backend/cpu/speech.h"
 #include "simt/simt.h"
 #include "tests/close.h"
 #include "tests/cpu/golden.h"

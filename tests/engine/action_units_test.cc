@@ -1,4 +1,4 @@
-#include "engine/action_units.h"
+#include "engine/expression/action_units.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "engine/animation.h"
+#include "engine/expression/animation.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "engine/au_file.h"
+#include "engine/expression/au_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

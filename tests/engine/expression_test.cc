@@ -1,4 +1,4 @@
-#include "engine/expression.h"
+#include "engine/expression/expression.h"
 
 #include <gtest/gtest.h>
 

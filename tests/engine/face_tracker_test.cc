@@ -1,4 +1,4 @@
-#include "engine/face_tracker.h"
+#include "engine/pipeline/face_tracker.h"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
 #include "tests/golden_generator.h"
 #include "tests/throws.h"
 

@@ -2,7 +2,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "engine/media/audio_file.h"
+#include "engine/media/audio/audio_file.h"
 #include "tests/fuzz/memory_file.h"
 
 // libvorbis 1.3.7 loses some kB of a damaged header; leaks of ours still count.

@@ -77,7 +77,7 @@ def mfcc(pcm, c):
 
 
 def kept_rows(pcm, c, T):
-    """The rows that training kept; see engine/cpu/speech.h."""
+    """The rows that training kept; see engine/backend/cpu/speech.h."""
     pcm = torch.nn.functional.pad(pcm, (0, max(0, c["win_length"] - len(pcm))))
     e = pcm.unfold(0, c["win_length"], c["hop_length"]).pow(2).mean(1)
     k = (e >= e.max() * 10 ** (-c["trim_db"] / 10)).nonzero().flatten()

@@ -6,8 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "engine/cuda/backend.h"
-#include "engine/cuda/generator_plan.h"
+#include "engine/backend/cuda/backend.h"
+#include "engine/backend/cuda/generator_plan.h"
 #include "tests/close.h"
 #include "tests/random_generator.h"
 #include "tests/temp_dir.h"

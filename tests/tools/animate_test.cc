@@ -3,7 +3,7 @@
 #include <bit>
 #include <cmath>
 
-#include "engine/au_file.h"
+#include "engine/expression/au_file.h"
 #include "engine/media/video.h"
 #include "tests/random_generator.h"
 #include "tests/tools/program.h"

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/npy.h"
-#include "engine/action_units.h"
-#include "engine/au_file.h"
+#include "engine/expression/action_units.h"
+#include "engine/expression/au_file.h"
 #include "engine/media/media.h"
 #include "tests/close.h"
 #include "tests/tools/program.h"

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "engine/au_file.h"
+#include "engine/expression/au_file.h"
 #include "engine/media/media.h"
 #include "tests/tools/program.h"
 #include "weights/config.h"

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "engine/animation.h"
+#include "engine/expression/animation.h"
 #include "engine/media/video.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/frames.h"

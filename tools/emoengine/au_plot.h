@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "engine/au_file.h"
+#include "engine/expression/au_file.h"
 #include "engine/media/media.h"
 
 namespace emo::cli {

@@ -8,8 +8,8 @@
 
 #include "base/bounded_queue.h"
 #include "base/error.h"
-#include "engine/face_tracker.h"
 #include "engine/media/media.h"
+#include "engine/pipeline/face_tracker.h"
 
 namespace emo::cli {
 namespace {

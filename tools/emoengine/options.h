@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "engine/expression.h"
+#include "engine/expression/expression.h"
 #include "engine/media/media.h"
 
 /// Options that several commands share, and what they choose: weights, faces, figures.

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/expression.h"
+#include "engine/expression/expression.h"
 
 /// What commands tell: notes, times, action units and emotions as text and JSON.
 namespace emo::cli {

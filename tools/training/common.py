@@ -19,7 +19,7 @@ import torch
 AU_NUMBERS = [1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45]  # OpenFace's 17
 AU_NAMES = [f"AU{number:02}" for number in AU_NUMBERS]
 
-# Table 1 of the published system, as engine/action_units.cc has it; AU16 of disgust is not among the 17.
+# Table 1 of the published system, as engine/expression/action_units.cc has it; AU16 of disgust is not among the 17.
 PROTOTYPES = {
     "happiness": [6, 12],
     "sadness": [1, 4, 15],
@@ -71,7 +71,7 @@ def read_emotions(au):
 
 def sharpened(au, sharpness):
     """AUs (N, 17) of the same length in the direction of the emotion that they show, as the engine has it
-    (engine/action_units.h, sharpened()). 0: as they are."""
+    (engine/expression/action_units.h, sharpened()). 0: as they are."""
     if sharpness == 0:
         return au
     length = au.pow(2).sum(1, keepdim=True).clamp(min=1e-12).sqrt()  # has a gradient at zero

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <optional>
 
-#include "engine/media/check_sample.h"
+#include "engine/media/audio/check_sample.h"
 #include "engine/media/video/decoder.h"
 #include "engine/media/video/files.h"
 

@@ -31,7 +31,7 @@ class VideoLibrary final : public Video {
 }  // namespace
 }  // namespace emo
 
-/// What engine/media_library.cc looks up.
+/// What engine/media/media_library.cc looks up.
 extern "C" const emo::Video* emo_video() {
   static const emo::VideoLibrary library;
   return &library;

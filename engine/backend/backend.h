@@ -1,0 +1,122 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+#include "engine/backend/image.h"
+#include "weights/model_file.h"
+
+namespace emo {
+
+enum class BackendKind { kAuto, kCpu, kCuda };
+enum class Precision { kAuto, kFp32, kTf32, kBf16, kFp16 };
+
+/// "auto", "cpu" ...; "fp32" ...
+const char* name_of(BackendKind kind);
+const char* name_of(Precision precision);
+
+/// A row-major matrix: a frame a row.
+struct Matrix {
+  int rows = 0, cols = 0;
+  std::vector<float> values;
+
+  Matrix() = default;
+  Matrix(int rows, int cols) : rows(rows), cols(cols), values(std::size_t(rows) * cols) {}
+  float* row(int r) { return values.data() + std::size_t(r) * cols; }
+  const float* row(int r) const { return values.data() + std::size_t(r) * cols; }
+};
+
+/// Receives each layer's output by its name, (1,C,H,W) fp32, valid during the call: every LayerSpec::key, then "output".
+using LayerSink = std::function<void(const std::string& name, TensorView<const float> output)>;
+
+/// One call of the generator. `out` is needed; `mask` and `colour` may have null data and are then not written.
+struct GenerateCall {
+  TensorView<const float> faces;    ///< (N,3,S,S) planar in the model's pixel range and channel order
+  TensorView<const float> aus;      ///< (N,AUs,1,1) intensities, before au_scale
+  TensorView<float> out;            ///< (N,3,S,S); may be faces' memory
+  TensorView<float> mask;           ///< (N,1,S,S) in [0,1]
+  TensorView<float> colour;         ///< (N,3,S,S)
+  const LayerSink* sink = nullptr;  ///< with N = 1 only
+};
+
+/// What the network made of a face.
+struct FaceChange {
+  TensorView<const float> before, after;  ///< (1,3,S,S): GenerateCall's faces and out
+  TensorView<const float> mask;           ///< (1,1,S,S)
+};
+
+/// A face to be redrawn in its photo.
+struct RedrawJob {
+  Image* photo;
+  Box box;                     ///< as crop() takes it
+  std::span<const float> aus;  ///< one face's of GenerateCall
+};
+
+struct BackendOptions {
+  BackendKind kind = BackendKind::kAuto;
+  Precision precision = Precision::kAuto;  ///< auto: fp16 on a GPU; on a CPU bf16 with AMX, else fp32
+  int threads = 0;                         ///< CPU threads a call uses; 0: every processor that this process may run on
+  /// Takes a line for the user when something else is done than was asked for; null: nobody wants to know. From any thread.
+  std::function<void(const std::string&)> note;
+};
+
+/// The numerical work of the cascade on one kind of device. All calls are thread-safe: the weights are shared, each call
+/// borrows a context of its own. Promise of generate: the same bytes for an image at any batch size, position, thread
+/// count and run, on one type of processor. Where describe() names a batch size from which another instruction multiplies,
+/// the promise is made on either side of it.
+/// A call for which no model was opened, or with shapes that do not fit, throws Error(kInternal).
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// "cpu: AVX-512, fp32, 2 threads, oneDNN 2.6.3"
+  virtual std::string describe() const = 0;
+
+  /// MFCC of a mono clip at the model's rate, (T, features), before trimming and scaling. T = 1 + samples / hop,
+  /// where a clip of fewer than n_fft/2 + 1 samples counts as one of so many.
+  /// Throws Error(kInput) for a clip without samples or with NaN or infinity in it.
+  virtual Matrix mfcc(std::span<const float> pcm) const = 0;
+
+  /// AUs of a mono clip at the model's rate, as the FC layer gives them, not clamped. Without times: one row, the clip's
+  /// own answer. With times (seconds): a row for each, the read-out over the states of a window of readout_window_s
+  /// centred on it, cut at the ends of the speech; all zero where the window holds no speech.
+  /// A clip of silence gives zeros. Throws as mfcc does, and Error(kModel) naming the file when an answer holds NaN or
+  /// infinity.
+  virtual Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const = 0;
+
+  /// Cuts `box` out of the photo and resamples it to the face's side as the model says, into (1,3,S,S) in the model's
+  /// range and channel order. Outside the photo its edge is repeated.
+  virtual void crop(const Image& photo, const Box& box, TensorView<float> face) const = 0;
+
+  /// Model A. Throws Error(kModel) naming the image when an output holds NaN or infinity.
+  virtual void generate(const GenerateCall& call) const = 0;
+
+  /// Puts a generated face back where crop() took it: the network's blend, done at the photo's own resolution and feathered
+  /// to nothing at the box's border, so that what the network left alone keeps the photo's own pixels.
+  virtual void paste(Image& photo, const Box& box, const FaceChange& face) const = 0;
+
+  /// crop, generate and paste in one, in place, the faces of `side` pixels in one call of the generator. All are cut out
+  /// before any is put back; those of one photo are put back in their order. A backend with a memory of its own moves the
+  /// photos' parts there and back once.
+  virtual void redraw(std::span<const RedrawJob> jobs, int side) const;
+};
+
+/// Opens a backend with either model, or both; null: not needed. The models must outlive it. kAuto takes a GPU where this
+/// build has the CUDA backend and a device answers, and else notes why it does not.
+/// Throws Error(kDevice) when this build or this machine lacks the backend or the precision.
+std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options);
+
+/// The CUDA backend of libemo_cuda.so, which is opened here. Throws Error(kDevice) that says what is missing.
+std::unique_ptr<Backend> open_cuda_backend(const ModelFile* generator, const ModelFile* speech,
+                                           const BackendOptions& options);
+
+#ifdef EMO_HAVE_CPU
+std::unique_ptr<Backend> open_cpu_backend(const ModelFile* generator, const ModelFile* speech,
+                                          const BackendOptions& options);
+#endif
+
+}  // namespace emo

@@ -1,0 +1,104 @@
+#include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "engine/backend/backend.h"
+#include "engine/backend/cpu/generator.h"
+#include "engine/backend/cpu/image_ops.h"
+#include "engine/backend/cpu/speech.h"
+#include "engine/backend/cpu/thread_pool.h"
+
+namespace emo {
+namespace {
+
+using Isa = dnnl::cpu_isa;
+
+const char* name_of(Isa isa) {
+  switch (isa) {
+    case Isa::sse41: return "SSE4.1";
+    case Isa::avx: return "AVX";
+    case Isa::avx2: return "AVX2";
+    case Isa::avx2_vnni: return "AVX2 with VNNI";
+    case Isa::avx512_core: return "AVX-512";
+    case Isa::avx512_core_vnni: return "AVX-512 with VNNI";
+    case Isa::avx512_core_bf16: return "AVX-512 with bf16";
+    case Isa::avx512_core_amx: return "AVX-512 with AMX";
+    default: return "x86-64";
+  }
+}
+
+Precision choose(Precision asked) {
+  const Isa isa = dnnl::get_effective_cpu_isa();
+  const bool amx = isa == Isa::avx512_core_amx, bf16 = amx || isa == Isa::avx512_core_bf16;
+  switch (asked) {
+    case Precision::kAuto: return amx ? Precision::kBf16 : Precision::kFp32;
+    case Precision::kFp32: return asked;
+    case Precision::kBf16:
+      if (bf16) return asked;
+      fail(ErrorKind::kDevice, "cpu: bf16 needs a processor with AVX-512 bf16 or AMX, and this one has ", name_of(isa),
+           "; use --precision fp32");
+    default:
+      fail(ErrorKind::kDevice, "cpu: does not compute in ", asked == Precision::kFp16 ? "fp16" : "tf32",
+           "; use --precision fp32", bf16 ? " or bf16" : "");
+  }
+}
+
+class CpuBackend : public Backend {
+ public:
+  CpuBackend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options)
+      : precision_(choose(options.precision)), pool_(options.threads) {
+    if (generator) {
+      config_ = generator->generator();
+      generator_.emplace(*generator, precision_, pool_);
+    }
+    if (speech) speech_.emplace(*speech);
+  }
+
+  std::string describe() const override {
+    const dnnl::version_t& v = *dnnl::version();
+    return concat("cpu: ", name_of(dnnl::get_effective_cpu_isa()), ", ", precision_ == Precision::kBf16 ? "bf16" : "fp32",
+                  ", ", pool_.threads(), pool_.threads() == 1 ? " thread" : " threads", ", oneDNN ", v.major, '.', v.minor,
+                  '.', v.patch);
+  }
+
+  Matrix mfcc(std::span<const float> pcm) const override { return speech().mfcc(pcm); }
+  Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const override {
+    return speech().speech(pcm, times_s);
+  }
+
+  void crop(const Image& photo, const Box& box, TensorView<float> face) const override {
+    crop_face(photo, box, config(), face, pool_);
+  }
+  void generate(const GenerateCall& call) const override {
+    config();
+    generator_->generate(call);
+  }
+  void paste(Image& photo, const Box& box, const FaceChange& face) const override {
+    paste_face(photo, box, config(), face, pool_);
+  }
+
+ private:
+  const CpuSpeech& speech() const {
+    EMO_CHECK(speech_, "cpu: no speech model was opened");
+    return *speech_;
+  }
+  const GeneratorConfig& config() const {
+    EMO_CHECK(generator_, "cpu: no generator was opened");
+    return config_;
+  }
+
+  Precision precision_;
+  mutable ThreadPool pool_;
+  GeneratorConfig config_;
+  std::optional<CpuGenerator> generator_;
+  std::optional<CpuSpeech> speech_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> open_cpu_backend(const ModelFile* generator, const ModelFile* speech,
+                                          const BackendOptions& options) {
+  return std::make_unique<CpuBackend>(generator, speech, options);
+}
+
+}  // namespace emo

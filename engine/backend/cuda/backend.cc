@@ -1,0 +1,178 @@
+#include "engine/backend/cuda/backend.h"
+
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "base/error.h"
+#include "engine/backend/cuda/generator.h"
+#include "engine/backend/cuda/image_ops.h"
+#include "engine/backend/cuda/speech.h"
+
+namespace emo {
+namespace {
+
+constexpr int kOldestCapability = 80;  // cp.async, bf16 and tf32
+
+std::string version_text(int cuda) { return concat(cuda / 1000, '.', cuda % 1000 / 10); }
+
+/// The device that answers. Throws when none does.
+cudaDeviceProp open_device() {
+  constexpr const char* kElse = ", or use --backend cpu";
+  int driver = 0, runtime = 0, devices = 0;
+  EMO_CUDA(cudaDriverGetVersion(&driver));
+  EMO_CUDA(cudaRuntimeGetVersion(&runtime));
+  if (driver == 0) {
+    fail(ErrorKind::kDevice, "cuda: no NVIDIA driver is installed here; install one for CUDA ", version_text(runtime),
+         kElse);
+  }
+  const cudaError_t found = cudaGetDeviceCount(&devices);
+  if (found == cudaErrorInsufficientDriver) {
+    fail(ErrorKind::kDevice, "cuda: the NVIDIA driver here is for CUDA ", version_text(driver), "; one for ",
+         version_text(runtime), " or newer is needed: update it", kElse);
+  }
+  if (found != cudaSuccess || devices == 0) {
+    fail(ErrorKind::kDevice, "cuda: the NVIDIA driver finds no GPU (", cudaGetErrorString(found),
+         "); look at nvidia-smi and CUDA_VISIBLE_DEVICES", kElse);
+  }
+  cudaDeviceProp device;
+  EMO_CUDA(cudaGetDeviceProperties(&device, 0));
+  if (10 * device.major + device.minor < kOldestCapability) {
+    fail(ErrorKind::kDevice, "cuda: ", device.name, " has compute capability ", device.major, '.', device.minor,
+         "; 8.0 or newer is needed: use --backend cpu");
+  }
+  return device;
+}
+
+class CudaBackend : public Backend {
+ public:
+  CudaBackend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options)
+      : device_(open_device()), precision_(options.precision == Precision::kAuto ? Precision::kFp16 : options.precision) {
+    if (generator) {
+      config_ = generator->generator();
+      images_.emplace(config_);
+      generator_.emplace(*generator, precision_, options.note);
+    }
+    if (speech) speech_.emplace(*speech);
+  }
+
+  std::string describe() const override {
+    const std::lock_guard lock(mutex_);
+    if (!failure_.empty()) return failure_;
+    return concat("cuda: ", device_.name, ", compute capability ", device_.major, '.', device_.minor, ", ",
+                  device_.multiProcessorCount, " multiprocessors, ", name_of(precision_), wgmma_note());
+  }
+
+  Matrix mfcc(std::span<const float> pcm) const override {
+    return attempt([&] { return speech().mfcc(pcm); });
+  }
+  Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const override {
+    return attempt([&] { return speech().speech(pcm, times_s); });
+  }
+  void crop(const Image& photo, const Box& box, TensorView<float> face) const override {
+    attempt([&] { images().crop(photo, box, face); });
+  }
+  void generate(const GenerateCall& call) const override {
+    attempt([&] { generator().generate(call); });
+  }
+  void paste(Image& photo, const Box& box, const FaceChange& face) const override {
+    attempt([&] { images().paste(photo, box, face); });
+  }
+  void redraw(std::span<const RedrawJob> jobs, int side) const override {
+    // What is not finite, and so wants another precision or an error, takes the way of single calls.
+    const bool done = attempt([&] { return redraw_on_device(jobs, side); });
+    if (!done) Backend::redraw(jobs, side);
+  }
+
+ private:
+  /// From how many images on the bytes are those of another instruction.
+  std::string wgmma_note() const {
+    const bool has = has_wgmma() && (precision_ == Precision::kFp16 || precision_ == Precision::kBf16);
+    return has ? concat(", wgmma from ", kWgmmaBatch, " images on") : "";
+  }
+
+  const CudaGenerator& generator() const {
+    EMO_CHECK(generator_, "cuda: no generator was opened");
+    return *generator_;
+  }
+  const CudaImageOps& images() const {
+    EMO_CHECK(images_, "cuda: no generator was opened");
+    return *images_;
+  }
+  const CudaSpeech& speech() const {
+    EMO_CHECK(speech_, "cuda: no speech model was opened");
+    return *speech_;
+  }
+
+  /// False, and the photos as they were, when it cannot be done in one run.
+  bool redraw_on_device(std::span<const RedrawJob> jobs, int side) const {
+    if (jobs.empty() || jobs.size() > CudaGenerator::kMaxImages) return jobs.empty();
+    std::vector<CudaPhotos::Place> places;
+    std::vector<Image*> photos;
+    std::vector<float> aus;
+    for (const RedrawJob& job : jobs) {
+      EMO_CHECK(job.aus.size() == config_.au_names.size(), "redraw: ", job.aus.size(), " AU intensities; ",
+                config_.au_names.size(), " are needed");
+      places.push_back({job.photo, job.box});
+      photos.push_back(job.photo);
+      aus.insert(aus.end(), job.aus.begin(), job.aus.end());
+    }
+    const auto on_device = photos_.borrow([&] { return std::make_unique<CudaPhotos>(config_); });
+    const auto cut = [&](float* faces, cudaStream_t stream) {
+      on_device->upload(places, {1, 3, side, side}, stream);
+      on_device->crop(faces, stream);
+    };
+    const auto put_back = [&](const float* faces, const float* out, const float* mask, cudaStream_t stream) {
+      on_device->paste(faces, out, mask, stream);
+      on_device->download(stream);
+    };
+    const bool finite = generator().run_on_device(side, aus, cut, put_back);
+    if (finite) on_device->finish(photos);
+    return finite;
+  }
+
+  /// Every call goes through here, since a failure that the runtime never forgets is the end of all.
+  template <typename Call>
+  std::invoke_result_t<const Call&> attempt(const Call& call) const {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!failure_.empty()) fail(ErrorKind::kDevice, failure_);
+    }
+    try {
+      return call();
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::kDevice || cudaStreamSynchronize(nullptr) == cudaSuccess) throw;
+      const std::lock_guard lock(mutex_);
+      if (failure_.empty()) {
+        failure_ = concat("cuda: dead since the GPU failed (", e.what(), "); start the program again, or use --backend cpu");
+      }
+      fail(ErrorKind::kDevice, failure_);
+    }
+  }
+
+  const cudaDeviceProp device_;
+  const Precision precision_;
+  GeneratorConfig config_;
+  std::optional<CudaImageOps> images_;
+  std::optional<CudaGenerator> generator_;
+  std::optional<CudaSpeech> speech_;
+  mutable Pool<CudaPhotos> photos_;
+  mutable std::mutex mutex_;
+  mutable std::string failure_;  // under mutex_; empty while all is well
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(const ModelFile* generator, const ModelFile* speech,
+                                           const BackendOptions& options) {
+  return std::make_unique<CudaBackend>(generator, speech, options);
+}
+
+}  // namespace emo
+
+/// What engine/backend/cuda_library.cc looks for in the library.
+extern "C" emo::Backend* emo_open_cuda(const emo::ModelFile* generator, const emo::ModelFile* speech,
+                                       const emo::BackendOptions& options) {
+  return emo::make_cuda_backend(generator, speech, options).release();
+}

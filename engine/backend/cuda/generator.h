@@ -1,0 +1,66 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/generator_plan.h"
+#include "engine/backend/cuda/generator_weights.h"
+#include "engine/backend/cuda/memory.h"
+#include "engine/backend/cuda/pool.h"
+
+namespace emo {
+
+/// The GANimation generator on a GPU. Weights are packed and sent there when it is made. A call borrows a context, a stream
+/// with a block of memory that grows to the largest call so far, and is one copy there, one graph and one copy back, with
+/// one wait. The first call of a batch size and picture side plans the memory and records the graph. Thread-safe.
+class CudaGenerator {
+ public:
+  /// `precision` is not kAuto. The file must outlive it. `note`, if any, takes a line for the user, from any thread.
+  /// Throws Error(kModel) for a speech model's file, Error(kDevice) when the device has no room for the weights.
+  CudaGenerator(const ModelFile& file, Precision precision, std::function<void(const std::string&)> note = {});
+  ~CudaGenerator();
+
+  /// See Backend::generate. An image that is not finite in fp16 is computed again in fp32, which a note tells the first
+  /// time. When it throws for an image, the outputs of those before it are whole and the others are not to be used.
+  void generate(const GenerateCall& call) const;
+
+  /// Images of a run; larger batches are cut.
+  static constexpr int kMaxImages = 64;
+
+  /// A run whose pictures are made and used on the device. `make` asks the stream to fill `faces` (N,3,side,side), `use` to
+  /// take what came of them. aus (N,AUs), host; N at most kMaxImages. Returns when all is done: false when an image is not
+  /// finite.
+  using Make = std::function<void(float* faces, cudaStream_t stream)>;
+  using Use = std::function<void(const float* faces, const float* out, const float* mask, cudaStream_t stream)>;
+  bool run_on_device(int side, std::span<const float> aus, const Make& make, const Use& use) const;
+
+ private:
+  struct Context;
+  struct Session;
+
+  const GeneratorWeights& weights(MathType math) const;
+  Pool<Context>::Lease borrow() const;
+  Session& session(Context& context, MathType math, int side, int N) const;
+  void run(MathType math, const GenerateCall& call, int first, int count) const;
+  void launch(Session& session, const Context& context) const;
+  void enqueue(const GeneratorPlan& plan, const Context& context, const LayerSink* sink) const;
+  static void show(const GeneratorPlan& plan, std::size_t row, const Context& context, const LayerSink& sink);
+
+  const ModelFile& file_;
+  const GeneratorConfig& config_;
+  const MathType math_;
+  const std::function<void(const std::string&)> note_;
+  const GpuTraits gpu_;
+  mutable std::mutex weights_mutex_;
+  mutable std::array<std::unique_ptr<const GeneratorWeights>, 4> weights_;  // by MathType, under weights_mutex_
+  mutable std::atomic<bool> noted_{false};
+  mutable Pool<Context> contexts_;
+};
+
+}  // namespace emo
