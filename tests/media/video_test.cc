@@ -357,6 +357,22 @@ TEST_F(VideoTest, WhatIsNoVideoIsRefused) {
               HasSubstr(": has pictures of 128x64 px; at most 100 px a side and 50 megapixels are taken"));
 }
 
+// Its header says 32x32, its one frame is 4128x32.
+TEST_F(VideoTest, LimitsHoldForEveryFrameWhateverTheHeaderSays) {
+  const auto text = [&](const ImageLimits& limits) {
+    return text_of(ErrorKind::kInput, [&] {
+      Image image;
+      double time_s = 0;
+      video().read(EMO_SOURCE_DIR "/tests/fuzz/corpus/video/frame_larger_than_header.mpg", limits)->read(image, time_s);
+    });
+  };
+  EXPECT_THAT(text({.max_megapixels = 0.02, .max_side = 512}),
+              HasSubstr("mpg: has pictures of 4128x32 px; at most 512 px a side and 0.02 megapixels are taken"));
+  EXPECT_THAT(text({.max_megapixels = 0.1}), HasSubstr("has pictures of 4128x32 px"));
+  EXPECT_THAT(text({.max_side = 4127}), HasSubstr("has pictures of 4128x32 px"));
+  EXPECT_EQ(text({.max_side = 4128}), "(no error)");
+}
+
 TEST_F(VideoTest, AVideoWithoutALengthOrWithTwoSizesIsRefused) {
   write("a.mp4", 10, 10);
   write("b.mp4", 10, 10, {}, 96, 48);

@@ -6,7 +6,7 @@ namespace emo {
 
 using namespace ffmpeg;
 
-Decoder::Decoder(const std::filesystem::path& path, AVMediaType type) : name_(path.string()) {
+Decoder::Decoder(const std::filesystem::path& path, AVMediaType type, const ImageLimits& limits) : name_(path.string()) {
   MappedFile(path, ErrorKind::kInput);  // missing, empty, a folder: in our own words
   AVFormatContext* input = nullptr;
   AVDictionary* settings = nullptr;
@@ -27,6 +27,8 @@ Decoder::Decoder(const std::filesystem::path& path, AVMediaType type) : name_(pa
   codec_.reset(needed(avcodec_alloc_context3(decoder)));
   codec_->pkt_timebase = stream_->time_base;
   codec_->thread_count = 2;  // frame threads each hold pictures
+  // Decoders count padded rows and scratch lines too, so this only bounds memory; the reader refuses by the very size.
+  codec_->max_pixels = std::int64_t((4 * limits.max_megapixels + 16) * 1e6);
   if (avcodec_parameters_to_context(codec_.get(), stream_->codecpar) < 0 ||
       avcodec_open2(codec_.get(), decoder, nullptr) < 0) {
     refuse("has ", type == AVMEDIA_TYPE_VIDEO ? "pictures" : "sound", " of a kind that this FFmpeg cannot decode");

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/media/media.h"
 #include "engine/media/video/ffmpeg.h"
 
 namespace emo {
@@ -11,9 +12,10 @@ namespace emo {
 /// Decodes one stream of a video file.
 class Decoder {
  public:
-  /// Opens the file and its best stream of that type, AVMEDIA_TYPE_VIDEO or _AUDIO; cover art is no pictures.
+  /// Opens the file and its best stream of that type, AVMEDIA_TYPE_VIDEO or _AUDIO; cover art is no pictures. The decoder
+  /// itself refuses pictures far past `limits` before it allocates them; whoever shows one checks its size.
   /// Throws Error(kInput) naming the file: missing, of a kind that is not taken, of a codec that cannot be decoded.
-  Decoder(const std::filesystem::path& path, AVMediaType type);
+  Decoder(const std::filesystem::path& path, AVMediaType type, const ImageLimits& limits = {});
 
   /// Null when there is no such stream: then nothing else may be called but file() and refuse().
   AVStream* stream() const { return stream_; }

@@ -26,10 +26,11 @@ std::string upright(const AVStream& stream) {
 
 class Reader final : public VideoReader {
  public:
-  Reader(const std::filesystem::path& path, const ImageLimits& limits) : decoder_(path, AVMEDIA_TYPE_VIDEO) {
+  Reader(const std::filesystem::path& path, const ImageLimits& limits)
+      : decoder_(path, AVMEDIA_TYPE_VIDEO, limits), limits_(limits) {
     const AVStream* stream = decoder_.stream();
     if (!stream) decoder_.refuse("holds no pictures that can be decoded");
-    set_size(*stream, limits);
+    shown_width(stream->codecpar->width, stream->codecpar->height);
     const AVRational rate = av_guess_frame_rate(decoder_.file(), decoder_.stream(), nullptr);
     fps_ = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 25;
     seconds_ = stream->duration > 0 ? double(stream->duration) * av_q2d(stream->time_base)
@@ -48,7 +49,10 @@ class Reader final : public VideoReader {
       if (filter_) decoder_.refuse("changes its size or kind of picture on the way; re-encode it first");
       width_ = frame_->width, height_ = frame_->height, format_ = frame_->format;
       const AVStream& stream = *decoder_.stream();
-      filter_.emplace(width_, height_, AVPixelFormat(format_), stream.time_base, square_ + upright(stream) + "format=rgb24");
+      // The header promises nothing: a frame may be of another size.
+      const int shown = shown_width(width_, height_);
+      const std::string square = shown == width_ ? "" : concat("scale=", shown, ":", height_, ",");
+      filter_.emplace(width_, height_, AVPixelFormat(format_), stream.time_base, square + upright(stream) + "format=rgb24");
     }
     const double t = decoder_.time_s(*frame_, last_s_ + 1 / fps_);
     if (!first_s_) first_s_ = t;
@@ -66,26 +70,23 @@ class Reader final : public VideoReader {
   }
 
  private:
-  /// Checks the size as it is shown: some cameras write pixels that are not square.
-  void set_size(const AVStream& stream, const ImageLimits& limits) {
-    int w = stream.codecpar->width;
-    const int h = stream.codecpar->height;
+  /// The width at which pictures of w x h are shown: some cameras write pixels that are not square.
+  /// Refuses the file when the size shown is past the limits.
+  int shown_width(int w, int h) {
     if (w < 1 || h < 1) decoder_.refuse("has pictures without a size");
     const AVRational pixel = av_guess_sample_aspect_ratio(decoder_.file(), decoder_.stream(), nullptr);
-    if (pixel.num > 0 && pixel.den > 0 && pixel.num != pixel.den) {
-      w = int(std::clamp(std::round(w * av_q2d(pixel)), 1., 1e6));
-      square_ = concat("scale=", w, ":", h, ",");
-    }
-    if (w > limits.max_side || h > limits.max_side || double(w) * h > limits.max_megapixels * 1e6) {
-      decoder_.refuse("has pictures of ", w, "x", h, " px; at most ", limits.max_side, " px a side and ",
-                      limits.max_megapixels,
+    if (pixel.num > 0 && pixel.den > 0) w = int(std::clamp(std::round(w * av_q2d(pixel)), 1., 1e6));
+    if (std::max(w, h) > limits_.max_side || double(w) * h > limits_.max_megapixels * 1e6) {
+      decoder_.refuse("has pictures of ", w, "x", h, " px; at most ", limits_.max_side, " px a side and ",
+                      limits_.max_megapixels,
                       " megapixels are taken. Scale it down, or raise --max-image-side or --max-megapixels");
     }
+    return w;
   }
 
   Decoder decoder_;
+  const ImageLimits limits_;
   Frame frame_ = new_frame();
-  std::string square_;  ///< the filter that makes pixels square; empty: they are
   std::optional<Filter> filter_;
   int width_ = 0, height_ = 0, format_ = -1;
   double fps_ = 0, seconds_ = 0, last_s_ = 0;
