@@ -47,8 +47,13 @@ RULES = (
 class Kernel:
     name: str
     arch: str
-    opcodes: list[str] = field(default_factory=list)
+    code: list[tuple[int, str]] = field(default_factory=list)  # address, instruction with its predicate
     local_bytes: int = 0  # stack frame and local memory
+    registers: int = 0
+
+    @property
+    def opcodes(self) -> list[str]:
+        return [re.sub(r"^@!?U?P\w+\s+", "", text).split()[0] for _, text in self.code]
 
 
 def parse(listing: str) -> list[Kernel]:
@@ -60,10 +65,11 @@ def parse(listing: str) -> list[Kernel]:
             arch = match[1]
         elif match := re.match(r"\s*Function\s*:?\s*(\w+):?\s*$", line):
             current = kernels.setdefault((match[1], arch), Kernel(match[1], arch))
-        elif current and (match := re.match(r"\s*REG:\d+ STACK:(\d+) .*LOCAL:(\d+)", line)):
-            current.local_bytes = int(match[1]) + int(match[2])
-        elif current and (match := re.match(r"\s*/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)", line)):
-            current.opcodes.append(match[1])
+        elif current and (match := re.match(r"\s*REG:(\d+) STACK:(\d+) .*LOCAL:(\d+)", line)):
+            current.registers = int(match[1])
+            current.local_bytes = int(match[2]) + int(match[3])
+        elif current and (match := re.match(r"\s*/\*([0-9a-f]{4,})\*/\s+((?:@!?U?P\w+\s+)?[A-Z][^;]*)", line)):
+            current.code.append((int(match[1], 16), match[2].strip()))
     return list(kernels.values())
 
 
@@ -112,10 +118,12 @@ def compiled(source: str, arch: str, folder: str) -> str:
     return cubin
 
 
-def kernels_of(paths: list[str], archs: list[str]) -> list[Kernel]:
-    """The kernels of sources, compiled for each architecture, and of what is compiled already."""
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [pool.submit(compiled, p, a, folder) for p in paths if p.endswith(".cu") for a in archs]
+def kernels_of(paths: list[str], archs: list[str], keep: str | None = None) -> list[Kernel]:
+    """The kernels of sources, compiled for each architecture, and of what is compiled already. Cubins stay in `keep`."""
+    if keep:
+        os.makedirs(keep, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(compiled, p, a, keep or scratch) for p in paths if p.endswith(".cu") for a in archs]
         files = [job.result() for job in jobs] + [p for p in paths if not p.endswith(".cu")]
         return [kernel for listing in pool.map(listing_of, files) for kernel in parse(listing)]
 
@@ -123,13 +131,14 @@ def kernels_of(paths: list[str], archs: list[str]) -> list[Kernel]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", action="append", help="architecture, without sm_; 80 and 90a unless told")
+    parser.add_argument("--keep", help="folder in which the cubins stay, for tools/roofline.py")
     parser.add_argument("--every-rule", action="store_true", help="each rule must have a kernel: all of them are given")
     parser.add_argument("files", nargs="+", help="sources (.cu), objects, libraries, cubins")
     options = parser.parse_args()
     for tool in ("nvcc", "cuobjdump", "nvdisasm"):
         if not shutil.which(tool):
             parser.error(f"{tool} is not on PATH; tools/cuda_compiler.sh installs it")
-    kernels = kernels_of(options.files, options.arch or ["80", "90a"])
+    kernels = kernels_of(options.files, options.arch or ["80", "90a"], options.keep)
     faults = faults_of(kernels) + (unused_of(kernels) if options.every_rule else [])
     for fault in faults:
         print(f"check_sass: {fault}", file=sys.stderr)

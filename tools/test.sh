@@ -23,7 +23,7 @@ readonly limit_s=5100
 # install   an installed copy runs with its own library and models
 # format    clang-format 14 has nothing to change
 # layering  includes point downward only
-# sass      kernels as nvcc compiles them: no spills, tensor cores where they belong
+# sass      kernels as nvcc compiles them: no spills, tensor cores where they belong; and how long they should take
 # core      the numerical core builds, links and starts without media
 # asan      the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 # tsan      the engine's threads under ThreadSanitizer
@@ -85,7 +85,12 @@ stage_sass() {
   local bin
   bin=$(tools/cuda_compiler.sh)
   PATH=$bin:$PATH python3 tests/tools/check_sass_test.py
-  PATH=$bin:$PATH tools/check_sass.py --every-rule kernels/*.cu
+  PATH=$bin:$PATH tools/check_sass.py --every-rule --keep out/sass kernels/*.cu
+  python3 tests/tools/roofline_test.py
+  [[ -d build ]] || cmake --preset release "-DEMO_CUDA_ARCHITECTURES=80;90a"
+  cmake --build --preset release --parallel "$(nproc)" --target simt_list_launches
+  build/bin/simt_list_launches 1 8 64 >out/launches.jsonl
+  PATH=$bin:$PATH tools/roofline.py --launches out/launches.jsonl --compare kernels/roofline.txt out/sass/*.90a.cubin
 }
 
 stage_core() {

@@ -34,6 +34,7 @@ cudaError_t device_error() {
 
 void set_seed(std::uint64_t seed) { state.seed = seed; }
 void set_workers(int workers) { state.workers = workers; }
+void watch_launches(std::function<void(const LaunchRecord&)> watch) { state.watch = std::move(watch); }
 std::string last_fault() { return state.fault; }
 void set_device(const Device& device) { state.device = device; }
 const Device& device() { return state.device; }
@@ -79,6 +80,10 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
   if (l.cooperative &&
       blocks > unsigned(state.device.multiprocessors * blocks_per_multiprocessor(int(threads), l.smem_bytes))) {
     return report(cudaErrorCooperativeLaunchTooLarge);
+  }
+  if (state.watch) {
+    state.watch({l.name, l.grid, l.block, l.smem_bytes, l.cluster});
+    return cudaSuccess;
   }
   return enqueue(config.stream, [l = std::move(l)] {
     const int workers = state.workers ? state.workers : int(std::thread::hardware_concurrency());

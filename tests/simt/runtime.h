@@ -35,6 +35,7 @@ struct State {
   std::map<void*, GuardedMemory> device_memory, pinned_memory;
   std::unordered_map<const void*, std::string> kernel_names;
   std::unordered_map<const void*, KernelLimits> kernel_limits;
+  std::function<void(const LaunchRecord&)> watch;
 };
 State& the_state();
 

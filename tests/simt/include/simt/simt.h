@@ -2,7 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+
+#include "simt/vector_types.h"
 
 /// What a test may ask of the CUDA-on-CPU runtime. What kernels and host code use is in cuda_runtime.h and simt/device.h.
 namespace simt {
@@ -14,6 +17,16 @@ void set_seed(std::uint64_t seed);
 /// Blocks (clusters) of an ordinary grid that may run at the same time, each on an OS thread of its own; the machine's
 /// cores by default. A cooperative grid always runs on one.
 void set_workers(int workers);
+
+/// A launch as the runtime was asked for it.
+struct LaunchRecord {
+  std::string name;
+  dim3 grid, block;
+  std::size_t smem_bytes = 0;
+  unsigned cluster = 1;
+};
+/// From now on launches are checked and given to `watch`, and their kernels do not run; null runs them again.
+void watch_launches(std::function<void(const LaunchRecord&)> watch);
 
 /// What the last faulty kernel did wrong: "conv2d: block (0,0,0) ... deadlock: ...". Empty when none did since reset().
 std::string last_fault();
