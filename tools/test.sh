@@ -31,7 +31,7 @@ readonly limit_s=5100
 quick=(setup build tests)
 full=(setup_full build tests recipes install format layering sass core asan tsan fuzz)
 
-sources() { find base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
+sources() { find include base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
 
 # build_preset PRESET [cmake options]
 build_preset() {

@@ -13,6 +13,7 @@
 #include "engine/media/faces/faces.h"
 #include "engine/media/figure/picture_table.h"
 #include "engine/media/image/image_file.h"
+#include "engine/plugin.h"
 
 namespace emo {
 namespace {
@@ -46,7 +47,7 @@ class MediaLibrary final : public Media {
 }  // namespace emo
 
 /// What engine/media/media_library.cc looks up.
-extern "C" const emo::Media* emo_media() {
+EMO_PLUGIN const emo::Media* emo_media_v1() {
   static const emo::MediaLibrary library;
   return &library;
 }

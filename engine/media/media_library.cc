@@ -1,38 +1,31 @@
-#include <dlfcn.h>
-
-#include "base/error.h"
+#include "engine/installation.h"
 #include "engine/media/media.h"
 #include "engine/media/video.h"
 
 namespace emo {
 namespace {
 
-/// The object that a library's factory gives. Never closed: it would have to outlive every static destructor of the
-/// libraries below it.
+/// The object that a plug-in's factory gives.
 template <typename Interface>
-const Interface& open_library(const char* name, const char* factory_name, const char* what, const char* packages) {
-  void* library = ::dlopen(name, RTLD_LAZY | RTLD_LOCAL);
-  void* factory = library ? ::dlsym(library, factory_name) : nullptr;
-  if (!factory) {
-    fail(ErrorKind::kDevice, "media: ", what, " need ", name, ", which cannot be loaded (", ::dlerror(),
-         "). Where it is built, name its folder in LD_LIBRARY_PATH; else install ", packages,
-         ", then configure with -DEMO_MEDIA=ON and build");
-  }
-  return *reinterpret_cast<const Interface* (*)()>(factory)();
+const Interface& open(const char* plugin, const char* factory, const char* subject, const char* advice) {
+  return *reinterpret_cast<const Interface* (*)()>(open_plugin(plugin_path(plugin), factory, subject, advice))();
 }
 
 }  // namespace
 
 const Media& media() {
   static const Media& library =
-      open_library<Media>("libemo_media.so", "emo_media", "pictures and sounds",
-                          "libopencv-dev, libdlib-dev, libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev");
+      open<Media>("libemo_media.so", "emo_media_v1", "media: the plug-in for pictures and sounds",
+                  "Install libemoengine-media0; or install libopencv-dev, libdlib-dev, libsndfile1-dev, libsoxr-dev, "
+                  "liblcms2-dev and zlib1g-dev, configure with -DEMO_MEDIA=ON and build");
   return library;
 }
 
 const Video& video() {
-  static const Video& library = open_library<Video>("libemo_video.so", "emo_video", "videos",
-                                                    "libavcodec-dev, libavformat-dev, libavfilter-dev and libavutil-dev");
+  static const Video& library =
+      open<Video>("libemo_video.so", "emo_video_v1", "media: the plug-in for videos",
+                  "Install libemoengine-media0; or install libavcodec-dev, libavformat-dev, libavfilter-dev and "
+                  "libavutil-dev, configure with -DEMO_MEDIA=ON and build");
   return library;
 }
 

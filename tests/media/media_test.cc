@@ -28,12 +28,12 @@ TEST(MediaLibrary, MissingLibrarySaysWhatToInstall) {
   ASSERT_EQ(std::system(command.c_str()), 0);
   EXPECT_THAT(
       bytes_of(folder / "said"),
-      testing::HasSubstr(concat(int(ErrorKind::kDevice),
-                                "|media: pictures and sounds need libemo_media.so, which cannot be loaded (libemo_media.so: "
-                                "cannot open shared object file: No such file or directory). Where it is built, name "
-                                "its folder in LD_LIBRARY_PATH; else install libopencv-dev, libdlib-dev, "
-                                "libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev, then configure with "
-                                "-DEMO_MEDIA=ON and build")));
+      testing::HasSubstr(concat(int(ErrorKind::kDevice), "|media: the plug-in for pictures and sounds cannot be loaded (",
+                                std::filesystem::canonical(folder / ".").parent_path().string(),
+                                "/lib/emoengine/libemo_media.so: cannot open shared object file: No such file or "
+                                "directory). Install libemoengine-media0; or install libopencv-dev, libdlib-dev, "
+                                "libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev, configure with -DEMO_MEDIA=ON "
+                                "and build")));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/version.h"
+#include "engine/installation.h"
 #include "engine/media/video.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/options.h"
@@ -72,7 +74,7 @@ bool weights_line(const char* name) {
 }
 
 void doctor() {
-  std::printf("%-10s %s\n", "emoengine", EMO_VERSION);
+  std::printf("%-10s %s\n", "emoengine", version());
   cpu_set_t set;
   sched_getaffinity(0, sizeof set, &set);
   const double gib = double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGE_SIZE)) / double(1 << 30);

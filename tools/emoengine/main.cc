@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/version.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/report.h"
@@ -55,7 +56,7 @@ int main(int argc, char** argv) {
   prepare_process();
   CLI::App app("emoengine: makes a photographed face wear the emotion of a voice", "emoengine");
   app.footer(kExitCodes);
-  app.set_version_flag("--version", "emoengine " EMO_VERSION);
+  app.set_version_flag("--version", std::string("emoengine ") + emo::version());
   app.require_subcommand(0, 1);  // none is told below: CLI11 would not name a command that it does not know
   emo::cli::add_run(app);
   emo::cli::add_generate(app);

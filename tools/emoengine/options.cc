@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/installation.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
@@ -80,17 +81,6 @@ Engine open_engine(const ModelOptions& options, Needs needs) {
   }
   if (needs != Needs::kGenerator) engine.speech = path(options.speech, "speech.safetensors");
   return Engine(engine);
-}
-
-std::filesystem::path default_weights(const std::string& name) {
-  std::error_code ignored;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  const auto installed = program.parent_path().parent_path() / "share/emoengine/weights" / name;
-  const auto source = std::filesystem::path(EMO_SOURCE_DIR) / "weights" / name;
-  if (std::filesystem::exists(installed, ignored)) return installed;
-  if (std::filesystem::exists(source, ignored)) return source;
-  fail(ErrorKind::kModel, "weights: ", name, " is neither at ", installed.string(), " nor at ", source.string(),
-       "; name one with --generator or --speech");
 }
 
 namespace {

@@ -47,12 +47,8 @@ struct ModelOptions {
 void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description);
 enum class Needs { kGenerator, kSpeech, kBoth };
 void add_model_options(CLI::App& command, ModelOptions& options, Needs needs);
-/// Opens the models that `needs` says, by default those found by default_weights().
+/// Opens the models that `needs` says, by default those installed.
 Engine open_engine(const ModelOptions& options, Needs needs);
-
-/// weights/NAME of the installation (../share/emoengine beside the program), else of the source tree.
-/// Throws Error(kModel) when it is in neither.
-std::filesystem::path default_weights(const std::string& name);
 
 /// --image or --audio, required, and its limits; the vectors take many (see inputs.h).
 CLI::Option* add_image_options(CLI::App& command, std::string& image, ImageLimits& limits);

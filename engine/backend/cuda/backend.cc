@@ -9,6 +9,7 @@
 #include "engine/backend/cuda/generator.h"
 #include "engine/backend/cuda/image_ops.h"
 #include "engine/backend/cuda/speech.h"
+#include "engine/plugin.h"
 
 namespace emo {
 namespace {
@@ -172,7 +173,7 @@ std::unique_ptr<Backend> make_cuda_backend(const ModelFile* generator, const Mod
 }  // namespace emo
 
 /// What engine/backend/cuda_library.cc looks for in the library.
-extern "C" emo::Backend* emo_open_cuda(const emo::ModelFile* generator, const emo::ModelFile* speech,
-                                       const emo::BackendOptions& options) {
+EMO_PLUGIN emo::Backend* emo_cuda_v1(const emo::ModelFile* generator, const emo::ModelFile* speech,
+                                     const emo::BackendOptions& options) {
   return emo::make_cuda_backend(generator, speech, options).release();
 }

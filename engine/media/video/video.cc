@@ -2,6 +2,7 @@
 
 #include "engine/media/video/ffmpeg.h"
 #include "engine/media/video/files.h"
+#include "engine/plugin.h"
 
 namespace emo {
 namespace {
@@ -32,7 +33,7 @@ class VideoLibrary final : public Video {
 }  // namespace emo
 
 /// What engine/media/media_library.cc looks up.
-extern "C" const emo::Video* emo_video() {
+EMO_PLUGIN const emo::Video* emo_video_v1() {
   static const emo::VideoLibrary library;
   return &library;
 }

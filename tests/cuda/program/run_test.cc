@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/installation.h"
 #include "engine/media/media.h"
 #include "tests/close.h"
 #include "tests/tools/program.h"
@@ -13,9 +14,7 @@ namespace {
 
 class CudaProgram : public ProgramTest {
  protected:
-  Outcome with_cuda(const std::string& arguments) const {
-    return script("LD_LIBRARY_PATH='" EMO_SIMT_LIBRARIES "' " EMO_BINARY " " + arguments);
-  }
+  Outcome with_cuda(const std::string& arguments) const { return script(EMO_SIMT_BINARY " " + arguments); }
   std::vector<float> pixels(const std::string& name) const {
     const Image image = media().load_image(dir_ / name, {});
     return {image.rgb.begin(), image.rgb.end()};
@@ -54,9 +53,9 @@ TEST_F(CudaProgram, AbsentBackendIsAnErrorThatSaysWhatIsMissing) {
             "emoengine: cuda: no NVIDIA driver is installed here; install one for CUDA 13.0, or use --backend cpu\n");
 #else
   EXPECT_EQ(outcome.err,
-            "emoengine: cuda: this build has no CUDA backend that can be loaded (libemo_cuda.so: cannot open shared object "
-            "file: No such file or directory); install CUDA's cuBLAS and cuFFT, configure with -DEMO_CUDA=ON and build, or "
-            "use --backend cpu\n");
+            "emoengine: cuda: the CUDA backend cannot be loaded (" + plugin_path("libemo_cuda.so").string() +
+                ": cannot open shared object file: No such file or directory). Install CUDA's cuBLAS and cuFFT, configure "
+                "with -DEMO_CUDA=ON and build, or use --backend cpu\n");
 #endif
 }
 
