@@ -15,6 +15,7 @@ install(EXPORT emoengine NAMESPACE emoengine:: FILE emoengineConfig.cmake DESTIN
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/emoengineConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/emoengineConfigVersion.cmake DESTINATION ${config_dir} COMPONENT dev)
 file(RELATIVE_PATH prefix_from_pc /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+string(REGEX REPLACE "/$" "" prefix_from_pc ${prefix_from_pc})
 configure_file(cmake/emoengine.pc.in emoengine.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/emoengine.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 
