@@ -28,10 +28,21 @@ void write_au_file(const std::filesystem::path& path, const AuCurve& curve);
 /// The text of the .csv form.
 std::string to_csv(const AuCurve& curve);
 
-/// Reads what write_au_file writes, and OpenFace's own CSV files (spaces after commas, other columns between). AUs must be
-/// exactly those of `names`, in any order; a .npy file has them in this order, its rows one frame apart at `npy_fps`.
-/// Throws Error(kInput) naming the file, and the line where there is one: a missing or unknown AU, a value that is no
-/// number or outside its range, times that go back, no rows.
-AuCurve read_au_file(const std::filesystem::path& path, const std::vector<std::string>& names, double npy_fps = 25);
+struct AuFileOptions {
+  double fps = 25;   ///< of the rows of a file that has no times
+  std::string face;  ///< whose rows of a table of several faces, as its column says; empty: it must have just one
+};
+
+/// Reads what write_au_file writes, and the tables of other programs:
+///   OpenFace  AU01_r ... from 0 to 5; of videos (timestamp), of several faces (face_id), of pictures (face, no timestamp)
+///   py-feat   AU01 ... from 0 to 1, AU43 as AU45; rows are times by their column frame
+/// Columns in any order, quoted or not, others between. Without timestamp and frame, rows are one frame apart. AUs that the
+/// file lacks are 0, those not in `names` are left out; a .npy file has exactly these. Values up to a tenth of the range
+/// outside it are clamped. Missing ones (nan, NA, null, empty, rows with success 0) are filled in along straight lines.
+/// `notes`, if given, receives what was done so, a sentence each, with the file's name in front.
+/// Throws Error(kInput) naming the file, and the line where there is one: none of the AUs, a value that is no number or
+/// far outside its range, times that go back, several faces or not the one asked for, no rows.
+AuCurve read_au_file(const std::filesystem::path& path, const std::vector<std::string>& names,
+                     const AuFileOptions& options = {}, std::vector<std::string>* notes = nullptr);
 
 }  // namespace emo

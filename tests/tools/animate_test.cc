@@ -403,8 +403,8 @@ TEST_F(Animate, RefusalsAreOneLine) {
             "emoengine: --fps: '0' is not a number from 0.01 to 240; see emoengine animate --help\n");
   EXPECT_THAT(err(2, by_curve_ + "-o a.avi"), HasSubstr("ends in '.avi'; .mp4, .webm, .gif or a folder"));
   EXPECT_THAT(err(3, by_curve_ + "-o none/a.mp4"), HasSubstr("cannot be written: No such file or directory"));
-  write_file(dir_ / "bad.csv", "frame,timestamp,AU12_r\n1,0,1\n");
-  EXPECT_THAT(err(3, "-i face.png --au-file bad.csv -o a.mp4"), StartsWith("emoengine: bad.csv: lacks AU01"));
+  write_file(dir_ / "bad.csv", "frame,timestamp,smile\n1,0,1\n");
+  EXPECT_THAT(err(3, "-i face.png --au-file bad.csv -o a.mp4"), StartsWith("emoengine: bad.csv: has none of"));
   write_curve("long.csv", 700);
   EXPECT_EQ(err(3, "-i face.png --au-file long.csv --fps 10 -o a.mp4"),
             "emoengine: long.csv: lasts 700 s; at most 600 s are taken. Cut it, or raise --max-audio-s\n");

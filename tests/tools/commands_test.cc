@@ -139,6 +139,17 @@ TEST_F(Commands, PerFrameGivesARowAVideoFrame) {
   EXPECT_THAT(many.err, HasSubstr("rows; choose one with --row"));
 }
 
+TEST_F(Commands, ATableOfSeveralFacesGivesTheOneAskedFor) {
+  write_file(dir_ / "t.csv", "face, confidence, AU12_r\n0, 0.9, 0.0\n1, 0.9, 5.0\n");
+  const std::string generate = "generate -i " + kPhoto + " --crop face --au-file t.csv -o a.png";
+  EXPECT_THAT(run(generate).err, HasSubstr("t.csv: holds the faces 0, 1; choose one, for example with --au-face 0"));
+  const auto outcome = run(generate + " --au-face 1");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("AU12=1.00"));
+  EXPECT_THAT(outcome.err, StartsWith("emoengine: note: t.csv: lacks AU01, AU02"));
+  EXPECT_EQ(run(generate + " --au-face 1 --quiet").err, "");
+}
+
 TEST_F(Commands, MfccWritesFramesByFeatures) {
   ASSERT_EQ(run("mfcc -a " + kVoice + " -o m.npy").code, 0);
   const auto features = read_npy(dir_ / "m.npy");

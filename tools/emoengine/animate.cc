@@ -24,7 +24,7 @@ namespace {
 
 struct AnimateOptions {
   std::vector<std::string> images, videos, audios;
-  std::string au_file, out;
+  std::string au_file, au_face, out;
   std::optional<std::string> format;  ///< of many outputs: mp4 | webm | gif | png; none: mp4
   ImageLimits image_limits;
   AudioLimits audio_limits;
@@ -94,7 +94,7 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
   AuCurve curve;
   seconds = 0;
   if (!options.au_file.empty()) {
-    curve = read_au_file(options.au_file, engine.generator_config().au_names, fps);
+    curve = loader.aus(options.au_file, engine.generator_config().au_names, {fps, options.au_face});
     // OpenFace rounds times to milliseconds. A table of one row has none: the face is so all the time.
     if (curve.rows.size() > 1) seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;
   } else if (!job.audio.empty()) {
@@ -288,8 +288,10 @@ void add_animate(CLI::App& app) {
   command->add_option("--video", options->videos, "videos, folders, patterns instead of photos; the face is followed");
   add_audio_options(*command, options->audios, options->audio_limits);
   command->get_option("--audio")->required(false);
-  command->add_option("--au-file", options->au_file,
-                      "AUs over time instead of the voice's: .csv, .json or .npy as aus writes");
+  auto* au_file =
+      command->add_option("--au-file", options->au_file,
+                          "AUs over time instead of the voice's: .csv, .json or .npy as aus, OpenFace or py-feat writes it");
+  add_au_face_option(*command, options->au_face)->needs(au_file);
   command
       ->add_option("--out,-o", options->out,
                    "video to write: .mp4, .webm, .gif, or a new folder of PNGs; with many inputs a folder, for "

@@ -22,7 +22,7 @@ struct GenerateOptions {
   ImageLimits image_limits;
   FaceChoice face;
   Expression expression;
-  std::string au_file;
+  std::string au_file, au_face;
   int row = 0;                ///< of the AU file, from 1; 0: it must have just one
   std::string output;         ///< photo | face; empty: photo, or face with --crop none
   std::string crop = "face";  ///< face | none
@@ -37,7 +37,7 @@ ActionUnits wanted_aus(const GenerateOptions& options, const std::vector<std::st
     fail(ErrorKind::kUsage, "generate: no expression was given; give --au, --emotion or --au-file, or several");
   }
   if (options.au_file.empty()) return expression.over(ActionUnits(names));
-  const auto curve = read_au_file(options.au_file, names);
+  const auto curve = Loader(options.model.quiet).aus(options.au_file, names, {.face = options.au_face});
   const int rows = int(curve.rows.size());
   if (options.row > rows || (options.row == 0 && rows > 1)) {
     fail(ErrorKind::kUsage, options.au_file, ": has ", rows, " rows; choose one with --row 1 to --row ", rows);
@@ -176,8 +176,10 @@ void add_generate(CLI::App& app) {
   auto options = std::make_shared<GenerateOptions>();
   add_image_options(*command, options->images, options->image_limits);
   add_expression_options(*command, options->expression, Voice::kNo);
-  auto* au_file = command->add_option("--au-file", options->au_file,
-                                      "start from a .csv, .json or .npy as aus writes it, not from neutral");
+  auto* au_file =
+      command->add_option("--au-file", options->au_file,
+                          "start from a .csv, .json or .npy as aus, OpenFace or py-feat writes it, not from neutral");
+  add_au_face_option(*command, options->au_face)->needs(au_file);
   command->add_option("--row", options->row, "row of the AU file, from 1")->check(whole(1, 999'999))->needs(au_file);
   command
       ->add_option("--out,-o", options->out,

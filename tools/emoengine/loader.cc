@@ -57,4 +57,13 @@ Clip Loader::audio(const std::string& path, int sample_rate_hz, const AudioLimit
   return load(path, [&] { return media().load_audio(path, sample_rate_hz, limits); });
 }
 
+AuCurve Loader::aus(const std::string& path, const std::vector<std::string>& names, const AuFileOptions& options) const {
+  std::vector<std::string> said;
+  AuCurve curve = read_au_file(path, names, options, &said);
+  for (const auto& line : said) {
+    if (!quiet_) note(line);
+  }
+  return curve;
+}
+
 }  // namespace emo::cli

@@ -142,6 +142,10 @@ void add_au_option(CLI::App& command, Expression& expression) {
   command.add_option("--au", expression.au, "action units, last: \"12=1,6=0.8\" sets, a sign adds: \"4=+0.3,12=-0.2\"");
 }
 
+CLI::Option* add_au_face_option(CLI::App& command, std::string& face) {
+  return command.add_option("--au-face", face, "whose rows of a table of several faces, as its column face_id or face says");
+}
+
 void add_face_option(CLI::App& command, FaceChoice& choice) {
   command.add_option("--face", choice.which, "which face: largest, all, or a number (1 is the largest)")
       ->capture_default_str()

@@ -61,6 +61,7 @@ enum class Voice { kNo, kYes };
 void add_expression_options(CLI::App& command, Expression& expression, Voice voice);
 void add_intensity_option(CLI::App& command, Expression& expression);
 void add_au_option(CLI::App& command, Expression& expression);
+CLI::Option* add_au_face_option(CLI::App& command, std::string& face);
 
 /// --face largest|all|N
 struct FaceChoice {
