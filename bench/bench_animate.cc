@@ -9,8 +9,8 @@
 #include "bench/latencies.h"
 #include "engine/expression/animation.h"
 #include "engine/media/video.h"
+#include "engine/pipeline/frames.h"
 #include "tests/temp_dir.h"
-#include "tools/emoengine/frames.h"
 
 namespace emo {
 namespace {
@@ -23,15 +23,20 @@ void animate(benchmark::State& state, const Target& target, const std::string& g
                        .backend = target.options()});
   const Image photo = media().load_image(EMO_SOURCE_DIR "/samples/astronaut.png", {});
   const std::vector<Box> faces = media().find_faces(photo, nullptr);
-  const Face cut = engine.cut(photo, faces.at(0));
+  const auto still = std::make_shared<const Still>(engine, photo, faces);
   const Clip voice = media().load_audio(EMO_SOURCE_DIR "/samples/surprised.flac", engine.speech_config().sample_rate_hz, {});
   const AuCurve spoken = engine.aus_per_frame(voice.pcm, kFps);
   const AuCurve curve = animation_curve(spoken, spoken.rows.size(), {.fps = kFps});
   const std::size_t frames = curve.rows.size();
-  const auto generate = [&] {
-    for (const ActionUnits& au : curve.rows) benchmark::DoNotOptimize(engine.redraw(cut, au));
+  const HostBuffer<float> face(still->cuts[0].planes.size());
+  const auto redraw = [&](const ActionUnits& au) {
+    FaceJob job{.photo = photo, .face = faces[0], .cut = &still->cuts[0], .au = au, .after = face.data()};
+    engine.redraw_all({&job, 1});
   };
-  warm_up([&] { engine.redraw(cut, curve.rows[0]); });
+  const auto generate = [&] {
+    for (const ActionUnits& au : curve.rows) redraw(au);
+  };
+  warm_up([&] { redraw(curve.rows[0]); });
 
   const TempDir folder;
   Latencies alone, whole;
@@ -39,9 +44,7 @@ void animate(benchmark::State& state, const Target& target, const std::string& g
     alone.time(generate);
     whole.time([&] {
       const auto writer = video().write(folder / "a.mp4", {kFps, {}});
-      const auto source = cli::photo_source({photo, faces});
-      cli::Progress progress("animate", "frames", frames, true);
-      cli::draw(engine, *source, curve, *writer, progress, [] { return false; });
+      draw(engine, *photo_source(still), curve, *writer, {});
       writer->finish();
     });
   }

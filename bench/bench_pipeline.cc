@@ -62,13 +62,17 @@ void photo_to_photo(benchmark::State& state, const KeptCascade& kept, const Targ
   const Engine& engine = *cascade.engine;
   Image photo = noise_photo(side);
   const Box face = box_in(side);
-  warm_up([&] { engine.redraw(photo, {&face, 1}, engine.aus(cascade.pcm)); });
+  const auto put = [&](const ActionUnits& au) {
+    FaceJob job{.photo = photo, .face = face, .au = au, .out = photo};
+    engine.redraw_all({&job, 1});
+  };
+  warm_up([&] { put(engine.aus(cascade.pcm)); });
 
   Latencies whole, listen, redraw;
   for (auto _ : state) {
     whole.time([&] {
       const ActionUnits au = listen.time([&] { return engine.aus(cascade.pcm); });
-      redraw.time([&] { engine.redraw(photo, {&face, 1}, au); });
+      redraw.time([&] { put(au); });
     });
   }
   report(state, target, cascade, whole);
@@ -80,8 +84,15 @@ void photo_to_photo(benchmark::State& state, const KeptCascade& kept, const Targ
 void crop_to_face(benchmark::State& state, const KeptCascade& kept, const Target& target, int width) {
   const Cascade& cascade = kept->open(concat(target.title(), width), target, width);
   const Engine& engine = *cascade.engine;
-  const Face cut = engine.cut(noise_photo(512), box_in(512));
-  const auto redraw = [&] { return engine.redraw(cut, engine.aus(cascade.pcm)); };
+  const Image photo = noise_photo(512);
+  const Box box = box_in(512);
+  const CutFace cut = engine.cut(photo, box);
+  const HostBuffer<float> face(cut.planes.size());
+  const auto redraw = [&] {
+    FaceJob job{.photo = photo, .face = box, .cut = &cut, .au = engine.aus(cascade.pcm), .after = face.data()};
+    engine.redraw_all({&job, 1});
+    return face[0];
+  };
   warm_up(redraw);
   Latencies calls;
   for (auto _ : state) benchmark::DoNotOptimize(calls.time(redraw));

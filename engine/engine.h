@@ -1,9 +1,10 @@
 #pragma once
 
+#include <exception>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "engine/backend/backend.h"
@@ -16,32 +17,42 @@ namespace emo {
 struct EngineOptions {
   std::filesystem::path generator;  ///< weight file of Model A; empty: not needed
   std::filesystem::path speech;     ///< weight file of Model B; empty: not needed
-  /// Times that the generator draws a face, each from the picture that it drew before. AUs are absolute, so a face that
-  /// shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
-  int passes = 1;
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
 };
 
-/// A generated face with what it was made from, planar (1,3,S,S) in the model's range; mask and colour are those of the
-/// blend of before that gives after, over all passes.
-struct Face {
+/// A face cut out of its photo: (1,3,S,S) planar in the model's range and channel order.
+struct CutFace {
   int side = 0;
-  HostBuffer<float> before, after, colour;
-  HostBuffer<float> mask;  ///< (1,1,S,S)
+  HostBuffer<float> planes;
+
+  TensorView<const float> view() const { return {planes.data(), {1, 3, side, side}}; }
 };
 
-/// A face as Engine::cut gives it, and what it is to show (any order of names).
-struct FaceRequest {
-  const Face* cut;
-  ActionUnits au;
+/// A face to be redrawn, and what is wanted of it. What is not asked for costs nothing.
+struct FaceJob {
+  ImageView photo;
+  Box face;                      ///< as a face detector gives it
+  bool is_crop = false;          ///< `face` is the network's crop itself
+  const CutFace* cut = nullptr;  ///< as Engine::cut gave it, for a face that is redrawn often; null: it is cut out here
+  ActionUnits au;                ///< what it is to show, under any order of names
+  /// Times that the generator draws the face, each from the picture that it drew before. AUs are absolute, so a face that
+  /// shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
+  int passes = 1;
+  /// Where the photo with the face redrawn goes: the photo itself, or a picture of its size that holds its pixels outside
+  /// the face. No pixels: nowhere.
+  MutableImageView out;
+  /// Planes in the model's range, S being generator_config().image_size, or null: the generated face (3,S,S), and the mask
+  /// (S,S) and colour (3,S,S) whose blend over the face as it was cut gives it, over all passes.
+  float *after = nullptr, *mask = nullptr, *colour = nullptr;
+  const LayerSink* sink = nullptr;  ///< every layer's output, of the last pass
+  std::exception_ptr error;         ///< set by redraw(): why this face could not be drawn
 };
 
 /// The public API: weights, a backend and options. Thread-safe: use one Engine from as many threads as you like.
 class Engine {
  public:
-  /// Throws Error(kModel) for a weight file that cannot be used, Error(kDevice) for a backend that is not there,
-  /// Error(kUsage) for passes out of range.
+  /// Throws Error(kModel) for a weight file that cannot be used, Error(kDevice) for a backend that is not there.
   explicit Engine(const EngineOptions& options);
 
   const GeneratorConfig& generator_config() const;
@@ -55,31 +66,20 @@ class Engine {
   /// One row a video frame, at i/fps, for the clip's length. Throws Error(kUsage) unless 0 < fps <= 1000.
   AuCurve aus_per_frame(std::span<const float> pcm, double fps) const;
 
-  /// Cuts a face out by its detector box, to be redrawn any number of times; only `before` is filled.
-  Face cut(const Image& photo, const Box& detected) const;
-  /// The same face with these AUs (any order of names), its `before` copied.
-  Face redraw(const Face& cut, const ActionUnits& au, const LayerSink* sink = nullptr) const;
-  /// Many faces, of any photos, in one call of the generator, which fills the device.
-  std::vector<Face> redraw(std::span<const FaceRequest> requests) const { return redraw(requests, nullptr); }
-  /// Crops a face by its detector box and redraws it with these AUs (any order of names).
-  Face generate(const Image& photo, const Box& detected, const ActionUnits& au, const LayerSink* sink = nullptr) const;
-  /// The same for a picture that is the crop: exactly image_size pixels square. Throws Error(kInput) otherwise.
-  Face generate_crop(const Image& crop, const ActionUnits& au, const LayerSink* sink = nullptr) const;
-  /// The generated face as a picture of the network's own size.
-  Image to_image(TensorView<const float> face) const;
-  /// Redraws faces of the photo, found by their detector boxes, in place: generate() and paste() for each, with the faces
-  /// cut out before any is put back and all in one call of the generator.
-  void redraw(Image& photo, std::span<const Box> detected, const ActionUnits& au) const;
-  /// The photo with the face put back where generate() found it.
-  void paste(Image& photo, const Box& detected, const Face& face) const;
+  /// Cuts a face out by its detector box, to be redrawn any number of times.
+  CutFace cut(const ImageView& photo, const Box& face) const;
+  /// Redraws faces of any photos, all cut out before any is put back, in one call of the generator, which fills the device.
+  /// A face that cannot be drawn fails alone, in FaceJob::error; what concerns all is thrown. Throws Error(kUsage) for
+  /// passes out of range, Error(kInput) for a crop that is not of the network's size.
+  void redraw(std::span<FaceJob> jobs) const;
+  /// The same for who needs every face: throws the first error.
+  void redraw_all(std::span<FaceJob> jobs) const;
+  /// A face's planes (1,3,H,W) in the model's range as a picture.
+  Image to_image(TensorView<const float> planes) const;
 
  private:
-  Face cut_crop(const Image& photo, const Box& crop) const;
-  std::vector<Face> redraw(std::span<const FaceRequest> requests, const LayerSink* sink) const;
-
   std::unique_ptr<const ModelFile> generator_, speech_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<Backend> backend_;
-  int passes_;
 };
 
 }  // namespace emo

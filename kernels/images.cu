@@ -74,6 +74,23 @@ __global__ void __launch_bounds__(kWidth* kHeight)
   }
 }
 
+// A pixel a thread, on all four planes.
+__global__ void __launch_bounds__(kWidth* kHeight)
+    blend_over_kernel(bool keeps, int N, int plane, float* mask, float* colour, const float* next_mask,
+                      const float* next_colour) {
+  const int i = blockIdx.x * kWidth * kHeight + threadIdx.x;
+  if (i >= N * plane) return;
+  const int n = i / plane;
+  const float next = keeps ? next_mask[i] : 1.f - next_mask[i];
+  const float total = (keeps ? mask[i] : 1.f - mask[i]) * next;
+  const float share = total < 1.f ? (1.f - next) / (1.f - total) : 1.f;
+  for (int c = 0; c < 3; ++c) {
+    const size_t at = size_t(3 * n + c) * plane + (i - n * plane);
+    colour[at] += share * (next_colour[at] - colour[at]);
+  }
+  mask[i] = keeps ? total : 1.f - total;
+}
+
 LaunchConfig pixels(int W, int H, cudaStream_t stream) {
   return {.grid = dim3(ceil_div(W, kWidth), ceil_div(H, kHeight)), .block = dim3(kWidth, kHeight), .stream = stream};
 }
@@ -89,6 +106,14 @@ void paste_face(const PhotoPart& photo, const PasteArea& area, const DeviceFace&
                 cudaStream_t stream) {
   launch("paste_face", Shape{1, 3, area.H, area.W}, paste_face_kernel, pixels(area.W, area.H, stream), photo, area, face,
          format);
+}
+
+void blend_over(bool keeps, int N, int plane, float* mask, float* colour, const float* next_mask, const float* next_colour,
+                cudaStream_t stream) {
+  constexpr int kThreads = kWidth * kHeight;
+  launch("blend_over", Shape{N, 1, 1, plane}, blend_over_kernel,
+         {.grid = ceil_div(N * plane, kThreads), .block = kThreads, .stream = stream}, keeps, N, plane, mask, colour,
+         next_mask, next_colour);
 }
 
 }  // namespace emo

@@ -56,4 +56,14 @@ struct PasteArea {
 void paste_face(const PhotoPart& photo, const PasteArea& area, const DeviceFace& face, const PixelFormat& format,
                 cudaStream_t stream);
 
+/// Adds a pass's blend to that of the passes before it, so that one blend over the face as it was cut gives what was drawn
+/// last. With k the share of the face that a mask keeps (mask where `keeps`, else 1 - mask):
+///
+///   total = k * k_next,   colour += (1 - k_next) / (1 - total) * (next_colour - colour),   k = total
+///
+/// mask, next_mask (N,1,H,W) and colour, next_colour (N,3,H,W) fp32, device, planes of H*W; mask and colour in place.
+/// Throws Error when the launch fails.
+void blend_over(bool keeps, int N, int plane, float* mask, float* colour, const float* next_mask, const float* next_colour,
+                cudaStream_t stream);
+
 }  // namespace emo

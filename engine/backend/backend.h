@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -41,6 +42,9 @@ struct GenerateCall {
   TensorView<float> mask;           ///< (N,1,S,S) in [0,1]
   TensorView<float> colour;         ///< (N,3,S,S)
   const LayerSink* sink = nullptr;  ///< with N = 1 only
+  /// One an image, or none. With them an image that comes out with NaN or infinity gets its error here, and the outputs of
+  /// the others are whole; without, the error is thrown.
+  std::span<std::exception_ptr> errors;
 };
 
 /// What the network made of a face.
@@ -49,11 +53,23 @@ struct FaceChange {
   TensorView<const float> mask;           ///< (1,1,S,S)
 };
 
-/// A face to be redrawn in its photo.
+/// A face to be redrawn. What is not asked for costs nothing.
 struct RedrawJob {
-  Image* photo;
+  ImageView photo;
   Box box;                     ///< as crop() takes it
   std::span<const float> aus;  ///< one face's of GenerateCall
+  /// Times that the generator draws the face, each from the picture that it drew before, at least 1.
+  int passes = 1;
+  /// The face as crop() gives it, (1,3,S,S), for who redraws it often; null data: it is cut out here.
+  TensorView<const float> cut;
+  /// Where the photo with the face redrawn goes: the photo itself, or a picture of its size that holds its pixels outside
+  /// the box. Null data: nowhere.
+  MutableImageView out;
+  /// (3,S,S), (1,S,S), (3,S,S) or null: the generated face, and the mask and colour whose blend over the face as it was cut
+  /// gives it, over all passes.
+  float *after = nullptr, *mask = nullptr, *colour = nullptr;
+  const LayerSink* sink = nullptr;  ///< of the last pass
+  std::exception_ptr error;         ///< why this face could not be drawn; its outputs are then as they were
 };
 
 struct BackendOptions {
@@ -90,19 +106,24 @@ class Backend {
 
   /// Cuts `box` out of the photo and resamples it to the face's side as the model says, into (1,3,S,S) in the model's
   /// range and channel order. Outside the photo its edge is repeated.
-  virtual void crop(const Image& photo, const Box& box, TensorView<float> face) const = 0;
+  virtual void crop(const ImageView& photo, const Box& box, TensorView<float> face) const = 0;
 
-  /// Model A. Throws Error(kModel) naming the image when an output holds NaN or infinity.
+  /// Model A. Throws Error(kModel) naming the image when an output holds NaN or infinity; see GenerateCall::errors.
   virtual void generate(const GenerateCall& call) const = 0;
 
   /// Puts a generated face back where crop() took it: the network's blend, done at the photo's own resolution and feathered
   /// to nothing at the box's border, so that what the network left alone keeps the photo's own pixels.
-  virtual void paste(Image& photo, const Box& box, const FaceChange& face) const = 0;
+  virtual void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const = 0;
 
-  /// crop, generate and paste in one, in place, the faces of `side` pixels in one call of the generator. All are cut out
+  /// crop, generate and paste in one, in one call of the generator for all jobs of as many passes. All faces are cut out
   /// before any is put back; those of one photo are put back in their order. A backend with a memory of its own moves the
-  /// photos' parts there and back once.
-  virtual void redraw(std::span<const RedrawJob> jobs, int side) const;
+  /// photos' parts there and back once. A face that comes out with NaN or infinity fails alone, in RedrawJob::error; what
+  /// concerns all is thrown.
+  virtual void redraw(std::span<RedrawJob> jobs) const;
+
+ protected:
+  /// The generator's; throws Error(kInternal) when none was opened.
+  virtual const GeneratorConfig& generator_config() const = 0;
 };
 
 /// Opens a backend with either model, or both; null: not needed. The models must outlive it. kAuto takes a GPU where this

@@ -8,6 +8,27 @@
 
 namespace emo {
 
+/// How the bytes of a pixel lie.
+enum class PixelOrder { kRgb, kBgr, kRgba, kBgra };
+
+/// A picture in somebody else's memory: 8 bits a channel, interleaved, upright, rows `stride` bytes apart. A fourth channel
+/// is neither read nor written.
+template <typename Byte>
+struct BasicImageView {
+  Byte* data = nullptr;
+  int width = 0, height = 0;
+  std::ptrdiff_t stride = 0;
+  PixelOrder order = PixelOrder::kRgb;
+
+  /// Bytes from a pixel to the next.
+  int step() const { return order == PixelOrder::kRgb || order == PixelOrder::kBgr ? 3 : 4; }
+  bool bgr() const { return order == PixelOrder::kBgr || order == PixelOrder::kBgra; }
+  Byte* pixel(int x, int y) const { return data + y * stride + std::ptrdiff_t(x) * step(); }
+  operator BasicImageView<const Byte>() const { return {data, width, height, stride, order}; }
+};
+using ImageView = BasicImageView<const std::uint8_t>;
+using MutableImageView = BasicImageView<std::uint8_t>;
+
 /// An 8-bit RGB picture, row-major, interleaved, upright (EXIF orientation already applied).
 struct Image {
   int width = 0, height = 0;
@@ -18,6 +39,8 @@ struct Image {
   Image(int width, int height) : width(width), height(height), rgb(std::size_t(width) * height * 3) {}
   std::uint8_t* pixel(int x, int y) { return rgb.data() + (std::size_t(y) * width + x) * 3; }
   const std::uint8_t* pixel(int x, int y) const { return rgb.data() + (std::size_t(y) * width + x) * 3; }
+  operator ImageView() const { return {rgb.data(), width, height, std::ptrdiff_t(width) * 3}; }
+  operator MutableImageView() { return {rgb.data(), width, height, std::ptrdiff_t(width) * 3}; }
 };
 
 /// The opaque picture that shows a transparent one on white.

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "tests/close.h"
 #include "tests/cpu/narrow_generator.h"
 #include "tests/random_image.h"
@@ -133,12 +136,70 @@ TEST(CudaBackendCalls, RedrawIsCropGenerateAndPaste) {
     for (float& au : aus) au *= gain;
     const std::vector<float> neutral(17);
     const auto jobs = [&](Image& photo) {
-      return std::vector<RedrawJob>{{&photo, {3, 4, 30}, aus}, {&photo, {20.5f, 10, 24}, neutral}};
+      return std::vector<RedrawJob>{{.photo = photo, .box = {3, 4, 30}, .aus = aus, .out = photo},
+                                    {.photo = photo, .box = {20.5f, 10, 24}, .aus = neutral, .out = photo}};
     };
-    backend->redraw(jobs(got), 16);
-    backend->Backend::redraw(jobs(want), 16);
+    auto got_jobs = jobs(got), want_jobs = jobs(want);
+    backend->redraw(got_jobs);
+    backend->Backend::redraw(want_jobs);
     EXPECT_EQ(got.rgb, want.rgb);
     EXPECT_NE(got.rgb, noise(60, 50, 5).rgb);
+  }
+}
+
+TEST(CudaBackendCalls, RedrawInPassesIsThatOfTheHost) {
+  for (const bool keeps : {true, false}) {
+    GeneratorConfig config = narrow(4, 1, 16);
+    config.mask_keeps_image = keeps;
+    const Model model(config);
+    const auto backend = open(model);
+    const Image photo = noise(60, 50, 5);
+    const auto aus = random_values(17, 3, 0, 1);
+    struct Redrawn {
+      Image out;
+      std::vector<float> after = std::vector<float>(3 * 256), mask = std::vector<float>(256),
+                         colour = std::vector<float>(3 * 256);
+      RedrawJob job(const Image& photo, std::span<const float> aus, int passes) {
+        return {.photo = photo,
+                .box = {3, 4, 30},
+                .aus = aus,
+                .passes = passes,
+                .out = out,
+                .after = after.data(),
+                .mask = mask.data(),
+                .colour = colour.data()};
+      }
+    };
+    for (const int passes : {1, 3}) {
+      Redrawn got{photo}, want{photo};
+      RedrawJob got_job = got.job(photo, aus, passes), want_job = want.job(photo, aus, passes);
+      backend->redraw({&got_job, 1});
+      backend->Backend::redraw({&want_job, 1});
+      EXPECT_EQ(got.after, want.after);
+      expect_close(got.mask, want.mask, 1e-6);      // a product of three, rounded otherwise where the compiler fuses
+      expect_close(got.colour, want.colour, 1e-5);  // weights of up to 1 over a difference that may be small
+      EXPECT_NE(got.out.rgb, photo.rgb);
+      int worst = 0;
+      for (std::size_t i = 0; i < photo.rgb.size(); ++i) worst = std::max(worst, std::abs(got.out.rgb[i] - want.out.rgb[i]));
+      EXPECT_LE(worst, 1);
+    }
+  }
+}
+
+TEST(CudaBackendCalls, JobsOfOtherPassesGoTogether) {
+  const Model model(narrow(4, 1, 16));
+  const auto backend = open(model);
+  const auto aus = random_values(17, 3, 0, 1);
+  Image together[] = {noise(60, 50, 5), noise(60, 50, 6)}, alone[] = {together[0], together[1]};
+  const auto job = [&](Image& photo, int passes) {
+    return RedrawJob{.photo = photo, .box = {3, 4, 30}, .aus = aus, .passes = passes, .out = photo};
+  };
+  RedrawJob both[] = {job(together[0], 1), job(together[1], 2)};
+  backend->redraw(both);
+  for (int i = 0; i < 2; ++i) {
+    RedrawJob one = job(alone[i], i + 1);
+    backend->Backend::redraw({&one, 1});
+    EXPECT_EQ(together[i].rgb, alone[i].rgb);
   }
 }
 

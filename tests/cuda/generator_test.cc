@@ -304,7 +304,7 @@ TEST(CudaGenerator, RefusesWhatTheCpuRefuses) {
             "generate: the AUs have shape (2,16,1,1); (2,17,1,1) is needed");
   EXPECT_EQ(text_of(ErrorKind::kModel, [&] { generator.generate(odd.call()); }),
             "generator: cannot take a picture with a side of 10 px; a multiple of 4 from 8 to 1024 is needed");
-  EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { generator.run_on_device(8, batch.call().aus.span().first(16), {}, {}); }),
+  EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { generator.run_on_device(8, batch.call().aus.span().first(16), 1, {}, {}); }),
             "generate: 16 AU intensities; 17 for each of 1 to 64 faces are needed");
   EXPECT_NO_THROW(generator.generate(Batch(0, 8).call()));
 }

@@ -116,7 +116,7 @@ TEST(CudaImages, FacesOfACallAreCutBeforeAnyIsPutBack) {
   const GeneratorConfig config = with("area");
   const Image photos[] = {noise(80, 60, 1), noise(33, 47, 2)};
   const CudaPhotos::Place places[] = {
-      {&photos[0], {5, 5, 30}}, {&photos[1], {-4, 20, 28.5f}}, {&photos[0], {22.5f, 12, 40}}};
+      {photos[0], {5, 5, 30}}, {photos[1], {-4, 20, 28.5f}}, {photos[0], {22.5f, 12, 40}}};
   const int S = 16;
   const Shape face{1, 3, S, S};
   const Planes planes[] = {Planes(S, 10), Planes(S, 20), Planes(S, 30)};
@@ -126,7 +126,7 @@ TEST(CudaImages, FacesOfACallAreCutBeforeAnyIsPutBack) {
   for (int n = 0; n < 3; ++n) {
     after.insert(after.end(), planes[n].after.begin(), planes[n].after.end());
     mask.insert(mask.end(), planes[n].mask.begin(), planes[n].mask.end());
-    crop_face(*places[n].photo, places[n].box, config, {want_faces.data() + n * face.count(), face}, pool);
+    crop_face(places[n].photo, places[n].box, config, {want_faces.data() + n * face.count(), face}, pool);
   }
   for (int n = 0; n < 3; ++n) {
     FaceChange change = planes[n].change();
@@ -144,7 +144,7 @@ TEST(CudaImages, FacesOfACallAreCutBeforeAnyIsPutBack) {
   on_device.paste(faces, device_after, device_mask, stream.get());
   on_device.download(stream.get());
   stream.wait();
-  Image* const targets[] = {&got[0], &got[1], &got[0]};
+  const MutableImageView targets[] = {got[0], got[1], got[0]};
   on_device.finish(targets);
   expect_close(faces.host(), want_faces, 40 * FLT_EPSILON * 2);
   expect_same_bytes(got[0], want[0]);

@@ -1,8 +1,11 @@
 #include "engine/engine.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <optional>
 #include <random>
 
 #include "tests/random_generator.h"
@@ -58,54 +61,130 @@ TEST(Engine, ASilentClipIsNeutralHoweverSharp) {
   EXPECT_EQ(Engine({.speech = model.path()}).aus(std::vector<float>(16'000)).norm(), 0);
 }
 
-/// Opens a small generator with other passes than 1.
+/// A small generator.
 class Passes : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     config_.conv_dim = 8, config_.res_blocks = 1, config_.image_size = 32;
     config_.mask_keeps_image = GetParam();
     write_random_generator(dir_ / "model", config_);
+    engine_.emplace(EngineOptions{.generator = dir_ / "model"});
   }
-  Engine engine(int passes) const { return Engine({.generator = dir_ / "model", .passes = passes}); }
+  /// Everything that a job can ask for.
+  struct Redrawn {
+    Image photo;
+    std::vector<float> after, mask, colour;
+  };
+  Redrawn redraw(int passes, const CutFace* cut = nullptr) const {
+    const std::size_t plane = std::size_t(config_.image_size) * config_.image_size;
+    Redrawn redrawn{photo_, std::vector<float>(3 * plane), std::vector<float>(plane), std::vector<float>(3 * plane)};
+    FaceJob job{.photo = photo_,
+                .face = box_,
+                .cut = cut,
+                .au = au_,
+                .passes = passes,
+                .out = redrawn.photo,
+                .after = redrawn.after.data(),
+                .mask = redrawn.mask.data(),
+                .colour = redrawn.colour.data()};
+    engine_->redraw_all({&job, 1});
+    return redrawn;
+  }
 
   const TempDir dir_;
   GeneratorConfig config_;
+  std::optional<Engine> engine_;
   const Image photo_ = noise(90, 80);
   const Box box_{12, 9, 48};
   const ActionUnits au_ = parse_action_units("12=0.75,4=0.25", default_au_names());
 };
 
 TEST_P(Passes, EachDrawsThePictureOfTheOneBefore) {
-  const Face once = engine(1).generate(photo_, box_, au_);
-  Face second{once.side, HostBuffer<float>(once.after.size()), {}, {}, {}};
-  std::ranges::copy(once.after.span(), second.before.data());
-  const Face twice = engine(2).generate(photo_, box_, au_), by_hand = engine(1).redraw(second, au_);
-  EXPECT_TRUE(std::ranges::equal(twice.before.span(), once.before.span()));
-  EXPECT_TRUE(std::ranges::equal(twice.after.span(), by_hand.after.span()));
-  EXPECT_FALSE(std::ranges::equal(twice.after.span(), once.after.span()));
+  const Redrawn once = redraw(1);
+  CutFace second{config_.image_size, HostBuffer<float>(once.after.size())};
+  std::ranges::copy(once.after, second.planes.data());
+  EXPECT_EQ(redraw(2).after, redraw(1, &second).after);
+  EXPECT_NE(redraw(2).after, once.after);
 }
 
 TEST_P(Passes, MaskAndColourAreOfAllTogether) {
-  const Face face = engine(3).generate(photo_, box_, au_);
+  const CutFace cut = engine_->cut(photo_, box_);
+  const Redrawn face = redraw(3);
   const std::size_t plane = face.mask.size();
   double worst = 0;
   for (std::size_t i = 0; i < face.after.size(); ++i) {
     const double m = face.mask[i % plane], kept = GetParam() ? m : 1 - m;
-    worst = std::max(worst, std::abs(kept * face.before[i] + (1 - kept) * face.colour[i] - face.after[i]));
+    worst = std::max(worst, std::abs(kept * cut.planes[i] + (1 - kept) * face.colour[i] - face.after[i]));
   }
   EXPECT_LT(worst, 2e-6);  // values up to 1, a dozen roundings of 6e-8
 }
 
-TEST_P(Passes, APhotoGetsTheSameFaceWhicheverWay) {
-  const Engine twice = engine(2);
-  Image whole = photo_, by_steps = photo_;
-  twice.redraw(whole, {&box_, 1}, au_);
-  twice.paste(by_steps, box_, twice.generate(photo_, box_, au_));
-  EXPECT_EQ(whole.rgb, by_steps.rgb);
+TEST_P(Passes, AFaceCutBeforeGetsTheSamePhoto) {
+  const CutFace cut = engine_->cut(photo_, box_);
+  EXPECT_EQ(redraw(2, &cut).photo.rgb, redraw(2).photo.rgb);
+  EXPECT_NE(redraw(2).photo.rgb, photo_.rgb);
+}
+
+TEST_P(Passes, APictureThatIsShownAgainAndAgainGetsEachFaceAfresh) {
+  const Redrawn once = redraw(1);
+  Image frame = once.photo;  // of the face before
+  FaceJob neutral{.photo = photo_, .face = box_, .au = ActionUnits(au_.names()), .out = frame};
+  engine_->redraw_all({&neutral, 1});
+  EXPECT_NE(frame.rgb, once.photo.rgb);
+  FaceJob job{.photo = photo_, .face = box_, .au = au_, .out = frame};
+  engine_->redraw_all({&job, 1});
+  EXPECT_EQ(frame.rgb, once.photo.rgb);
 }
 
 TEST_P(Passes, OutOfRangeIsRefused) {
-  EXPECT_EQ(text_of(ErrorKind::kUsage, [&] { engine(0); }), "--passes: 0 came; 1 to 8 are possible");
+  EXPECT_EQ(text_of(ErrorKind::kUsage, [&] { redraw(0); }), "`passes`: 0 came; 1 to 8 are possible");
+}
+
+/// The photo with its bytes in another order, and rows that end in something else.
+struct Relaid {
+  Relaid(const Image& photo, PixelOrder order) : view{nullptr, photo.width, photo.height, 0, order} {
+    view.stride = photo.width * view.step() + 7;
+    bytes.assign(std::size_t(view.stride) * photo.height, 99);
+    view.data = bytes.data();
+    each(photo, [](std::uint8_t& here, std::uint8_t there) { here = there; });
+  }
+  template <typename Do>
+  void each(const Image& photo, const Do& act) {
+    for (int y = 0; y < photo.height; ++y) {
+      for (int x = 0; x < photo.width; ++x) {
+        for (int c = 0; c < 3; ++c) act(view.pixel(x, y)[view.bgr() ? 2 - c : c], photo.pixel(x, y)[c]);
+      }
+    }
+  }
+  std::vector<std::uint8_t> bytes;
+  MutableImageView view;
+};
+
+TEST_P(Passes, PixelsMayLieInAnyOrderAndRowsInAnyDistance) {
+  const Image want = redraw(1).photo;
+  for (const PixelOrder order : {PixelOrder::kRgb, PixelOrder::kBgr, PixelOrder::kRgba, PixelOrder::kBgra}) {
+    Relaid photo(photo_, order), wanted(want, order);
+    FaceJob job{.photo = photo.view, .face = box_, .au = au_, .out = photo.view};
+    engine_->redraw_all({&job, 1});
+    EXPECT_EQ(photo.bytes, wanted.bytes) << int(order);
+  }
+}
+
+TEST_P(Passes, AFaceThatIsNotFiniteFailsAlone) {
+  Image photo = photo_, alone = photo_;
+  FaceJob good{.photo = alone, .face = box_, .au = au_, .out = alone};
+  engine_->redraw_all({&good, 1});
+  CutFace broken = engine_->cut(photo_, box_);
+  broken.planes[5] = std::numeric_limits<float>::quiet_NaN();
+  Image untouched = photo_;
+  FaceJob jobs[] = {{.photo = photo_, .face = box_, .cut = &broken, .au = au_, .out = untouched},
+                    {.photo = photo, .face = box_, .au = au_, .out = photo}};
+  engine_->redraw(jobs);
+  EXPECT_EQ(photo.rgb, alone.rgb);
+  EXPECT_EQ(untouched.rgb, photo_.rgb);
+  EXPECT_FALSE(jobs[1].error);
+  EXPECT_THAT(text_of(ErrorKind::kModel, [&] { std::rethrow_exception(jobs[0].error); }),
+              testing::HasSubstr("came out with NaN or infinity"));
 }
 
 INSTANTIATE_TEST_SUITE_P(OfMasksThatKeepTheFaceOrTheColour, Passes, testing::Bool());

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <optional>
 #include <random>
@@ -120,6 +121,32 @@ TEST(Images, PasteBlendsThePhotosPixelsInPlace) {
       // To nearest, of a value that sums of five of up to 255 in fp32 give to 1e-3.
       for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], 0.5 + 1e-3) << i;
     });
+  }
+}
+
+TEST(Images, BlendOverAddsAPassToThoseBefore) {
+  std::mt19937 random(3);
+  constexpr int N = 2, plane = 331;
+  for (const bool keeps : {true, false}) {
+    auto mask = uniform(N * plane, random, 0, 1), next_mask = uniform(N * plane, random, 0, 1);
+    auto colour = uniform(3 * N * plane, random, -1, 1);
+    const auto next_colour = uniform(3 * N * plane, random, -1, 1);
+    const float nothing = keeps ? 1.f : 0.f;  // drawn: there is no colour to divide among
+    mask[7] = next_mask[7] = nothing;
+    const Buffer<float> got_mask(mask), got_colour(colour), device_mask(next_mask), device_colour(next_colour);
+    blend_over(keeps, N, plane, got_mask, got_colour, device_mask, device_colour, nullptr);
+    const auto m = got_mask.host(), c = got_colour.host();
+    for (int i = 0; i < N * plane; ++i) {
+      const auto kept = [&](double value) { return keeps ? value : 1 - value; };
+      const double before = kept(mask[i]), next = kept(next_mask[i]);
+      EXPECT_NEAR(kept(m[i]), before * next, 4 * FLT_EPSILON);
+      for (int k = 0; k < 3; ++k) {
+        const std::size_t at = std::size_t(3 * (i / plane) + k) * plane + i % plane;
+        // What is drawn over a face of value 0: by both passes, and by their blend.
+        const double passes = next * (1 - before) * colour[at] + (1 - next) * next_colour[at];
+        EXPECT_NEAR((1 - kept(m[i])) * c[at], passes, 8 * FLT_EPSILON);
+      }
+    }
   }
 }
 

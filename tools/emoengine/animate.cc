@@ -10,8 +10,8 @@
 #include "base/limits.h"
 #include "engine/expression/animation.h"
 #include "engine/media/video.h"
+#include "engine/pipeline/frames.h"
 #include "tools/emoengine/commands.h"
-#include "tools/emoengine/frames.h"
 #include "tools/emoengine/inputs.h"
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
@@ -141,10 +141,11 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, max_fps);
   if (options.fps) animation.fps = *options.fps;
 
-  Frame photo;
+  Image photo;
+  std::vector<Box> faces;
   if (!reader) {
-    photo.picture = flattened(loader.image(job.source, options.image_limits));
-    photo.faces = choose_faces(photo.picture, job.source, options.face);
+    photo = flattened(loader.image(job.source, options.image_limits));
+    faces = choose_faces(photo, job.source, options.face);
   }
   const Engine& engine = opening.get();
   double seconds = 0;
@@ -183,14 +184,17 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));
   curve = animation_curve(curve, frames, animation);
 
-  const auto source =
-      reader ? video_source(std::move(reader), job.source, animation.fps, options.no_face) : photo_source(std::move(photo));
+  const auto source = reader ? video_source(std::move(reader), job.source, animation.fps, options.no_face)
+                             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces)));
   std::string summary;
   Drawn drawn;
   bool interrupted;
   {
     Progress progress(title, "frame", frames, options.model.quiet, start);
-    drawn = draw(engine, *source, curve, *writer, progress, [] { return Interruptible::signal() != 0; });
+    drawn = draw(engine, *source, curve, *writer,
+                 {.passes = options.model.passes,
+                  .stop = [] { return Interruptible::signal() != 0; },
+                  .drawn = [&] { progress.step(); }});
     interrupted = Interruptible::signal() && drawn.frames < frames;
     interrupted ? writer->interrupt() : writer->finish();
     summary = progress.summary();

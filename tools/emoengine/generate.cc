@@ -96,7 +96,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   Failures failures;
   const Loader loader(options.model.quiet);
   Progress progress("generate", "picture", needed, options.model.quiet);
-  RedrawQueue queue(engine, failures, [&](const Redraw&) { progress.step(); });
+  RedrawQueue queue(engine, options.model.passes, failures, [&](const Redraw&) { progress.step(); });
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (outs[i].empty()) continue;  // is there already
     failures.attempt([&] {
@@ -131,28 +131,40 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
   const LayerSink sink = options.dump_layers.empty() ? LayerSink() : dump_to(options.dump_layers, outputs);
   const LayerSink* layers = sink ? &sink : nullptr;
 
-  std::vector<Box> boxes;
-  std::vector<Face> faces;
-  if (as_is) {
-    faces.push_back(engine.generate_crop(photo, au, layers));
-  } else {
-    boxes = choose_faces(photo, image, options.face);
-    for (const Box& box : boxes) faces.push_back(engine.generate(photo, box, au, layers));
+  const int side = engine.generator_config().image_size;
+  if (as_is && (photo.width != side || photo.height != side)) {
+    fail(ErrorKind::kInput, "--crop none: the picture is ", photo.width, "x", photo.height, "; this model takes ", side, "x",
+         side, ". Resize it, or let --crop face find the face");
   }
-  const int side = faces[0].side;
+  const auto boxes = as_is ? std::vector<Box>{{0, 0, float(side)}} : choose_faces(photo, image, options.face);
   const Shape shape{1, 3, side, side};
-
-  if (!options.save_mask.empty()) media().save_image(options.save_mask, grey(faces[0].mask.span(), side));
-  if (!options.save_colour.empty()) {
-    media().save_image(options.save_colour, engine.to_image({faces[0].colour.data(), shape}));
+  const auto plane = [&](bool wanted, int channels) {
+    return HostBuffer<float>(wanted ? std::size_t(channels) * side * side : 0);
+  };
+  const bool whole_photo = !as_is && !npy && options.output != "face";
+  const auto after = plane(!whole_photo, 3), mask = plane(!options.save_mask.empty(), 1),
+             colour = plane(!options.save_colour.empty(), 3);
+  std::vector<FaceJob> jobs;
+  for (const Box& box : boxes) {
+    jobs.push_back({.photo = photo,
+                    .face = box,
+                    .is_crop = as_is,
+                    .au = au,
+                    .passes = options.model.passes,
+                    .out = whole_photo ? photo : MutableImageView(),
+                    .after = after.data(),
+                    .mask = mask.data(),
+                    .colour = colour.data(),
+                    .sink = layers});
   }
+  engine.redraw_all(jobs);
+
+  if (mask.size()) media().save_image(options.save_mask, grey(mask.span(), side));
+  if (colour.size()) media().save_image(options.save_colour, engine.to_image({colour.data(), shape}));
   if (npy) {
-    write_npy(options.out, std::vector<std::int64_t>{1, 3, side, side}, faces[0].after.span());
-  } else if (as_is || options.output == "face") {
-    media().save_image(options.out, engine.to_image({faces[0].after.data(), shape}));
+    write_npy(options.out, std::vector<std::int64_t>{1, 3, side, side}, after.span());
   } else {
-    for (std::size_t i = 0; i < faces.size(); ++i) engine.paste(photo, boxes[i], faces[i]);
-    media().save_image(options.out, photo);
+    media().save_image(options.out, whole_photo ? photo : engine.to_image({after.data(), shape}));
   }
   if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), summary(au).c_str());
 }

@@ -74,7 +74,7 @@ Engine open_engine(const ModelOptions& options, Needs needs) {
   const auto path = [](const std::string& given, const char* name) {
     return given.empty() ? default_weights(name) : std::filesystem::path(given);
   };
-  EngineOptions engine{.passes = options.passes, .backend = options.backend, .max_tensors = options.max_tensors};
+  EngineOptions engine{.backend = options.backend, .max_tensors = options.max_tensors};
   if (!options.quiet) engine.backend.note = note;
   if (needs != Needs::kSpeech) {
     engine.generator = path(options.generator, options.lite ? "generator-lite.safetensors" : "generator.safetensors");

@@ -38,7 +38,7 @@ CLI::Option* add_choice(CLI::App& command, const std::string& flag, Value& value
 struct ModelOptions {
   std::string generator, speech;  ///< empty: the default weights
   bool lite = false;              ///< the smaller default generator
-  int passes = EngineOptions().passes;
+  int passes = 1;
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
   bool quiet = false;

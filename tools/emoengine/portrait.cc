@@ -1,17 +1,14 @@
 #include "tools/emoengine/portrait.h"
 
 #include <algorithm>
-#include <iterator>
 
 namespace emo::cli {
 
-std::vector<Face> redraw_batches(const Engine& engine, std::span<const FaceRequest> requests) {
-  std::vector<Face> faces;
-  for (std::size_t i = 0; i < requests.size(); i += kBatch) {
-    std::ranges::move(engine.redraw(requests.subspan(i, std::min(kBatch, requests.size() - i))), std::back_inserter(faces));
-  }
-  return faces;
-}
+namespace {
+
+constexpr std::size_t kBatch = 8;  // faces a call: enough to fill a GPU, few enough to see progress
+
+}  // namespace
 
 Portrait::Portrait(const Image& photo, const Box& detected) : face(detected) {
   const Box wanted = scaled(detected, 1.5);
@@ -28,13 +25,16 @@ Portrait::Portrait(const Image& photo, const Box& detected) : face(detected) {
   face.y -= float(y);
 }
 
-std::vector<Image> Portrait::with(const Engine& engine, std::span<const ActionUnits> expressions) const {
-  const Face cut = engine.cut(picture, face);
-  std::vector<FaceRequest> requests;
-  for (const auto& au : expressions) requests.push_back({&cut, au});
-  std::vector<Image> pictures;
-  for (const Face& redrawn : redraw_batches(engine, requests)) {
-    engine.paste(pictures.emplace_back(picture), face, redrawn);
+std::vector<Image> Portrait::with(const Engine& engine, std::span<const ActionUnits> expressions, int passes) const {
+  const CutFace cut = engine.cut(picture, face);
+  std::vector<Image> pictures(expressions.size(), picture);
+  for (std::size_t first = 0; first < pictures.size(); first += kBatch) {
+    std::vector<FaceJob> jobs;
+    for (std::size_t i = first; i < std::min(first + kBatch, pictures.size()); ++i) {
+      jobs.push_back(
+          {.photo = picture, .face = face, .cut = &cut, .au = expressions[i], .passes = passes, .out = pictures[i]});
+    }
+    engine.redraw_all(jobs);
   }
   return pictures;
 }

@@ -8,12 +8,6 @@
 /// One face shown with many expressions, for the figures that sweep and strengths draw.
 namespace emo::cli {
 
-/// Faces in one call of the generator: enough to fill the device, few enough to see progress.
-inline constexpr std::size_t kBatch = 8;
-
-/// All faces, kBatch a call.
-std::vector<Face> redraw_batches(const Engine& engine, std::span<const FaceRequest> requests);
-
 /// A face cut out of its photo with some room round it, so that many copies cost little.
 struct Portrait {
   Image picture;
@@ -21,8 +15,8 @@ struct Portrait {
 
   /// A square of 1.5 times the face's side, moved and shrunk to lie within the photo.
   Portrait(const Image& photo, const Box& detected);
-  /// The picture with each of these expressions.
-  std::vector<Image> with(const Engine& engine, std::span<const ActionUnits> expressions) const;
+  /// The picture with each of these expressions, drawn in so many passes.
+  std::vector<Image> with(const Engine& engine, std::span<const ActionUnits> expressions, int passes) const;
 };
 
 }  // namespace emo::cli

@@ -1,7 +1,6 @@
 #include "tools/emoengine/redraw_queue.h"
 
 #include "engine/media/media.h"
-#include "tools/emoengine/portrait.h"
 
 namespace emo::cli {
 
@@ -9,32 +8,31 @@ void RedrawQueue::add(Redraw job) {
   waiting_.push_back(std::move(job));
   std::size_t faces = 0;
   for (const auto& waiting : waiting_) faces += waiting.faces.size();
-  if (faces >= kBatch) flush();
+  if (faces >= 8) flush();
 }
 
 void RedrawQueue::flush() {
-  std::vector<Face> cuts;
-  std::vector<const ActionUnits*> wanted;
+  const int side = engine_.generator_config().image_size;
+  std::vector<Image> pictures;
+  std::vector<HostBuffer<float>> crops;
+  std::vector<FaceJob> jobs;
+  pictures.reserve(waiting_.size()), crops.reserve(waiting_.size());
   for (const auto& job : waiting_) {
-    for (const Box& box : job.faces) {
-      cuts.push_back(engine_.cut(*job.photo, box));
-      wanted.push_back(&job.au);
+    Image& picture = pictures.emplace_back(job.crop_only ? Image() : *job.photo);
+    const auto& crop = crops.emplace_back(job.crop_only ? std::size_t(3) * side * side : 0);
+    for (const Box& face : job.faces) {
+      jobs.push_back({.photo = *job.photo,
+                      .face = face,
+                      .au = job.au,
+                      .passes = passes_,
+                      .out = job.crop_only ? MutableImageView() : picture,
+                      .after = crop.data()});
     }
   }
-  std::vector<FaceRequest> requests;
-  for (std::size_t i = 0; i < cuts.size(); ++i) requests.push_back({&cuts[i], *wanted[i]});
-  const auto redrawn = redraw_batches(engine_, requests);
-  auto face = redrawn.begin();
-  for (const auto& job : waiting_) {
-    Image picture;
-    if (job.crop_only) {
-      picture = engine_.to_image({face->after.data(), {1, 3, face->side, face->side}});
-      face += std::ptrdiff_t(job.faces.size());
-    } else {
-      picture = *job.photo;
-      for (const Box& box : job.faces) engine_.paste(picture, box, *face++);
-    }
-    if (failures_.attempt([&] { media().save_image(job.out, picture); })) written_(job);
+  engine_.redraw_all(jobs);
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_[i].crop_only) pictures[i] = engine_.to_image({crops[i].data(), {1, 3, side, side}});
+    if (failures_.attempt([&] { media().save_image(waiting_[i].out, pictures[i]); })) written_(waiting_[i]);
   }
   waiting_.clear();
 }

@@ -24,8 +24,8 @@ struct Redraw {
 class RedrawQueue {
  public:
   /// `written` is told of each picture that was written; outputs that cannot be are kept in `failures`.
-  RedrawQueue(const Engine& engine, Failures& failures, std::function<void(const Redraw&)> written)
-      : engine_(engine), failures_(failures), written_(std::move(written)) {}
+  RedrawQueue(const Engine& engine, int passes, Failures& failures, std::function<void(const Redraw&)> written)
+      : engine_(engine), passes_(passes), failures_(failures), written_(std::move(written)) {}
 
   void add(Redraw job);
   /// Redraws what is waiting.
@@ -33,6 +33,7 @@ class RedrawQueue {
 
  private:
   const Engine& engine_;
+  const int passes_;
   Failures& failures_;
   std::function<void(const Redraw&)> written_;
   std::vector<Redraw> waiting_;

@@ -56,15 +56,15 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
       clock.time("audio", [&] { return loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
   const ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm)); });
 
-  // All faces are redrawn from the photo as it came, so that one never shows in another's crop.
-  std::vector<Face> redrawn;
-  for (const Box& face : faces) redrawn.push_back(clock.time("generate", [&] { return engine.generate(photo, face, au); }));
-  if (options.output == "face") {
-    const int side = redrawn[0].side;
-    photo = engine.to_image({redrawn[0].after.data(), {1, 3, side, side}});
-  } else {
-    for (std::size_t i = 0; i < faces.size(); ++i) clock.time("paste", [&] { engine.paste(photo, faces[i], redrawn[i]); });
+  const int side = engine.generator_config().image_size;
+  HostBuffer<float> crop(options.output == "face" ? std::size_t(3) * side * side : 0);
+  std::vector<FaceJob> jobs;
+  for (const Box& face : faces) {
+    FaceJob& job = jobs.emplace_back(FaceJob{.photo = photo, .face = face, .au = au, .passes = options.model.passes});
+    crop.size() ? void(job.after = crop.data()) : void(job.out = photo);
   }
+  clock.time("redraw", [&] { engine.redraw_all(jobs); });
+  if (crop.size()) photo = engine.to_image({crop.data(), {1, 3, side, side}});
   clock.time("save", [&] { media().save_image(options.out, photo); });
 
   if (options.json) {
@@ -111,7 +111,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   }
 
   Progress progress("run", "picture", count, options.model.quiet);
-  RedrawQueue queue(engine, failures, [&](const Redraw& job) {
+  RedrawQueue queue(engine, options.model.passes, failures, [&](const Redraw& job) {
     progress.step();
     if (options.json) std::printf("%s\n", text_of(report(engine, job.image, job.audio, job.out, job.au, job.faces)).c_str());
   });

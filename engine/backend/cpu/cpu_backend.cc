@@ -66,15 +66,15 @@ class CpuBackend : public Backend {
     return speech().speech(pcm, times_s);
   }
 
-  void crop(const Image& photo, const Box& box, TensorView<float> face) const override {
-    crop_face(photo, box, config(), face, pool_);
+  void crop(const ImageView& photo, const Box& box, TensorView<float> face) const override {
+    crop_face(photo, box, generator_config(), face, pool_);
   }
   void generate(const GenerateCall& call) const override {
-    config();
+    generator_config();
     generator_->generate(call);
   }
-  void paste(Image& photo, const Box& box, const FaceChange& face) const override {
-    paste_face(photo, box, config(), face, pool_);
+  void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const override {
+    paste_face(photo, box, generator_config(), face, pool_);
   }
 
  private:
@@ -82,7 +82,7 @@ class CpuBackend : public Backend {
     EMO_CHECK(speech_, "cpu: no speech model was opened");
     return *speech_;
   }
-  const GeneratorConfig& config() const {
+  const GeneratorConfig& generator_config() const override {
     EMO_CHECK(generator_, "cpu: no generator was opened");
     return config_;
   }

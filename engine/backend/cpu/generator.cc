@@ -156,19 +156,17 @@ void CpuGenerator::generate(const GenerateCall& call) const {
   Plan& plan = this->plan(s.H);
   std::unique_ptr<Context> context = borrow(plan);
   const auto image = [&](auto view, int n) { return view.data ? view.data + view.count() / s.N * n : nullptr; };
-  bool finite = true;
-  int n = 0;
-  while (n < s.N && finite) {
-    finite = run(plan, *context, image(call.faces, n), image(call.aus, n), image(call.out, n), image(call.mask, n),
-                 image(call.colour, n), call.sink);
-    ++n;
+  std::vector<int> not_finite;
+  for (int n = 0; n < s.N && (not_finite.empty() || !call.errors.empty()); ++n) {
+    const bool finite = run(plan, *context, image(call.faces, n), image(call.aus, n), image(call.out, n),
+                            image(call.mask, n), image(call.colour, n), call.sink);
+    if (!finite) not_finite.push_back(n);
   }
   {
     const std::lock_guard lock(plan.mutex);
     plan.free.push_back(std::move(context));
   }
-  if (finite) return;
-  fail_not_finite(call, n - 1, file_.name(), bf16_ ? "bf16" : "fp32");
+  for (const int n : not_finite) refuse_not_finite(call, n, file_.name(), bf16_ ? "bf16" : "fp32");
 }
 
 bool CpuGenerator::run(const Plan& plan, Context& context, const float* face, const float* au, float* out, float* mask,

@@ -8,9 +8,10 @@
 
 namespace emo {
 
-void crop_face(const Image& photo, const Box& box, const GeneratorConfig& config, TensorView<float> face, ThreadPool& pool) {
+void crop_face(const ImageView& photo, const Box& box, const GeneratorConfig& config, TensorView<float> face,
+               ThreadPool& pool) {
   const auto [columns, rows] = crop_taps(photo, box, config, face.shape);
-  const int S = face.shape.H, top = rows.from(), bottom = rows.to();
+  const int S = face.shape.H, top = rows.from(), bottom = rows.to(), step = photo.step(), red = photo.bgr() ? 2 : 0;
 
   // Across first: each row of the photo that is needed becomes S pixels.
   const HostBuffer<float> lines(std::size_t(bottom - top) * S * 3);
@@ -19,10 +20,10 @@ void crop_face(const Image& photo, const Box& box, const GeneratorConfig& config
     for (int x = 0; x < S; ++x, line += 3) {
       const std::uint8_t* from = photo.pixel(columns.first[x], top + r);
       float sum[3] = {};
-      for (int k = columns.begin[x]; k < columns.begin[x + 1]; ++k, from += 3) {
+      for (int k = columns.begin[x]; k < columns.begin[x + 1]; ++k, from += step) {
         for (int c = 0; c < 3; ++c) sum[c] += columns.weights[k] * from[c];
       }
-      std::copy_n(sum, 3, line);
+      line[0] = sum[red], line[1] = sum[1], line[2] = sum[2 - red];
     }
   });
   const bool bgr = config.channel_order == "bgr";
@@ -42,17 +43,18 @@ void crop_face(const Image& photo, const Box& box, const GeneratorConfig& config
   });
 }
 
-void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, const FaceChange& face, ThreadPool& pool) {
+void paste_face(const MutableImageView& photo, const Box& box, const GeneratorConfig& config, const FaceChange& face,
+                ThreadPool& pool) {
   const Shape& shape = face.before.shape;
   const PasteTaps taps = paste_taps(photo, box, shape);
   check(face);
-  const int S = shape.H, W = taps.W(), H = taps.H();
+  const int S = shape.H, W = taps.W(), H = taps.H(), step = photo.step();
   if (W == 0) return;
 
   // Side by side for each pixel: the change (3) and the face before (3) in steps of the photo's 8 bits, how much of the
   // photo is replaced, and a zero, which makes them a vector.
   constexpr int kValues = 8;
-  const bool bgr = config.channel_order == "bgr", keeps = config.mask_keeps_image;
+  const bool bgr = (config.channel_order == "bgr") != photo.bgr(), keeps = config.mask_keeps_image;
   const auto scale = float(255 / (config.pixel_max - config.pixel_min)), low = float(config.pixel_min);
   const std::size_t plane = shape.plane();
   const HostBuffer<float> small(plane * kValues), lines(std::size_t(S) * W * kValues);
@@ -89,7 +91,7 @@ void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, con
       for (int i = 0; i < W * kValues; ++i) sum[i] += rows.weights[k] * line[i];
     }
     std::uint8_t* to = photo.pixel(taps.left, taps.top + r);
-    for (int x = 0; x < W; ++x, to += 3) {
+    for (int x = 0; x < W; ++x, to += step) {
       const float* v = sum.data() + x * kValues;
       const float replaced = std::clamp(v[6], 0.f, 1.f), weight = taps.down[r] * taps.across[x];
       for (int c = 0; c < 3; ++c) {

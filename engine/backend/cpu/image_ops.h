@@ -14,13 +14,15 @@ namespace emo {
 ///   bilinear  a triangle of two face pixels' width when shrinking, of two photo pixels' when enlarging
 ///   bicubic   Catmull-Rom (a = -0.5) of four; what it overshoots of 0..255 is cut
 /// The photo's edge is repeated outside it. Costs as much as the box is large, whatever the photo's size.
-void crop_face(const Image& photo, const Box& box, const GeneratorConfig& config, TensorView<float> face, ThreadPool& pool);
+void crop_face(const ImageView& photo, const Box& box, const GeneratorConfig& config, TensorView<float> face,
+               ThreadPool& pool);
 
 /// See Backend::paste. With k the share of the colour image (1 - mask where the mask keeps the image), all resampled to the
 /// box's own resolution with Catmull-Rom:  photo += feather * (after - before - k * (photo - before)).
 /// That is the network's blend at the photo's resolution: where it drew, the photo's detail goes too (else teeth would shine
 /// through closed lips); where it left the face alone the photo keeps its bytes. The feather is 1 inside and falls as a
 /// smoothstep over the outer tenth of the side to 0 at the border.
-void paste_face(Image& photo, const Box& box, const GeneratorConfig& config, const FaceChange& face, ThreadPool& pool);
+void paste_face(const MutableImageView& photo, const Box& box, const GeneratorConfig& config, const FaceChange& face,
+                ThreadPool& pool);
 
 }  // namespace emo

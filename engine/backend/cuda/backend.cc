@@ -1,5 +1,6 @@
 #include "engine/backend/cuda/backend.h"
 
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <type_traits>
@@ -71,19 +72,19 @@ class CudaBackend : public Backend {
   Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const override {
     return attempt([&] { return speech().speech(pcm, times_s); });
   }
-  void crop(const Image& photo, const Box& box, TensorView<float> face) const override {
+  void crop(const ImageView& photo, const Box& box, TensorView<float> face) const override {
     attempt([&] { images().crop(photo, box, face); });
   }
   void generate(const GenerateCall& call) const override {
     attempt([&] { generator().generate(call); });
   }
-  void paste(Image& photo, const Box& box, const FaceChange& face) const override {
+  void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const override {
     attempt([&] { images().paste(photo, box, face); });
   }
-  void redraw(std::span<const RedrawJob> jobs, int side) const override {
-    // What is not finite, and so wants another precision or an error, takes the way of single calls.
-    const bool done = attempt([&] { return redraw_on_device(jobs, side); });
-    if (!done) Backend::redraw(jobs, side);
+  void redraw(std::span<RedrawJob> jobs) const override {
+    // What is not finite, and so wants another precision or an error of its own, takes the way of single calls.
+    const bool done = attempt([&] { return redraw_on_device(jobs); });
+    if (!done) Backend::redraw(jobs);
   }
 
  private:
@@ -106,30 +107,54 @@ class CudaBackend : public Backend {
     return *speech_;
   }
 
-  /// False, and the photos as they were, when it cannot be done in one run.
-  bool redraw_on_device(std::span<const RedrawJob> jobs, int side) const {
+  const GeneratorConfig& generator_config() const override {
+    generator();
+    return config_;
+  }
+
+  /// False, and all as it was, when it cannot be done in one run.
+  bool redraw_on_device(std::span<RedrawJob> jobs) const {
     if (jobs.empty() || jobs.size() > CudaGenerator::kMaxImages) return jobs.empty();
+    const int side = generator_config().image_size, passes = jobs[0].passes;
     std::vector<CudaPhotos::Place> places;
-    std::vector<Image*> photos;
+    std::vector<MutableImageView> outs;
     std::vector<float> aus;
+    bool planes = false;
     for (const RedrawJob& job : jobs) {
       EMO_CHECK(job.aus.size() == config_.au_names.size(), "redraw: ", job.aus.size(), " AU intensities; ",
                 config_.au_names.size(), " are needed");
+      EMO_CHECK(job.passes >= 1, "redraw: ", job.passes, " passes; at least 1 is needed");
+      if (job.sink || job.passes != passes) return false;
       places.push_back({job.photo, job.box});
-      photos.push_back(job.photo);
+      outs.push_back(job.out);
       aus.insert(aus.end(), job.aus.begin(), job.aus.end());
+      planes |= job.after || job.mask || job.colour;
     }
     const auto on_device = photos_.borrow([&] { return std::make_unique<CudaPhotos>(config_); });
     const auto cut = [&](float* faces, cudaStream_t stream) {
       on_device->upload(places, {1, 3, side, side}, stream);
       on_device->crop(faces, stream);
     };
-    const auto put_back = [&](const float* faces, const float* out, const float* mask, cudaStream_t stream) {
-      on_device->paste(faces, out, mask, stream);
+    const auto put_back = [&](const CudaGenerator::DevicePictures& pictures, cudaStream_t stream) {
+      on_device->paste(pictures.before, pictures.after, pictures.mask, stream);
       on_device->download(stream);
     };
-    const bool finite = generator().run_on_device(side, aus, cut, put_back);
-    if (finite) on_device->finish(photos);
+    CudaGenerator::Take take;
+    if (planes) {
+      take = [&](const float* after, const float* mask, const float* colour) {
+        const std::size_t plane = std::size_t(side) * side;
+        const auto give = [](float* to, const float* from, std::size_t n, std::size_t floats) {
+          if (to) std::copy_n(from + n * floats, floats, to);
+        };
+        for (std::size_t n = 0; n < jobs.size(); ++n) {
+          give(jobs[n].after, after, n, 3 * plane);
+          give(jobs[n].mask, mask, n, plane);
+          give(jobs[n].colour, colour, n, 3 * plane);
+        }
+      };
+    }
+    const bool finite = generator().run_on_device(side, aus, passes, cut, put_back, take);
+    if (finite) on_device->finish(outs);
     return finite;
   }
 

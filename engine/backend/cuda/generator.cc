@@ -11,6 +11,7 @@
 #include "engine/backend/shared/generate_call.h"
 #include "kernels/first_layer.h"
 #include "kernels/heads.h"
+#include "kernels/images.h"
 #include "kernels/instance_norm.h"
 
 namespace emo {
@@ -51,6 +52,7 @@ struct CudaGenerator::Context {
   DeviceBuffer<std::byte> memory;
   DeviceBuffer<unsigned> counters;                             // zero between runs, whatever the plan
   PinnedBuffer<float> staging;                                 // GeneratorPlan::pictures on the host
+  DeviceBuffer<float> passes;                                  // see run_on_device(); empty with one pass
   std::map<std::tuple<MathType, int, int>, Session> sessions;  // by math, side and N
 
   /// Makes room. Graphs hold addresses: they are recorded again where those change.
@@ -114,7 +116,8 @@ void CudaGenerator::generate(const GenerateCall& call) const {
   for (int n = 0; n < N; n += part) run(math_, call, n, std::min(part, N - n));
 }
 
-bool CudaGenerator::run_on_device(int side, std::span<const float> aus, const Make& make, const Use& use) const {
+bool CudaGenerator::run_on_device(int side, std::span<const float> aus, int passes, const Make& make, const Use& use,
+                                  const Take& take) const {
   const int N = int(aus.size() / config_.au_names.size());
   EMO_CHECK(N >= 1 && N <= kMaxImages && aus.size() == N * config_.au_names.size(), "generate: ", aus.size(),
             " AU intensities; ", config_.au_names.size(), " for each of 1 to ", kMaxImages, " faces are needed");
@@ -124,18 +127,38 @@ bool CudaGenerator::run_on_device(int side, std::span<const float> aus, const Ma
   float* const host = context->staging.data();
   float* const device = context->at<float>(session.plan.pictures);
   const cudaStream_t stream = context->stream.get();
+  const auto copy = [stream](float* to, const float* from, std::size_t floats, cudaMemcpyKind kind) {
+    EMO_CUDA(cudaMemcpyAsync(to, from, floats * sizeof(float), kind, stream));
+  };
 
   std::ranges::copy(aus, host + at.aus);
   std::fill(host + at.flags, host + at.out, 0.f);
-  EMO_CUDA(
-      cudaMemcpyAsync(device + at.aus, host + at.aus, (at.out - at.aus) * sizeof(float), cudaMemcpyHostToDevice, stream));
+  copy(device + at.aus, host + at.aus, at.out - at.aus, cudaMemcpyHostToDevice);
   make(device + at.faces, stream);
-  launch(session, *context);
-  use(device + at.faces, device + at.out, device + at.mask, stream);
-  EMO_CUDA(cudaMemcpyAsync(host + at.flags, device + at.flags, (at.out - at.flags) * sizeof(float), cudaMemcpyDeviceToHost,
-                           stream));
+  DevicePictures pictures{device + at.faces, device + at.out, device + at.mask, device + at.colour};
+  if (passes == 1) {
+    launch(session, *context);
+  } else {  // the face as it was cut, and the blend of all passes, lie beside what each pass reads and writes
+    const std::size_t plane = std::size_t(N) * side * side;
+    context->passes.reserve(7 * plane, "the passes of a face");
+    float *const before = context->passes.data(), *const mask = before + 3 * plane, *const colour = mask + plane;
+    copy(before, pictures.before, 3 * plane, cudaMemcpyDeviceToDevice);
+    launch(session, *context);
+    copy(mask, pictures.mask, 4 * plane, cudaMemcpyDeviceToDevice);  // the colour follows
+    for (int pass = 2; pass <= passes; ++pass) {
+      copy(device + at.faces, pictures.after, 3 * plane, cudaMemcpyDeviceToDevice);
+      launch(session, *context);
+      blend_over(config_.mask_keeps_image, N, side * side, mask, colour, pictures.mask, pictures.colour, stream);
+    }
+    pictures.before = before, pictures.mask = mask, pictures.colour = colour;
+  }
+  use(pictures, stream);
+  copy(host + at.flags, device + at.flags, (take ? at.mask : at.out) - at.flags, cudaMemcpyDeviceToHost);
+  if (take) copy(host + at.mask, pictures.mask, at.end - at.mask, cudaMemcpyDeviceToHost);
   context->stream.wait();
-  return std::all_of(host + at.flags, host + at.out, [](float flag) { return !is_set(flag); });
+  const bool finite = std::all_of(host + at.flags, host + at.out, [](float flag) { return !is_set(flag); });
+  if (finite && take) take(host + at.out, host + at.mask, host + at.colour);
+  return finite;
 }
 
 /// Images first .. first + count - 1 of the call.
@@ -193,7 +216,10 @@ void CudaGenerator::run(MathType math, const GenerateCall& call, int first, int 
     }
   }
   for (const int n : not_finite) {
-    if (math != MathType::kF16) fail_not_finite(call, n, file_.name(), name_of(math));
+    if (math != MathType::kF16) {
+      refuse_not_finite(call, n, file_.name(), name_of(math));
+      continue;
+    }
     if (note_ && !noted_.exchange(true)) {
       note_(concat("generate: image ", n + 1, " of ", call.faces.shape.N, " came out with NaN or infinity under ",
                    file_.name(),

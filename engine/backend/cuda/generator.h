@@ -33,12 +33,20 @@ class CudaGenerator {
   /// Images of a run; larger batches are cut.
   static constexpr int kMaxImages = 64;
 
-  /// A run whose pictures are made and used on the device. `make` asks the stream to fill `faces` (N,3,side,side), `use` to
-  /// take what came of them. aus (N,AUs), host; N at most kMaxImages. Returns when all is done: false when an image is not
-  /// finite.
+  /// What a run leaves on the device: the face as it was cut and as it was drawn last (N,3,side,side), mask (N,1,side,side)
+  /// and colour (N,3,side,side) over all passes.
+  struct DevicePictures {
+    const float *before, *after, *mask, *colour;
+  };
+  /// A run whose pictures are made and used on the device. `make` asks the stream to fill `faces` (N,3,side,side), which the
+  /// generator draws `passes` times, each time from what it drew before; `use` asks for what is done with the result.
+  /// `take`, if any, receives after, mask and colour on the host. aus (N,AUs), host; N at most kMaxImages. Returns when all
+  /// is done: false, and nothing taken, when an image is not finite.
   using Make = std::function<void(float* faces, cudaStream_t stream)>;
-  using Use = std::function<void(const float* faces, const float* out, const float* mask, cudaStream_t stream)>;
-  bool run_on_device(int side, std::span<const float> aus, const Make& make, const Use& use) const;
+  using Use = std::function<void(const DevicePictures& pictures, cudaStream_t stream)>;
+  using Take = std::function<void(const float* after, const float* mask, const float* colour)>;
+  bool run_on_device(int side, std::span<const float> aus, int passes, const Make& make, const Use& use,
+                     const Take& take = {}) const;
 
  private:
   struct Context;

@@ -9,6 +9,20 @@ namespace {
 /// What a table takes in the buffers, bytes: all its values have four.
 std::size_t bytes_of(const Taps& taps) { return 4 * (taps.first.size() + taps.begin.size() + taps.weights.size()); }
 
+/// `count` pixels of a row from a picture of one layout to one of another.
+void copy_pixels(const std::uint8_t* from, const ImageView& from_layout, std::uint8_t* to, const ImageView& to_layout,
+                 int count) {
+  const int from_step = from_layout.step(), to_step = to_layout.step();
+  const int first = from_layout.bgr() == to_layout.bgr() ? 0 : 2;
+  if (from_step == 3 && to_step == 3 && first == 0) {
+    std::memcpy(to, from, std::size_t(count) * 3);
+    return;
+  }
+  for (int i = 0; i < count; ++i, from += from_step, to += to_step) {
+    to[first] = from[0], to[1] = from[1], to[2 - first] = from[2];
+  }
+}
+
 }  // namespace
 
 void CudaPhotos::upload(std::span<const Place> places, const Shape& face, cudaStream_t stream) {
@@ -18,13 +32,13 @@ void CudaPhotos::upload(std::span<const Place> places, const Shape& face, cudaSt
   std::vector<PasteTaps> pastes;
   std::size_t tables = 0;
   for (const auto& [photo, box] : places) {
-    const CropTaps& crop = crops.emplace_back(crop_taps(*photo, box, config_, face));
-    const PasteTaps& paste = pastes.emplace_back(paste_taps(*photo, box, face));
+    const CropTaps& crop = crops.emplace_back(crop_taps(photo, box, config_, face));
+    const PasteTaps& paste = pastes.emplace_back(paste_taps(photo, box, face));
     tables += bytes_of(crop.columns) + bytes_of(crop.rows);
     tables += bytes_of(paste.columns) + bytes_of(paste.rows) + 4 * (paste.across.size() + paste.down.size());
 
-    auto part = std::ranges::find(parts_, photo, &Part::photo);
-    if (part == parts_.end()) part = parts_.insert(part, {photo, photo->width, photo->height, 0, 0});
+    auto part = std::ranges::find(parts_, photo.data, [](const Part& known) { return known.photo.data; });
+    if (part == parts_.end()) part = parts_.insert(part, {photo, photo.width, photo.height, 0, 0});
     faces_.push_back({.part = std::size_t(part - parts_.begin())});
     const auto include = [&](int left, int top, int right, int bottom) {
       part->left = std::min(part->left, left), part->right = std::max(part->right, right);
@@ -60,8 +74,9 @@ void CudaPhotos::upload(std::span<const Place> places, const Shape& face, cudaSt
   }
   for (const Part& part : parts_) {
     for (int y = part.top; y < part.bottom; ++y) {
-      std::memcpy(host_.data() + part.at + std::size_t(y - part.top) * part.row_bytes(), part.photo->pixel(part.left, y),
-                  part.row_bytes());
+      copy_pixels(part.photo.pixel(part.left, y), part.photo,
+                  reinterpret_cast<std::uint8_t*>(host_.data() + part.at + std::size_t(y - part.top) * part.row_bytes()), {},
+                  part.right - part.left);
     }
   }
   EMO_CUDA(cudaMemcpyAsync(device_.data(), host_.data(), bytes_, cudaMemcpyHostToDevice, stream));
@@ -90,13 +105,15 @@ void CudaPhotos::download(cudaStream_t stream) const {
                            cudaMemcpyDeviceToHost, stream));
 }
 
-void CudaPhotos::finish(std::span<Image* const> photos) const {
+void CudaPhotos::finish(std::span<const MutableImageView> photos) const {
   for (std::size_t n = 0; n < faces_.size(); ++n) {
+    if (!photos[n].data) continue;
     const Face& face = faces_[n];
     const Part& part = parts_[face.part];
     for (int y = face.area.top; y < face.area.top + face.area.H; ++y) {
       const std::size_t at = std::size_t(y - part.top) * part.row_bytes() + std::size_t(face.area.left - part.left) * 3;
-      std::memcpy(photos[n]->pixel(face.area.left, y), host_.data() + part.at + at, std::size_t(face.area.W) * 3);
+      copy_pixels(reinterpret_cast<const std::uint8_t*>(host_.data() + part.at + at), {}, photos[n].pixel(face.area.left, y),
+                  photos[n], face.area.W);
     }
   }
 }
@@ -111,10 +128,10 @@ void CudaImageOps::Context::reserve(std::size_t floats) {
   device.reserve(floats, "a face");
 }
 
-void CudaImageOps::crop(const Image& photo, const Box& box, TensorView<float> face) const {
+void CudaImageOps::crop(const ImageView& photo, const Box& box, TensorView<float> face) const {
   const auto context = borrow();
   const cudaStream_t stream = context->stream.get();
-  const CudaPhotos::Place place{&photo, box};
+  const CudaPhotos::Place place{photo, box};
   context->reserve(face.count());
   context->photos.upload({&place, 1}, face.shape, stream);
   context->photos.crop(context->device.data(), stream);
@@ -124,10 +141,10 @@ void CudaImageOps::crop(const Image& photo, const Box& box, TensorView<float> fa
   std::copy_n(context->host.data(), face.count(), face.data);
 }
 
-void CudaImageOps::paste(Image& photo, const Box& box, const FaceChange& face) const {
+void CudaImageOps::paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const {
   const auto context = borrow();
   const cudaStream_t stream = context->stream.get();
-  const CudaPhotos::Place place{&photo, box};
+  const CudaPhotos::Place place{photo, box};
   context->photos.upload({&place, 1}, face.before.shape, stream);
   check(face);
   const std::size_t count = face.before.count(), floats = 2 * count + face.mask.count();
@@ -141,8 +158,7 @@ void CudaImageOps::paste(Image& photo, const Box& box, const FaceChange& face) c
   context->photos.paste(planes, planes + count, planes + 2 * count, stream);
   context->photos.download(stream);
   context->stream.wait();
-  Image* const there = &photo;
-  context->photos.finish({&there, 1});
+  context->photos.finish({&photo, 1});
 }
 
 }  // namespace emo

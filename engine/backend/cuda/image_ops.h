@@ -19,7 +19,7 @@ class CudaPhotos {
  public:
   /// A face in its photo, as RedrawJob has them. Several may share a photo.
   struct Place {
-    const Image* photo;
+    ImageView photo;
     Box box;
   };
 
@@ -35,12 +35,12 @@ class CudaPhotos {
   void paste(const float* before, const float* after, const float* mask, cudaStream_t stream) const;
   /// Brings the parts back.
   void download(cudaStream_t stream) const;
-  /// Puts what download() brought, once the stream was waited for, into the photos: (*photos[n]) is the n-th place's.
-  void finish(std::span<Image* const> photos) const;
+  /// Puts what download() brought, once the stream was waited for, into photos[n] of the n-th place, if that has pixels.
+  void finish(std::span<const MutableImageView> photos) const;
 
  private:
   struct Part {  ///< of one photo: all that its faces read or write
-    const Image* photo;
+    ImageView photo;
     int left, top, right, bottom;
     std::size_t at = 0;  ///< of its pixels in the buffers, bytes
 
@@ -71,9 +71,9 @@ class CudaImageOps {
   explicit CudaImageOps(const GeneratorConfig& config) : config_(config) {}
 
   /// See Backend::crop.
-  void crop(const Image& photo, const Box& box, TensorView<float> face) const;
+  void crop(const ImageView& photo, const Box& box, TensorView<float> face) const;
   /// See Backend::paste.
-  void paste(Image& photo, const Box& box, const FaceChange& face) const;
+  void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const;
 
  private:
   struct Context {

@@ -53,7 +53,7 @@ Taps resample(int first, int count, double offset, double step, Filter filter, i
   return taps;
 }
 
-void check_box(const char* where, const Image& photo, const Box& box, const Shape& face) {
+void check_box(const char* where, const ImageView& photo, const Box& box, const Shape& face) {
   EMO_CHECK(photo.width > 0 && photo.height > 0, where, ": the photo is empty");
   constexpr float kFar = 1e6f;  // px; time and memory go with the side
   EMO_CHECK(std::abs(box.x) < kFar && std::abs(box.y) < kFar && box.side > 0 && box.side < kFar, where,
@@ -87,14 +87,14 @@ std::vector<float> fade(int first, int count, double begin, double side) {
 
 }  // namespace
 
-CropTaps crop_taps(const Image& photo, const Box& box, const GeneratorConfig& config, const Shape& face) {
+CropTaps crop_taps(const ImageView& photo, const Box& box, const GeneratorConfig& config, const Shape& face) {
   check_box("crop", photo, box, face);
   const double step = double(box.side) / face.W;
   const Filter filter = filter_of(config);
   return {resample(0, face.W, box.x, step, filter, photo.width), resample(0, face.H, box.y, step, filter, photo.height)};
 }
 
-PasteTaps paste_taps(const Image& photo, const Box& box, const Shape& face) {
+PasteTaps paste_taps(const ImageView& photo, const Box& box, const Shape& face) {
   check_box("paste", photo, box, face);
   const auto [left, right] = pixels_inside(box.x, box.side, photo.width);
   const auto [top, bottom] = pixels_inside(box.y, box.side, photo.height);

@@ -29,7 +29,7 @@ struct CropTaps {
 };
 
 /// Throws Error(kInternal) for an empty photo, a box without a side or out of reach, and a face that is not (1,3,S,S).
-CropTaps crop_taps(const Image& photo, const Box& box, const GeneratorConfig& config, const Shape& face);
+CropTaps crop_taps(const ImageView& photo, const Box& box, const GeneratorConfig& config, const Shape& face);
 
 /// How paste() samples the face for the photo's pixels whose centres lie in the box: W columns from `left`, H rows from
 /// `top`. None when the box lies outside the photo.
@@ -43,7 +43,7 @@ struct PasteTaps {
 };
 
 /// Throws as crop_taps does.
-PasteTaps paste_taps(const Image& photo, const Box& box, const Shape& face);
+PasteTaps paste_taps(const ImageView& photo, const Box& box, const Shape& face);
 
 /// Throws Error(kInternal) unless the face before and after and its mask have the same sides.
 void check(const FaceChange& face);

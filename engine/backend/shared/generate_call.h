@@ -17,15 +17,20 @@ inline void check(const GenerateCall& call, const GeneratorConfig& config) {
             mask_shape, " is needed");
   EMO_CHECK(!call.colour.data || call.colour.shape == s, "generate: the colour has shape ", call.colour.shape, "; ", s,
             " is needed");
+  EMO_CHECK(call.errors.empty() || call.errors.size() == std::size_t(s.N), "generate: ", call.errors.size(), " errors for ",
+            s.N, " images");
   EMO_CHECK(!call.sink || s.N == 1, "generate: layers can be watched for 1 image, not for ", s.N);
 }
 
-/// Throws the Error(kModel) for image n, from 0, of a call that gave it NaN or infinity in this precision.
-[[noreturn]] inline void fail_not_finite(const GenerateCall& call, int n, const std::string& model,
-                                         const std::string& precision) {
-  fail(ErrorKind::kModel, "generate: image ", n + 1, " of ", call.faces.shape.N, " came out with NaN or infinity under ",
-       model, " in ", precision,
-       precision == "fp32" ? "; other weights or another picture are needed" : "; try --precision fp32");
+/// Says that image n, from 0, of a call came out with NaN or infinity in this precision: to the image's own error, or, where
+/// the call takes none, by throwing Error(kModel).
+inline void refuse_not_finite(const GenerateCall& call, int n, const std::string& model, const std::string& precision) {
+  const Error error(
+      ErrorKind::kModel,
+      concat("generate: image ", n + 1, " of ", call.faces.shape.N, " came out with NaN or infinity under ", model, " in ",
+             precision, precision == "fp32" ? "; other weights or another picture are needed" : "; try --precision fp32"));
+  if (call.errors.empty()) throw error;
+  call.errors[std::size_t(n)] = std::make_exception_ptr(error);
 }
 
 }  // namespace emo

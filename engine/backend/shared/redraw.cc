@@ -1,27 +1,141 @@
+#include "engine/backend/shared/redraw.h"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "base/error.h"
 #include "engine/backend/backend.h"
+#include "engine/backend/shared/face_taps.h"
 
 namespace emo {
+namespace {
 
-void Backend::redraw(std::span<const RedrawJob> jobs, int side) const {
-  if (jobs.empty()) return;
-  const int N = int(jobs.size());
-  const Shape one{1, 3, side, side}, one_mask{1, 1, side, side};
-  const HostBuffer<float> before(N * one.count()), after(N * one.count()), mask(N * one_mask.count());
-  std::vector<float> aus;
-  for (int n = 0; n < N; ++n) {
-    crop(*jobs[n].photo, jobs[n].box, {before.data() + n * one.count(), one});
-    aus.insert(aus.end(), jobs[n].aus.begin(), jobs[n].aus.end());
+/// The jobs of as many passes, with what the generator reads and writes for them.
+class Group {
+ public:
+  Group(std::span<RedrawJob> all, int passes, int side) : passes_(passes), side_(side) {
+    for (RedrawJob& job : all) {
+      if (job.passes == passes) jobs_.push_back(&job);
+    }
+    const Shape s = shape();
+    before_ = HostBuffer<float>(s.count()), after_ = HostBuffer<float>(s.count());
+    mask_ = HostBuffer<float>(s.count() / 3);
+    const bool wanted = std::ranges::any_of(jobs_, [](const RedrawJob* job) { return job->colour; });
+    if (passes > 1 || wanted) colour_ = HostBuffer<float>(s.count());
+    errors_.resize(jobs_.size());
   }
-  generate({.faces = {before.data(), {N, 3, side, side}},
-            .aus = {aus.data(), {N, int(jobs[0].aus.size()), 1, 1}},
-            .out = {after.data(), {N, 3, side, side}},
-            .mask = {mask.data(), {N, 1, side, side}}});
-  for (int n = 0; n < N; ++n) {
-    paste(*jobs[n].photo, jobs[n].box,
-          {.before = {before.data() + n * one.count(), one},
-           .after = {after.data() + n * one.count(), one},
-           .mask = {mask.data() + n * one_mask.count(), one_mask}});
+
+  void cut(const Backend& backend) {
+    const Shape one{1, 3, side_, side_};
+    for (std::size_t n = 0; n < jobs_.size(); ++n) {
+      const RedrawJob& job = *jobs_[n];
+      float* face = before_.data() + n * one.count();
+      if (job.cut.data) {
+        EMO_CHECK(job.cut.shape == one, "redraw: the face has shape ", job.cut.shape, "; ", one, " is needed");
+        std::ranges::copy(job.cut.span(), face);
+      } else {
+        backend.crop(job.photo, job.box, {face, one});
+      }
+      aus_.insert(aus_.end(), job.aus.begin(), job.aus.end());
+    }
   }
+
+  void generate(const Backend& backend, bool mask_keeps_image) {
+    pass(backend, before_, mask_, colour_, passes_ == 1);
+    for (int i = 2; i <= passes_; ++i) {
+      const HostBuffer<float> mask(mask_.size()), colour(colour_.size());
+      pass(backend, after_, mask, colour, i == passes_);
+      blend_over(mask_keeps_image, shape(), mask_.data(), colour_.data(), mask.data(), colour.data());
+    }
+  }
+
+  /// Gives the job what it asked for.
+  void deliver(const Backend& backend, const RedrawJob& job) const {
+    const auto n = std::size_t(std::ranges::find(jobs_, &job) - jobs_.begin());
+    if (job.error) return;
+    const Shape one{1, 3, side_, side_}, one_mask{1, 1, side_, side_};
+    const float *before = before_.data() + n * one.count(), *after = after_.data() + n * one.count(),
+                *mask = mask_.data() + n * one_mask.count();
+    if (job.after) std::copy_n(after, one.count(), job.after);
+    if (job.mask) std::copy_n(mask, one_mask.count(), job.mask);
+    if (job.colour) std::copy_n(colour_.data() + n * one.count(), one.count(), job.colour);
+    if (job.out.data) backend.paste(job.out, job.box, {{before, one}, {after, one}, {mask, one_mask}});
+  }
+
+  void take_errors() {
+    for (std::size_t n = 0; n < jobs_.size(); ++n) jobs_[n]->error = errors_[n];
+  }
+
+ private:
+  Shape shape() const { return {int(jobs_.size()), 3, side_, side_}; }
+
+  void pass(const Backend& backend, const HostBuffer<float>& faces, const HostBuffer<float>& mask,
+            const HostBuffer<float>& colour, bool last) {
+    const int N = int(jobs_.size());
+    backend.generate({.faces = {faces.data(), shape()},
+                      .aus = {aus_.data(), {N, int(aus_.size()) / N, 1, 1}},
+                      .out = {after_.data(), shape()},
+                      .mask = {mask.data(), {N, 1, side_, side_}},
+                      .colour = {colour.data(), shape()},
+                      .sink = last ? jobs_[0]->sink : nullptr,
+                      .errors = errors_});
+  }
+
+  const int passes_, side_;
+  std::vector<RedrawJob*> jobs_;
+  std::vector<float> aus_;
+  HostBuffer<float> before_, after_, mask_, colour_;
+  std::vector<std::exception_ptr> errors_;
+};
+
+}  // namespace
+
+void blend_over(bool keeps, const Shape& shape, float* mask, float* colour, const float* next_mask,
+                const float* next_colour) {
+  const std::size_t plane = shape.plane();
+  const auto kept = [keeps](float m) { return keeps ? m : 1 - m; };
+  for (std::size_t n = 0; n < std::size_t(shape.N); ++n) {
+    for (std::size_t i = 0; i < plane; ++i) {
+      float& m = mask[n * plane + i];
+      const float next = kept(next_mask[n * plane + i]), total = kept(m) * next;
+      const float share = total < 1 ? (1 - next) / (1 - total) : 1;  // of the new colour in the colours together
+      for (std::size_t c = 0; c < 3; ++c) {
+        const std::size_t at = (3 * n + c) * plane + i;
+        colour[at] += share * (next_colour[at] - colour[at]);
+      }
+      m = kept(total);
+    }
+  }
+}
+
+void restore_box(const RedrawJob& job, int side) {
+  if (!job.out.data || job.out.data == job.photo.data || job.error) return;
+  const PasteTaps area = paste_taps(job.photo, job.box, {1, 3, side, side});
+  for (int y = area.top; y < area.top + area.H(); ++y) {
+    for (int x = area.left; x < area.left + area.W(); ++x) {
+      const std::uint8_t* from = job.photo.pixel(x, y);
+      std::uint8_t* to = job.out.pixel(x, y);
+      const int first = job.photo.bgr() == job.out.bgr() ? 0 : 2;
+      to[first] = from[0], to[1] = from[1], to[2 - first] = from[2];
+    }
+  }
+}
+
+void Backend::redraw(std::span<RedrawJob> jobs) const {
+  const GeneratorConfig& config = generator_config();
+  std::map<int, Group> groups;
+  for (const RedrawJob& job : jobs) {
+    EMO_CHECK(job.passes >= 1, "redraw: ", job.passes, " passes; at least 1 is needed");
+    groups.try_emplace(job.passes, jobs, job.passes, config.image_size);
+  }
+  for (auto& [_, group] : groups) group.cut(*this);
+  for (auto& [_, group] : groups) {
+    group.generate(*this, config.mask_keeps_image);
+    group.take_errors();
+  }
+  for (const RedrawJob& job : jobs) restore_box(job, config.image_size);
+  for (const RedrawJob& job : jobs) groups.at(job.passes).deliver(*this, job);
 }
 
 }  // namespace emo

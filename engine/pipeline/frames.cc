@@ -1,4 +1,4 @@
-#include "tools/emoengine/frames.h"
+#include "engine/pipeline/frames.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -11,19 +11,19 @@
 #include "engine/media/media.h"
 #include "engine/pipeline/face_tracker.h"
 
-namespace emo::cli {
+namespace emo {
 namespace {
 
 class PhotoSource final : public Source {
  public:
-  explicit PhotoSource(Frame photo) : photo_(std::move(photo)) {}
+  explicit PhotoSource(std::shared_ptr<const Still> photo) : photo_(std::move(photo)) {}
   bool next(Frame& frame) override {
-    frame = photo_;
+    if (frame.still != photo_) frame = {photo_->photo, photo_->faces, photo_};
     return true;
   }
 
  private:
-  const Frame photo_;
+  const std::shared_ptr<const Still> photo_;
 };
 
 class VideoSource final : public Source {
@@ -54,7 +54,7 @@ class VideoSource final : public Source {
       char time[32];
       std::snprintf(time, sizeof time, "%.2f", double(index_ - 1) / fps_);
       fail(ErrorKind::kInput, name_, ": no face was found at ", time,
-           " s; use --no-face skip to leave such frames as they are, or --no-face hold to go on where it was");
+           " s; use `no_face` skip to leave such frames as they are, or `no_face` hold to go on where it was");
     }
     if (!face && no_face_ == NoFace::kHold) face = tracker_.last();
     current_.faces.clear();
@@ -74,17 +74,36 @@ class VideoSource final : public Source {
   Frame current_;
 };
 
+void redraw(const Engine& engine, Frame& frame, const ActionUnits& au, int passes) {
+  std::vector<FaceJob> jobs;
+  for (std::size_t i = 0; i < frame.faces.size(); ++i) {
+    jobs.push_back({.photo = frame.still ? ImageView(frame.still->photo) : frame.picture,
+                    .face = frame.faces[i],
+                    .cut = frame.still ? &frame.still->cuts[i] : nullptr,
+                    .au = au,
+                    .passes = passes,
+                    .out = frame.picture});
+  }
+  engine.redraw_all(jobs);
+}
+
 }  // namespace
 
-std::unique_ptr<Source> photo_source(Frame photo) { return std::make_unique<PhotoSource>(std::move(photo)); }
+Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes)
+    : photo(std::move(picture)), faces(std::move(boxes)) {
+  for (const Box& face : faces) cuts.push_back(engine.cut(photo, face));
+}
+
+std::unique_ptr<Source> photo_source(std::shared_ptr<const Still> photo) {
+  return std::make_unique<PhotoSource>(std::move(photo));
+}
 
 std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face) {
   return std::make_unique<VideoSource>(std::move(reader), std::move(name), fps, no_face);
 }
 
 // The source decodes and finds the face, the generator runs in the caller, the file is encoded and written.
-Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, Progress& progress,
-           const std::function<bool()>& stop) {
+Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, const DrawOptions& options) {
   constexpr std::size_t kFrames = 3;  // one in each hand; of 12 megapixels each has 36 MB
   BoundedQueue<Frame> free(kFrames), to_redraw(kFrames), to_write(kFrames);
   for (std::size_t i = 0; i < kFrames; ++i) free.push({});
@@ -111,17 +130,17 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
       const Close close{{&to_write, &free}};
       while (std::optional<Frame> frame = to_write.pop()) {
         writer.add(frame->picture);
-        progress.step();
+        if (options.drawn) options.drawn();
         ++drawn.frames;
         drawn.without_face += frame->faces.empty();
         free.push(std::move(*frame));
       }
     });
     for (const ActionUnits& au : curve.rows) {
-      if (stop()) break;
+      if (options.stop && options.stop()) break;
       std::optional<Frame> frame = to_redraw.pop();
       if (!frame) break;
-      engine.redraw(frame->picture, frame->faces, au);
+      redraw(engine, *frame, au, options.passes);
       if (!to_write.push(std::move(*frame))) break;
     }
   }
@@ -130,4 +149,4 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
   return drawn;
 }
 
-}  // namespace emo::cli
+}  // namespace emo
