@@ -38,7 +38,7 @@ class Gatherer {
   void gather(const PickleValue& value, const std::string& key, int depth = 0) {
     if (const auto* tensor = value.as<PickleTensor>()) {
       if (tensors_.size() == max_tensors_) {
-        fail(ErrorKind::kModel, name_, ": holds more than ", max_tensors_, " tensors. Raise --max-tensors to take it");
+        fail(ErrorKind::kModel, name_, ": holds more than ", max_tensors_, " tensors. Raise `max_tensors` to take it");
       }
       tensors_[key] = resolve(*tensor, key);
     } else if (const auto* dictionary = value.as<PickleDict>()) {

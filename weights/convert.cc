@@ -42,7 +42,7 @@ ModelConfig merged_config(const Checkpoint& checkpoint, const FoundModel& model,
   }
   if (model.layout == Layout::kSpeech && !(given.contains("feature_mean") && given.contains("feature_std"))) {
     fail(ErrorKind::kModel, where, ": feature_mean and feature_std are missing; the tensors of a speech model do not tell ",
-         "how its features were scaled. Give both with --config, and every other setting that differs from the default: ",
+         "how its features were scaled. Give both with `config`, and every other setting that differs from the default: ",
          to_json(SpeechConfig()));
   }
   return config_from_json(object.dump(), where, true);
@@ -53,7 +53,7 @@ void check_counts(const FoundModel& model, const ModelConfig& config, const std:
   if (const auto* generator = std::get_if<GeneratorConfig>(&config)) {
     if (int(generator->au_names.size()) == model.au_count) return;
     fail(ErrorKind::kModel, in, ": its first layer takes ", model.au_count, " AUs and au_names lists ",
-         generator->au_names.size(), R"(. Name them with --config: {"au_names": ["AU01", ...]})");
+         generator->au_names.size(), R"(. Name them with `config`: {"au_names": ["AU01", ...]})");
   }
   const auto& speech = std::get<SpeechConfig>(config);
   if (speech.features() == model.features) return;
@@ -95,7 +95,7 @@ std::vector<std::byte> converted(const CheckpointTensor& tensor, DType to, const
     if (!std::isfinite(value)) fail(ErrorKind::kModel, where, " holds ", value, " at [", i, "]; weights must be finite");
     if (std::isfinite(store(to, value, out.data() + i * size_of(to)))) continue;
     fail(ErrorKind::kModel, where, " holds ", value, " at [", i, "], too large for ", name_of(to),
-         "; choose another --dtype");
+         "; choose another `dtype`");
   }
   return out;
 }

@@ -150,7 +150,7 @@ std::map<std::string, std::string> map_generator(const Checkpoint& checkpoint, c
       ++biases;
     } else {
       source.refuse(printable(model.prefix + key), " is not part of the layout ", name_of(model.layout),
-                    "; this is another network, or needs another --layout");
+                    "; this is another network, or needs another `layout`");
     }
   }
   if (statistics > 0) {
@@ -185,7 +185,7 @@ std::string find_linear(const Checkpoint& checkpoint, const std::string& scope, 
     Source(checkpoint)
         .refuse(count == 0 ? "no" : "more than one", " linear layer gives ", aus, " AUs from ", states,
                 " LSTM states; of those with a bias it has ", all.empty() ? "none" : all,
-                ". Exactly one must fit au_names of --config");
+                ". Exactly one must fit au_names of `config`");
   }
   return fitting;
 }
@@ -257,7 +257,7 @@ FoundModel find_model(const Checkpoint& checkpoint, Layout wanted) {
     for (const auto& [layout, prefix] : found) {
       list += concat(list.empty() ? "" : ", ", name_of(layout), " under '", printable(prefix), "'");
     }
-    source.refuse("holds several models: ", list, ". Choose with --layout, or save the one you want alone");
+    source.refuse("holds several models: ", list, ". Choose with `layout`, or save the one you want alone");
   }
   const auto& [layout, prefix] = found.front();
   return layout == Layout::kSpeech ? speech(source, prefix) : generator(source, layout, prefix);

@@ -174,7 +174,7 @@ void SafeTensors::parse(std::span<const std::byte> file, std::size_t max_tensors
   const json entries = parse_json(header, name_ + ": header");
   const std::size_t count = entries.size() - entries.count(kMetadata);
   if (count > max_tensors) {
-    fail(ErrorKind::kModel, name_, ": holds ", count, " tensors; at most ", max_tensors, " are read. Raise --max-tensors");
+    fail(ErrorKind::kModel, name_, ": holds ", count, " tensors; at most ", max_tensors, " are read. Raise `max_tensors`");
   }
   std::vector<Range> ranges;
   for (const auto& [key, value] : entries.items()) {

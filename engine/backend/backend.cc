@@ -1,8 +1,35 @@
 #include "engine/backend/backend.h"
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <system_error>
+
 #include "base/error.h"
 
 namespace emo {
+namespace {
+
+/// Whether there is a GPU of NVIDIA's, whatever its driver says: as a file of the driver, or among the PCI devices.
+[[maybe_unused]] bool has_nvidia_device() {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::exists("/dev/nvidia0", error)) return true;
+  const auto line_of = [](const fs::path& file) {
+    std::string line;
+    std::getline(std::ifstream(file) >> std::ws, line);
+    return line;
+  };
+  for (fs::directory_iterator device("/sys/bus/pci/devices", error), end; !error && device != end; device.increment(error)) {
+    constexpr std::string_view kNvidia = "0x10de", kDisplay = "0x03";  // the class of GPUs, with a screen or without
+    if (line_of(device->path() / "vendor") == kNvidia && line_of(device->path() / "class").starts_with(kDisplay))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options) {
   if (options.kind == BackendKind::kCuda) return open_cuda_backend(generator, speech, options);
@@ -13,7 +40,10 @@ std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFil
     } catch (const Error& e) {
 #ifdef EMO_HAVE_CPU
       if (e.kind() != ErrorKind::kDevice) throw;
-      if (options.note) options.note(concat("the processor computes, for want of a GPU: ", e.what()));
+      if (options.note && has_nvidia_device()) {
+        const std::string_view why = e.what(), from = "cuda: ";
+        options.note(concat("no usable GPU (", why.substr(why.starts_with(from) ? from.size() : 0), "); using the CPU"));
+      }
 #else
       throw;
 #endif

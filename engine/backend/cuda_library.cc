@@ -15,7 +15,7 @@ std::unique_ptr<Backend> open_cuda_backend(const ModelFile* generator, const Mod
   using Open = Backend* (*)(const ModelFile*, const ModelFile*, const BackendOptions&);
   const auto open = reinterpret_cast<Open>(
       open_plugin(plugin_path("libemo_cuda.so"), "emo_cuda_v1", "cuda: the CUDA backend",
-                  "Install CUDA's cuBLAS and cuFFT, configure with -DEMO_CUDA=ON and build, or use --backend cpu"));
+                  "Install CUDA's cuBLAS and cuFFT, configure with -DEMO_CUDA=ON and build, or use `backend` cpu"));
   return std::unique_ptr<Backend>(open(generator, speech, options));
 }
 

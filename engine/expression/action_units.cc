@@ -135,7 +135,7 @@ std::string_view au_meaning(std::string_view name) {
 }
 
 ActionUnits edit_action_units(std::string_view text, ActionUnits au) {
-  each_setting("--au", text, std::nullopt, [&](std::string_view name, double value, bool relative) {
+  each_setting("`au`", text, std::nullopt, [&](std::string_view name, double value, bool relative) {
     relative ? au.add(name, float(value)) : au.set(name, float(value));
   });
   return au;
@@ -155,9 +155,9 @@ const std::vector<Emotion>& emotions() {
 
 ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>& names) {
   std::vector<float> sum(names.size(), 0.f);
-  each_setting("--emotion", text, 1.0, [&](std::string_view name, double value, bool) {
+  each_setting("`emotion`", text, 1.0, [&](std::string_view name, double value, bool) {
     if (value < 0 || value > 1) {
-      fail(ErrorKind::kUsage, "--emotion: ", name, "=", value, " is outside 0..1; 1 is the strongest");
+      fail(ErrorKind::kUsage, "`emotion`: ", name, "=", value, " is outside 0..1; 1 is the strongest");
     }
     if (name == "neutral") return;
     const auto& table = emotions();
@@ -165,7 +165,7 @@ ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>
     if (it == table.end()) {
       std::string known = "neutral";
       for (const auto& e : table) known += ", " + std::string(e.name);
-      fail(ErrorKind::kUsage, "--emotion: '", name, "' is not known; choose from ", known);
+      fail(ErrorKind::kUsage, "`emotion`: '", name, "' is not known; choose from ", known);
     }
     for (const int number : it->aus) {
       if (const int i = find_au(au_name(number), names); i >= 0) sum[std::size_t(i)] += float(value);

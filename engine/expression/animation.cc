@@ -30,11 +30,11 @@ AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const Animatio
   const auto check = [](const char* flag, double value, bool good, const std::string& needed) {
     if (!good) fail(ErrorKind::kUsage, flag, ": ", value, " came; ", needed, " is needed");
   };
-  check("--fps", options.fps, options.fps >= limits::kMinFps && options.fps <= limits::kMaxFps,
+  check("`fps`", options.fps, options.fps >= limits::kMinFps && options.fps <= limits::kMaxFps,
         concat(limits::kMinFps, " to ", limits::kMaxFps));
-  check("--smooth", options.smooth_s, options.smooth_s >= 0 && options.smooth_s <= limits::kMaxSmoothSeconds,
+  check("`smooth_s`", options.smooth_s, options.smooth_s >= 0 && options.smooth_s <= limits::kMaxSmoothSeconds,
         concat("0 to ", limits::kMaxSmoothSeconds, " seconds"));
-  check("--ease", options.ease_s, options.ease_s >= 0 && options.ease_s <= limits::kMaxEaseSeconds,
+  check("`ease_s`", options.ease_s, options.ease_s >= 0 && options.ease_s <= limits::kMaxEaseSeconds,
         concat("0 to ", limits::kMaxEaseSeconds, " seconds"));
   AuCurve result = at_frames(curve, frames, options.fps);
   if (options.smooth_s > 0) smooth(result, 1 / options.fps, options.smooth_s);

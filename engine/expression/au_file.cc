@@ -205,7 +205,7 @@ class FaceFilter {
   }
   void check() const {
     if (wanted_.empty() && seen_.size() > 1) {
-      reader_.refuse("holds the faces ", joined(seen_), "; choose one, for example with --au-face ", seen_[0]);
+      reader_.refuse("holds the faces ", joined(seen_), "; choose one, for example with `au_face` ", seen_[0]);
     }
     if (!wanted_.empty() && std::ranges::find(seen_, wanted_) == seen_.end()) {
       reader_.refuse("has no face ", wanted_, seen_.empty() ? "; it does not say whose its rows are" : ", only ",

@@ -210,7 +210,7 @@ TEST(Generator, Bf16AgreesWithFp32OrIsRefused) {
 }
 
 TEST(Generator, PrecisionsThatACpuHasNot) {
-  const std::string tail = has_bf16() ? "; use --precision fp32 or bf16" : "; use --precision fp32";
+  const std::string tail = has_bf16() ? "; use `precision` fp32 or bf16" : "; use `precision` fp32";
   const auto text = [](Precision p) {
     return text_of(ErrorKind::kDevice, [&] { open_cpu_backend(nullptr, nullptr, {BackendKind::kCpu, p}); });
   };

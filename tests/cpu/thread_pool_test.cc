@@ -36,7 +36,7 @@ TEST(ThreadPool, SaysHowManyThreadsTheSystemGives) {
     std::_Exit(0);
   };
   EXPECT_EXIT(crowded(), testing::ExitedWithCode(0),
-              R"(^cpu: the system gives [1-4] of 64 threads \(.+\); use fewer with --threads$)");
+              R"(^cpu: the system gives [1-4] of 64 threads \(.+\); use fewer with `threads`$)");
 }
 
 TEST(ThreadPool, NoTwoTasksOfACallShareAWorker) {

@@ -53,20 +53,20 @@ TEST_F(CudaBackend, SaysWhatIsMissing) {
   play([](simt::Device& device) { device.driver = 0; });
   EXPECT_EQ(refusal(),
             "cuda: no NVIDIA driver is installed here; install one "
-            "for CUDA 13.0, or use --backend cpu");
+            "for CUDA 13.0, or use `backend` cpu");
   play([](simt::Device& device) { device.driver = 12040; });
   EXPECT_EQ(refusal(),
             "cuda: the NVIDIA driver here is for CUDA 12.4; one for 13.0 or "
-            "newer is needed: update it, or use --backend cpu");
+            "newer is needed: update it, or use `backend` cpu");
   play([](simt::Device& device) { device.count = 0; });
   EXPECT_EQ(refusal(),
             "cuda: the NVIDIA driver finds no GPU (no CUDA-capable "
             "device is detected); look at nvidia-smi and "
-            "CUDA_VISIBLE_DEVICES, or use --backend cpu");
+            "CUDA_VISIBLE_DEVICES, or use `backend` cpu");
   play([](simt::Device& device) { device.major = 7, device.minor = 5; });
   EXPECT_EQ(refusal(),
             "cuda: a CPU that plays a GPU has compute capability "
-            "7.5; 8.0 or newer is needed: use --backend cpu");
+            "7.5; 8.0 or newer is needed: use `backend` cpu");
 }
 
 TEST_F(CudaBackend, OutOfMemoryNamesWhatWasNeeded) {
@@ -82,7 +82,7 @@ TEST_F(CudaBackend, OutOfMemoryNamesWhatWasNeeded) {
                                     "its " +
                                     whole(simt::device().memory_bytes) +
                                     " MiB are free; close what else uses it, or "
-                                    "use --backend cpu"));
+                                    "use `backend` cpu"));
   EXPECT_NO_THROW(backend->generate(small.call()));  // what is short of memory lives
   EXPECT_THAT(text_of(ErrorKind::kDevice, [&] { open(model); }),
               testing::StartsWith("cuda: the generator's weights needs "));
@@ -102,7 +102,7 @@ TEST_F(CudaBackend, AFailureOfTheGpuIsTheEndOfIt) {
   const std::string dead = text_of(ErrorKind::kDevice, [&] { backend->generate(batch.call()); });
   EXPECT_THAT(dead, testing::MatchesRegex("cuda: dead since the GPU failed \\(cuda: .*: "
                                           "unspecified launch failure \\[.*\\]\\); "
-                                          "start the program again, or use --backend cpu"));
+                                          "start the program again, or use `backend` cpu"));
   simt::reset();  // even then: what it has on the device is not to be trusted
   Image photo(20, 20);
   EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { backend->generate(batch.call()); }), dead);

@@ -273,7 +273,7 @@ TEST(CudaGenerator, AnImageThatFp16CannotHoldIsComputedInFp32) {
   fp16.generate(got.call());
   EXPECT_THAT(notes,
               testing::ElementsAre("generate: image 1 of 3 came out with NaN or infinity under " + model.file->name() +
-                                   " in fp16 and is computed in fp32, as others will be; --precision fp32 spares "
+                                   " in fp16 and is computed in fp32, as others will be; `precision` fp32 spares "
                                    "the first try"));
 }
 
@@ -288,7 +288,7 @@ TEST(CudaGenerator, ANanNamesItsImage) {
     EXPECT_EQ(text_of(ErrorKind::kModel, [&] { generator.generate(batch.call()); }),
               "generate: image 3 of 4 came out with NaN or infinity under " + model.file->name() + " in " +
                   (again ? "fp32; other weights or another picture are needed"
-                         : concat(name_of(precision), "; try --precision fp32")));
+                         : concat(name_of(precision), "; try `precision` fp32")));
     expect_same_bytes({batch.out.begin(), batch.out.begin() + 2 * 3 * 64},
                       {clean.out.begin(), clean.out.begin() + 2 * 3 * 64});
   }

@@ -55,11 +55,11 @@ TEST(CudaLstm, MoreUnitsThanKernelOrGpuTakeAreRefused) {
   write_safetensors(folder / "wide.safetensors", {}, {});
   const SafeTensors tensors(folder / "wide.safetensors");
   EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { CudaLstm(tensors, 39, 513, 1, false); }),
-            concat("cuda: ", tensors.name(), " has 513 LSTM units; at most 512 are taken. Use --backend cpu"));
+            concat("cuda: ", tensors.name(), " has 513 LSTM units; at most 512 are taken. Use `backend` cpu"));
 #ifdef EMO_SIMT  // a device has more
   EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { CudaLstm(tensors, 39, 300, 1, false); }),
             concat("cuda: ", tensors.name(),
-                   " has 300 LSTM units, whose weights fill 13 multiprocessors; this GPU has 8. Use --backend cpu"));
+                   " has 300 LSTM units, whose weights fill 13 multiprocessors; this GPU has 8. Use `backend` cpu"));
 #endif
 }
 

@@ -39,7 +39,7 @@ TEST(CudaMemory, TooLittleMemorySaysForWhatAndHowMuch) {
   DeviceBuffer<float> buffer;
   EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { buffer.reserve(16 << 20, "a clip"); }),
             concat("cuda: a clip needs 64 MiB of the GPU's memory, and 10 of its ", before + 10,
-                   " MiB are free; close what else uses it, or use --backend cpu"));
+                   " MiB are free; close what else uses it, or use `backend` cpu"));
   simt::set_device({});
   EXPECT_EQ(buffer.size(), 0u);
 }

@@ -69,7 +69,7 @@ TEST(ActionUnits, OpenFacesColumnsAreNamesToo) { EXPECT_EQ(parse_action_units("A
 TEST(ActionUnits, UnreadablePartIsQuoted) {
   for (const char* part : {"12", "12=", "12=x", "12=nan", "=", "12=1e", "12=+", "12=+-1", "12=--1"}) {
     EXPECT_THAT(error_of([&] { parse_action_units("6=1," + std::string(part), kNames); }),
-                testing::HasSubstr("--au: '" + std::string(part) + "' cannot be read"));
+                testing::HasSubstr("`au`: '" + std::string(part) + "' cannot be read"));
   }
   EXPECT_THAT(error_of([] { parse_action_units("12=1,", kNames); }), testing::HasSubstr("'' cannot be read"));
   EXPECT_THAT(error_of([] { parse_action_units("", kNames); }), testing::HasSubstr("nothing given"));

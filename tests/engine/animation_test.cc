@@ -138,10 +138,10 @@ TEST(AnimationCurve, SaysWhichOptionIsOutOfRange) {
   const auto text = [](const AnimationOptions& options) {
     return text_of(ErrorKind::kUsage, [&] { animation_curve(curve_of({0.f}), 1, options); });
   };
-  EXPECT_EQ(text({.fps = 0}), "--fps: 0 came; 0.01 to 240 is needed");
-  EXPECT_EQ(text({.fps = std::nan("")}), "--fps: nan came; 0.01 to 240 is needed");
-  EXPECT_EQ(text({.smooth_s = -1}), "--smooth: -1 came; 0 to 10 seconds is needed");
-  EXPECT_EQ(text({.ease_s = 11}), "--ease: 11 came; 0 to 10 seconds is needed");
+  EXPECT_EQ(text({.fps = 0}), "`fps`: 0 came; 0.01 to 240 is needed");
+  EXPECT_EQ(text({.fps = std::nan("")}), "`fps`: nan came; 0.01 to 240 is needed");
+  EXPECT_EQ(text({.smooth_s = -1}), "`smooth_s`: -1 came; 0 to 10 seconds is needed");
+  EXPECT_EQ(text({.ease_s = 11}), "`ease_s`: 11 came; 0 to 10 seconds is needed");
 }
 
 }  // namespace

@@ -141,7 +141,7 @@ TEST_F(AuFile, OneFaceOfSeveralIsChosen) {
   const std::string text =
       "frame,face_id,timestamp,success,AU01_r,AU12_r,AU45_r\n"
       "1,0,0.00,1,1,1,1\n1,1,0.00,1,4,4,4\n2,0,0.04,1,2,2,2\n2,1,0.04,1,5,5,5\n";
-  EXPECT_THAT(refused("a.csv", text), HasSubstr("a.csv: holds the faces 0, 1; choose one, for example with --au-face 0"));
+  EXPECT_THAT(refused("a.csv", text), HasSubstr("a.csv: holds the faces 0, 1; choose one, for example with `au_face` 0"));
   EXPECT_THAT(column(read(text, {.face = "0"}).curve, "AU01"), ElementsAre(0.2f, 0.4f));
   EXPECT_THAT(column(read(text, {.face = "1"}).curve, "AU01"), ElementsAre(0.8f, 1.f));
   const auto wrong = [&](const std::string& table, const std::string& face) {

@@ -186,7 +186,7 @@ TEST(LoadAudio, LimitsAreChecked) {
   const std::vector<float> samples(8000, 0.f);
   auto path = folder.write("a.wav", float_wav(samples, 4000));
   EXPECT_EQ(load_error(path, {.max_seconds = 1.5}),
-            path.string() + ": lasts 2 s; at most 1.5 s are taken. Cut it, or raise --max-audio-s");
+            path.string() + ": lasts 2 s; at most 1.5 s are taken. Cut it, or raise `max_seconds`");
   EXPECT_EQ(media().load_audio(path, 16000, {.max_seconds = 2}).pcm.size(), 32000u);
   EXPECT_THAT(load_error(fixture("unknown_length.flac"), {.max_seconds = 0.2}), HasSubstr("lasts more than 0."));
   EXPECT_THAT(load_error(folder.write("a.wav", float_wav(samples, 999))),

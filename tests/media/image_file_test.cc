@@ -251,11 +251,11 @@ TEST(LoadImage, SizesBeyondTheLimitsAreRefused) {
   EXPECT_EQ(load_error(fixture("long.png")),
             fixture("long.png").string() +
                 ": the PNG picture has a size of 65494x5; at most 16384 pixels a side are taken. "
-                "Scale it down, or raise --max-image-side");
+                "Scale it down, or raise `max_side`");
   EXPECT_EQ(load_error(fixture("huge.png")),
             fixture("huge.png").string() +
                 ": the PNG picture has a size of 9000x6000, 54 megapixels; at most 50 are taken. "
-                "Scale it down, or raise --max-megapixels");
+                "Scale it down, or raise `max_megapixels`");
   for (const char* name : {"rgb.jpg", "rgb.webp", "rgba.webp", "turned6.webp", "rgb.bmp", "rgb.tif"}) {
     EXPECT_THAT(load_error(fixture(name), {.max_side = 31}), HasSubstr("at most 31 pixels a side")) << name;
   }

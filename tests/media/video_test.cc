@@ -157,7 +157,7 @@ TEST_F(VideoTest, ClickAndFlashComeTogether) {
     const auto heard = std::ranges::find_if(own.pcm, [](float v) { return std::abs(v) > 0.3f; }) - own.pcm.begin();
     EXPECT_NEAR(double(heard) / own.sample_rate_hz, 1.0, 0.005 + 0.007) << name;  // WebM's pictures begin Opus' 7 ms late
     EXPECT_THAT(text_of(ErrorKind::kInput, [&] { video().sound(dir_ / name, {.max_seconds = 1}); }),
-                testing::EndsWith("has sound of more than 1 s. Cut it, or raise --max-audio-s"));
+                testing::EndsWith("has sound of more than 1 s. Cut it, or raise `max_seconds`"));
   }
 }
 
@@ -269,7 +269,7 @@ TEST_F(VideoTest, SoundIsLimitedFromTheFirstPictureOnWhateverTheTimestamps) {
   ASSERT_EQ(ffmpeg("-itsoffset 1000 -i a.mp4 -i a.mp4 -map 0:v -map 1:a -c copy early.mkv"), 0);
   for (const char* name : {"late.mkv", "early.mkv"}) {
     EXPECT_THAT(text_of(ErrorKind::kInput, [&] { video().sound(dir_ / name, {.max_seconds = 0.9}); }),
-                testing::EndsWith("has sound of more than 0.9 s. Cut it, or raise --max-audio-s"));
+                testing::EndsWith("has sound of more than 0.9 s. Cut it, or raise `max_seconds`"));
   }
   EXPECT_TRUE(video().sound(dir_ / "early.mkv", {.max_seconds = 3}).pcm.empty());  // all of it comes before the pictures
 }
@@ -311,8 +311,8 @@ TEST_F(VideoTest, OutputsThatCannotBeWrittenAreRefusedBeforeTheFirstFrame) {
   EXPECT_EQ(refusal(ErrorKind::kInput, "none/frames"),
             "output: " + path("none/frames") +
                 " cannot be written: No such file or directory. Check that its folder exists and may be written to");
-  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.mp4", 0), "--fps: 0 came; 0.01 to 240 is needed for mp4");
-  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.gif", 60), "--fps: 60 came; 0.01 to 50 is needed for gif");
+  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.mp4", 0), "`fps`: 0 came; 0.01 to 240 is needed for mp4");
+  EXPECT_EQ(refusal(ErrorKind::kUsage, "a.gif", 60), "`fps`: 60 came; 0.01 to 50 is needed for gif");
   std::filesystem::create_directories(dir_ / "full.mp4");
   write_file(dir_ / "full.mp4/x", "");
   EXPECT_EQ(refusal(ErrorKind::kInput, "full.mp4"), "output: '" + path("full.mp4") + "' is a folder; name a file in it");

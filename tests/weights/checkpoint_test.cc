@@ -157,7 +157,7 @@ TEST(Checkpoint, DamagedLegacyFilesAreNamed) {
 TEST(Checkpoint, TheNumberOfTensorsIsBounded) {
   const std::string bytes = read_file(kFolder / "views.pth");
   EXPECT_EQ(error(bytes, 18), "(no error)");
-  EXPECT_EQ(error(bytes, 17), "x.pth: holds more than 17 tensors. Raise --max-tensors to take it");
+  EXPECT_EQ(error(bytes, 17), "x.pth: holds more than 17 tensors. Raise `max_tensors` to take it");
 }
 
 TEST(Checkpoint, AMissingFileIsNamed) {

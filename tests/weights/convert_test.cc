@@ -211,11 +211,11 @@ TEST_F(Convert, ValuesThatDoNotFitAreNamed) {
   EXPECT_EQ(run(state).tensors, 23u);
   std::filesystem::remove(out_);
   options_.dtype = DType::kF16;
-  EXPECT_EQ(error(state), "in.safetensors: main.3.weight holds 70000 at [2], too large for F16; choose another --dtype");
+  EXPECT_EQ(error(state), "in.safetensors: main.3.weight holds 70000 at [2], too large for F16; choose another `dtype`");
   state.set("main.3.weight", 2, std::numeric_limits<float>::max());
   options_.dtype = DType::kBF16;
   EXPECT_EQ(error(state),
-            "in.safetensors: main.3.weight holds 3.40282e+38 at [2], too large for BF16; choose another --dtype");
+            "in.safetensors: main.3.weight holds 3.40282e+38 at [2], too large for BF16; choose another `dtype`");
   state.set("main.3.weight", 2, std::numeric_limits<float>::quiet_NaN());
   EXPECT_EQ(error(state), "in.safetensors: main.3.weight holds nan at [2]; weights must be finite");
 }
@@ -248,12 +248,12 @@ TEST_F(Convert, OtherNetworksAreRefused) {
   biased.add("img_reg.0.bias", {3});  // nothing after it would cancel this one
   EXPECT_EQ(error(biased),
             "in.safetensors: img_reg.0.bias is not part of the layout albertpumarola; this is another "
-            "network, or needs another --layout");
+            "network, or needs another `layout`");
   StateDict batch_norm("donydchen_legacy.pth");
   batch_norm.add("state_dict/model.1.weight", {1});
   EXPECT_EQ(error(batch_norm),
             "in.safetensors: state_dict/model.1.weight is not part of the layout donydchen; this is "
-            "another network, or needs another --layout");
+            "another network, or needs another `layout`");
   StateDict none;
   none.add("conv1.weight", {1});
   EXPECT_EQ(error(none),
@@ -269,7 +269,7 @@ TEST_F(Convert, SeveralModelsAreNamed) {
   two.add_all(StateDict("albertpumarola.pth", "G_ema/"));
   EXPECT_EQ(error(two),
             "in.safetensors: holds several models: albertpumarola under 'G/', albertpumarola under 'G_ema/'. "
-            "Choose with --layout, or save the one you want alone");
+            "Choose with `layout`, or save the one you want alone");
   StateDict both("albertpumarola.pth", "G/");
   both.add_all(StateDict("speech.pth", "S/"));
   EXPECT_THAT(error(both), StartsWith("in.safetensors: holds several models: albertpumarola under 'G/', speech under "));
@@ -281,7 +281,7 @@ TEST_F(Convert, AuNamesComeFromTheConfigWhereThereAreNot17) {
   StateDict state("albertpumarola.pth");
   state.add("main.0.weight", {4, 5, 7, 7});
   EXPECT_EQ(error(state),
-            "in.safetensors: its first layer takes 2 AUs and au_names lists 17. Name them with --config: "
+            "in.safetensors: its first layer takes 2 AUs and au_names lists 17. Name them with `config`: "
             R"({"au_names": ["AU01", ...]})");
   config(R"({"au_names": ["AU06", "AU12"], "image_size": 64, "channel_order": "bgr"})");
   GeneratorConfig expected = sizes(4, 1, true);
@@ -330,7 +330,7 @@ TEST_F(Convert, SpeechNeedsTheScaleOfItsFeatures) {
   EXPECT_THAT(
       error(kFolder / "speech.pth"),
       StartsWith("speech.pth: feature_mean and feature_std are missing; the tensors of a speech model do not tell how "
-                 "its features were scaled. Give both with --config, and every other setting that differs from the "
+                 "its features were scaled. Give both with `config`, and every other setting that differs from the "
                  R"(default: {"format":1,"kind":"speech","sample_rate_hz":16000,)"));
 }
 
@@ -348,12 +348,12 @@ TEST_F(Convert, SpeechLinearLayersMustBeClear) {
   EXPECT_EQ(error(two),
             "in.safetensors: more than one linear layer gives 17 AUs from 10 LSTM states; of those with a bias "
             "it has model/emotion (7,10), model/fc2 (17,10), model/head.1 (17,10). Exactly one must fit au_names "
-            "of --config");
+            "of `config`");
   StateDict none("speech.pth");
   none.remove("model/head.1.bias");
   EXPECT_EQ(error(none),
             "in.safetensors: no linear layer gives 17 AUs from 10 LSTM states; of those with a bias it has "
-            "model/emotion (7,10). Exactly one must fit au_names of --config");
+            "model/emotion (7,10). Exactly one must fit au_names of `config`");
   none.remove("model/emotion.bias");
   EXPECT_THAT(error(none), testing::HasSubstr("; of those with a bias it has none. "));
 }

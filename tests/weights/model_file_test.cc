@@ -167,7 +167,7 @@ TEST_F(ModelFileTest, MaxTensorsIsKept) {
   make(small_speech());
   open();
   EXPECT_EQ(text_of(ErrorKind::kModel, [&] { ModelFile(path_, 3); }),
-            path_.string() + ": holds 10 tensors; at most 3 are read. Raise --max-tensors");
+            path_.string() + ": holds 10 tensors; at most 3 are read. Raise `max_tensors`");
 }
 
 }  // namespace

@@ -191,7 +191,7 @@ TEST(SafeTensors, TooManyTensorsAreRefused) {
   const std::string file = file_with(
       "{\"__metadata__\":{}," + entry("a", "U8", "[1]", "[0,1]") + "," + entry("b", "U8", "[1]", "[1,2]") + "}", 2);
   EXPECT_EQ(text_of_file(file, 2), "(no error)");
-  EXPECT_EQ(text_of_file(file, 1), "f: holds 2 tensors; at most 1 are read. Raise --max-tensors");
+  EXPECT_EQ(text_of_file(file, 1), "f: holds 2 tensors; at most 1 are read. Raise `max_tensors`");
 }
 
 TEST(SafeTensors, MetadataMapsStringsToStrings) {

@@ -88,9 +88,10 @@ int main(int argc, char** argv) {
     const std::string command = commands[0]->get_name() + " ";
     return refuse(emo::ErrorKind::kUsage, std::string(e.what()) + "; see emoengine " + command + "--help");
   } catch (const emo::Error& e) {
-    if (e.kind() != emo::ErrorKind::kSomeInputs) return refuse(e.kind(), emo::cli::one_line(e.what()));
-    emo::cli::tell_notes();             // of the inputs that did not fail
-    return refuse(e.kind(), e.what());  // a line for each, made single by Failures
+    if (e.kind() != emo::ErrorKind::kSomeInputs)
+      return refuse(e.kind(), emo::cli::with_options(emo::cli::one_line(e.what())));
+    emo::cli::tell_notes();                                     // of the inputs that did not fail
+    return refuse(e.kind(), emo::cli::with_options(e.what()));  // a line for each, made single by Failures
   } catch (const std::bad_alloc&) {
     return refuse(emo::ErrorKind::kDevice, "out of memory; use a smaller picture or a shorter clip");
   } catch (const std::system_error& e) {  // a thread that cannot be started

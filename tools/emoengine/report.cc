@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
@@ -13,7 +14,8 @@ std::vector<std::string> notes;
 
 }  // namespace
 
-void note(const std::string& line) {
+void note(const std::string& text) {
+  const std::string line = with_options(text);
   const std::lock_guard lock(notes_mutex);
   if (std::find(notes.begin(), notes.end(), line) == notes.end()) notes.push_back(line);
 }
@@ -34,6 +36,42 @@ nlohmann::ordered_json StageClock::to_json() const {
 std::string one_line(std::string text) {
   for (char& c : text) {
     if ((c >= 0 && c < ' ') || c == 127) c = '?';
+  }
+  return text;
+}
+
+std::string with_options(std::string text) {
+  static const std::map<std::string_view, std::string_view> options = {{"au", "--au"},
+                                                                       {"au_face", "--au-face"},
+                                                                       {"backend", "--backend"},
+                                                                       {"config", "--config"},
+                                                                       {"crop", "--crop"},
+                                                                       {"dtype", "--dtype"},
+                                                                       {"ease_s", "--ease"},
+                                                                       {"emotion", "--emotion"},
+                                                                       {"face", "--face"},
+                                                                       {"font", "--font"},
+                                                                       {"fps", "--fps"},
+                                                                       {"layout", "--layout"},
+                                                                       {"max_megapixels", "--max-megapixels"},
+                                                                       {"max_seconds", "--max-audio-s"},
+                                                                       {"max_side", "--max-image-side"},
+                                                                       {"max_tensors", "--max-tensors"},
+                                                                       {"no_face", "--no-face"},
+                                                                       {"passes", "--passes"},
+                                                                       {"precision", "--precision"},
+                                                                       {"smooth_s", "--smooth"},
+                                                                       {"threads", "--threads"}};
+  for (std::size_t begin = 0; (begin = text.find('`', begin)) != std::string::npos;) {
+    const std::size_t end = text.find('`', begin + 1);
+    if (end == std::string::npos) break;
+    const auto option = options.find(std::string_view(text).substr(begin + 1, end - begin - 1));
+    if (option == options.end()) {
+      begin = end;  // it may open the next
+    } else {
+      text.replace(begin, end + 1 - begin, option->second);
+      begin += option->second.size();
+    }
   }
   return text;
 }

@@ -12,7 +12,7 @@
 namespace emo::cli {
 
 /// Keeps a line for the user until tell_notes(), once however often it comes. From any thread.
-void note(const std::string& line);
+void note(const std::string& text);
 /// Tells on stderr what was noted, when a command has done its work: an error stays one line.
 void tell_notes();
 
@@ -42,6 +42,9 @@ class StageClock {
 
 /// The text with '?' for each control character: a file's name may have a line break, a refusal has one line.
 std::string one_line(std::string text);
+
+/// A text of the library with its `fields` as this command line's options: "raise `max_side`" is "raise --max-image-side".
+std::string with_options(std::string text);
 
 /// As JSON text, with a sign for what is no UTF-8: a file's name may be anything.
 std::string text_of(const nlohmann::ordered_json& json, int indent = -1);

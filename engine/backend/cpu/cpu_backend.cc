@@ -36,10 +36,10 @@ Precision choose(Precision asked) {
     case Precision::kBf16:
       if (bf16) return asked;
       fail(ErrorKind::kDevice, "cpu: bf16 needs a processor with AVX-512 bf16 or AMX, and this one has ", name_of(isa),
-           "; use --precision fp32");
+           "; use `precision` fp32");
     default:
       fail(ErrorKind::kDevice, "cpu: does not compute in ", asked == Precision::kFp16 ? "fp16" : "tf32",
-           "; use --precision fp32", bf16 ? " or bf16" : "");
+           "; use `precision` fp32", bf16 ? " or bf16" : "");
   }
 }
 

@@ -39,7 +39,7 @@ ThreadPool::ThreadPool(int threads) {
     const int started = this->threads();
     stop();
     fail(ErrorKind::kDevice, "cpu: the system gives ", started, " of ", threads, " threads (", e.what(),
-         "); use fewer with --threads");
+         "); use fewer with `threads`");
   }
 }
 

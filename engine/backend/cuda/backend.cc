@@ -21,7 +21,7 @@ std::string version_text(int cuda) { return concat(cuda / 1000, '.', cuda % 1000
 
 /// The device that answers. Throws when none does.
 cudaDeviceProp open_device() {
-  constexpr const char* kElse = ", or use --backend cpu";
+  constexpr const char* kElse = ", or use `backend` cpu";
   int driver = 0, runtime = 0, devices = 0;
   EMO_CUDA(cudaDriverGetVersion(&driver));
   EMO_CUDA(cudaRuntimeGetVersion(&runtime));
@@ -42,7 +42,7 @@ cudaDeviceProp open_device() {
   EMO_CUDA(cudaGetDeviceProperties(&device, 0));
   if (10 * device.major + device.minor < kOldestCapability) {
     fail(ErrorKind::kDevice, "cuda: ", device.name, " has compute capability ", device.major, '.', device.minor,
-         "; 8.0 or newer is needed: use --backend cpu");
+         "; 8.0 or newer is needed: use `backend` cpu");
   }
   return device;
 }
@@ -171,7 +171,7 @@ class CudaBackend : public Backend {
       if (e.kind() != ErrorKind::kDevice || cudaStreamSynchronize(nullptr) == cudaSuccess) throw;
       const std::lock_guard lock(mutex_);
       if (failure_.empty()) {
-        failure_ = concat("cuda: dead since the GPU failed (", e.what(), "); start the program again, or use --backend cpu");
+        failure_ = concat("cuda: dead since the GPU failed (", e.what(), "); start the program again, or use `backend` cpu");
       }
       fail(ErrorKind::kDevice, failure_);
     }

@@ -223,7 +223,7 @@ void CudaGenerator::run(MathType math, const GenerateCall& call, int first, int 
     if (note_ && !noted_.exchange(true)) {
       note_(concat("generate: image ", n + 1, " of ", call.faces.shape.N, " came out with NaN or infinity under ",
                    file_.name(),
-                   " in fp16 and is computed in fp32, as others will be; --precision fp32 spares the first try"));
+                   " in fp16 and is computed in fp32, as others will be; `precision` fp32 spares the first try"));
     }
     run(MathType::kFP32, call, n, 1);
   }

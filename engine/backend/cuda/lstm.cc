@@ -18,7 +18,7 @@ CudaLstm::CudaLstm(const SafeTensors& tensors, int input, int hidden, int layers
     : hidden_(hidden), directions_(bidirectional ? 2 : 1) {
   if (hidden > limits::kMaxCudaLstmHidden) {
     fail(ErrorKind::kDevice, "cuda: ", tensors.name(), " has ", hidden, " LSTM units; at most ", limits::kMaxCudaLstmHidden,
-         " are taken. Use --backend cpu");
+         " are taken. Use `backend` cpu");
   }
   int device = 0;
   EMO_CUDA(cudaGetDevice(&device));
@@ -26,7 +26,7 @@ CudaLstm::CudaLstm(const SafeTensors& tensors, int input, int hidden, int layers
   clusters_ = lstm_has_clusters();
   if (const int blocks = lstm_plan(hidden, 1, multiprocessors_, clusters_).blocks; blocks > multiprocessors_) {
     fail(ErrorKind::kDevice, "cuda: ", tensors.name(), " has ", hidden, " LSTM units, whose weights fill ", blocks,
-         " multiprocessors; this GPU has ", multiprocessors_, ". Use --backend cpu");
+         " multiprocessors; this GPU has ", multiprocessors_, ". Use `backend` cpu");
   }
 
   const int rows = 4 * hidden;

@@ -54,7 +54,7 @@ class DeviceBuffer {
     std::size_t free_bytes = 0, total_bytes = 0;
     cudaMemGetInfo(&free_bytes, &total_bytes);
     fail(ErrorKind::kDevice, "cuda: ", what, " needs ", bytes >> 20, " MiB of the GPU's memory, and ", free_bytes >> 20,
-         " of its ", total_bytes >> 20, " MiB are free; close what else uses it, or use --backend cpu");
+         " of its ", total_bytes >> 20, " MiB are free; close what else uses it, or use `backend` cpu");
   }
   struct Free {
     void operator()(T* p) const { cudaFree(p); }

@@ -28,7 +28,7 @@ inline void refuse_not_finite(const GenerateCall& call, int n, const std::string
   const Error error(
       ErrorKind::kModel,
       concat("generate: image ", n + 1, " of ", call.faces.shape.N, " came out with NaN or infinity under ", model, " in ",
-             precision, precision == "fp32" ? "; other weights or another picture are needed" : "; try --precision fp32"));
+             precision, precision == "fp32" ? "; other weights or another picture are needed" : "; try `precision` fp32"));
   if (call.errors.empty()) throw error;
   call.errors[std::size_t(n)] = std::make_exception_ptr(error);
 }

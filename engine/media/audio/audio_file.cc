@@ -171,7 +171,7 @@ FileType checked_type(std::span<const std::byte> bytes, const Refuse& refuse) {
 void check_seconds(const char* how, double seconds, const AudioLimits& limits, const Refuse& refuse) {
   if (seconds <= limits.max_seconds) return;
   refuse("lasts ", how, std::round(seconds * 10) / 10, " s; at most ", limits.max_seconds,
-         " s are taken. Cut it, or raise --max-audio-s");
+         " s are taken. Cut it, or raise `max_seconds`");
 }
 
 void check_format(const SF_INFO& info, const Refuse& refuse) {

@@ -20,13 +20,13 @@ class Pen {
   Pen(const std::filesystem::path& font, int height) : height_(height), freetype_(cv::freetype::createFreeType2()) {
     if (!std::filesystem::is_regular_file(font)) {
       fail(ErrorKind::kInput, font.string(),
-           ": there is no such font; install fonts-dejavu-core, or name a font with --font");
+           ": there is no such font; install fonts-dejavu-core, or name a font with `font`");
     }
     try {
       freetype_->loadFontData(font.string(), 0);
     } catch (const cv::Exception&) {
       fail(ErrorKind::kInput, font.string(),
-           ": is no font that FreeType reads; name a TrueType or OpenType file with --font");
+           ": is no font that FreeType reads; name a TrueType or OpenType file with `font`");
     }
   }
 

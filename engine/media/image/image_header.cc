@@ -89,13 +89,13 @@ void check_size(const HeaderReader& in, const char* what, std::int64_t width, st
   if (width <= 0 || height <= 0) in.damaged(concat("its ", what, " is ", width, "x", height));
   if (std::max(width, height) > limits.max_side) {
     in.refused(concat("has a ", what, " of ", width, "x", height, "; at most ", limits.max_side,
-                      " pixels a side are taken. Scale it down, or raise --max-image-side"));
+                      " pixels a side are taken. Scale it down, or raise `max_side`"));
   }
   const double megapixels = double(width) * double(height) / 1e6;
   if (megapixels > limits.max_megapixels) {
     in.refused(concat("has a ", what, " of ", width, "x", height, ", ", std::ceil(megapixels * 10) / 10,
                       " megapixels; at most ", limits.max_megapixels,
-                      " are taken. Scale it down, or raise --max-megapixels"));
+                      " are taken. Scale it down, or raise `max_megapixels`"));
   }
 }
 

@@ -79,7 +79,7 @@ class Reader final : public VideoReader {
     if (std::max(w, h) > limits_.max_side || double(w) * h > limits_.max_megapixels * 1e6) {
       decoder_.refuse("has pictures of ", w, "x", h, " px; at most ", limits_.max_side, " px a side and ",
                       limits_.max_megapixels,
-                      " megapixels are taken. Scale it down, or raise --max-image-side or --max-megapixels");
+                      " megapixels are taken. Scale it down, or raise `max_side` or `max_megapixels`");
     }
     return w;
   }

@@ -39,7 +39,7 @@ Clip video_sound(const std::filesystem::path& path, const AudioLimits& limits) {
       clip.pcm.insert(clip.pcm.end(), samples, samples + out->nb_samples);
     }
     if (first_s + seconds(clip.pcm.size()) > limits.max_seconds) {
-      sound.refuse("has sound of more than ", limits.max_seconds, " s. Cut it, or raise --max-audio-s");
+      sound.refuse("has sound of more than ", limits.max_seconds, " s. Cut it, or raise `max_seconds`");
     }
   };
   while (sound.read(frame.get(), seconds(clip.pcm.size()))) {

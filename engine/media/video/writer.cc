@@ -68,7 +68,7 @@ class Writer final : public VideoWriter {
   Writer(fs::path path, VideoOptions options)
       : path_(without_slash(std::move(path))), format_(format_of(path_, options.format)), options_(std::move(options)) {
     if (!(options_.fps >= limits::kMinFps && options_.fps <= format_.max_fps)) {
-      fail(ErrorKind::kUsage, "--fps: ", options_.fps, " came; ", limits::kMinFps, " to ", format_.max_fps,
+      fail(ErrorKind::kUsage, "`fps`: ", options_.fps, " came; ", limits::kMinFps, " to ", format_.max_fps,
            " is needed for ", format_.name);
     }
     if (*format_.muxer) path_ = output_path(path_);

@@ -59,19 +59,11 @@ TEST_F(CudaProgram, AbsentBackendIsAnErrorThatSaysWhatIsMissing) {
 #endif
 }
 
-TEST_F(CudaProgram, AutoFallsBackToTheCpuAndSaysWhy) {
+TEST_F(CudaProgram, AutoTakesTheCpuWithoutAWordWhereThereIsNoGpu) {
   if (has_driver()) GTEST_SKIP() << "there is a GPU here";
-  const std::string command = "mfcc -a " + source("samples/happy.flac") + " -o f.npy";
-  const Outcome outcome = run(command);
+  const Outcome outcome = run("mfcc -a " + source("samples/happy.flac") + " -o f.npy");
   EXPECT_EQ(outcome.code, 0);
-#ifdef EMO_HAVE_CUDA
-  EXPECT_EQ(outcome.err,
-            "emoengine: note: the processor computes, for want of a GPU: cuda: no NVIDIA driver is installed here "
-            "(libcuda.so.1: cannot open shared object file: No such file or directory)\n");
-#else
-  EXPECT_EQ(outcome.err, "");  // this build has only one backend
-#endif
-  EXPECT_EQ(run(command + " --quiet").err, "");
+  EXPECT_EQ(outcome.err, "");
 }
 
 }  // namespace
