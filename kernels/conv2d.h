@@ -31,7 +31,7 @@ __host__ __device__ constexpr int padded_channels(int C) { return (C + kChannelA
 inline constexpr int kMomentStrip = 64;
 
 /// Mean and sum of squared deviations from it, of one channel of one strip.
-struct Moments {
+struct alignas(8) Moments {  // one access
   float mean, m2;
 };
 

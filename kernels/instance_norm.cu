@@ -13,12 +13,30 @@ namespace {
 
 constexpr int kChannels = 32;  // of a block, a lane each
 constexpr int kGroups = 16;    // strips i, i + 16, i + 32 ... are one thread's; then the 16 by halves
+constexpr int kHeld = 16;      // a thread's strips that are read once, all at one time
 static_assert(kGroups == kMaxMergedStrips);
 
-/// Pixels of a strip.
-__device__ float strip_count(int strip, int parity_strips, int pixels) {
-  return float(min(kMomentStrip, pixels - strip % parity_strips * kMomentStrip));
-}
+/// Pixels of strip after strip, each `step` further. No division a strip: its place in its parity is counted along.
+class StripCount {
+ public:
+  __device__ StripCount(int first, int step, int parity_strips, int pixels)
+      : at_(first % parity_strips),
+        step_(step % parity_strips),
+        parity_strips_(parity_strips),
+        last_(float(pixels - (parity_strips - 1) * kMomentStrip)) {}
+  __device__ float next() {
+    const float count = at_ == parity_strips_ - 1 ? last_ : float(kMomentStrip);
+    at_ += step_;
+    if (at_ >= parity_strips_) at_ -= parity_strips_;
+    return count;
+  }
+
+ private:
+  int at_, step_, parity_strips_;
+  float last_;
+};
+
+__device__ float deviation(float count, Moments m, float mean) { return fmaf(count * (m.mean - mean), m.mean - mean, m.m2); }
 
 __device__ float sum_of_groups(float v, float* scratch) {
   const int c = threadIdx.x, group = threadIdx.y;
@@ -37,24 +55,30 @@ __global__ void merge_moments_kernel(const Moments* moments, const float* gamma,
   SharedMemory smem;
   float* scratch = smem.take<float>(kGroups * kChannels);
   const int c = blockIdx.x * kChannels + threadIdx.x;
-  const int parity_strips = ceil_div(pixels, kMomentStrip), strips = parities * parity_strips;
-  moments += size_t(blockIdx.y) * strips * C + c;
-  const auto count = [&](int strip) { return strip_count(strip, parity_strips, pixels); };
+  const int parity_strips = ceil_div(pixels, kMomentStrip), strips = c < C ? parities * parity_strips : 0;
+  moments += size_t(blockIdx.y) * (parities * parity_strips) * C + c;
 
-  const float total = float(parities) * float(pixels);
-  float sum = 0.f;
-  if (c < C) {
-    for (int i = threadIdx.y; i < strips; i += kGroups) sum = fmaf(count(i), moments[size_t(i) * C].mean, sum);
+  Moments held[kHeld];
+#pragma unroll
+  for (int j = 0; j < kHeld; ++j) {
+    const int i = threadIdx.y + j * kGroups;
+    held[j] = i < strips ? moments[size_t(i) * C] : Moments{0.f, 0.f};
   }
-  const float mean = sum_of_groups(sum, scratch) / total;
-  float m2 = 0.f;
-  if (c < C) {
-    for (int i = threadIdx.y; i < strips; i += kGroups) {
-      const Moments m = moments[size_t(i) * C];
-      m2 += fmaf(count(i) * (m.mean - mean), m.mean - mean, m.m2);
+  const auto sum_over_strips = [&](auto term) {
+    StripCount count(threadIdx.y, kGroups, parity_strips, pixels);
+    float sum = 0.f;
+#pragma unroll
+    for (int j = 0; j < kHeld; ++j) {
+      if (int(threadIdx.y) + j * kGroups < strips) sum = term(sum, count.next(), held[j]);
     }
-  }
-  const float var = sum_of_groups(m2, scratch) / total;
+    for (int i = threadIdx.y + kHeld * kGroups; i < strips; i += kGroups)
+      sum = term(sum, count.next(), moments[size_t(i) * C]);
+    return sum_of_groups(sum, scratch);
+  };
+  const float total = float(parities) * float(pixels);
+  const float mean = sum_over_strips([](float sum, float count, Moments m) { return fmaf(count, m.mean, sum); }) / total;
+  const float var =
+      sum_over_strips([&](float sum, float count, Moments m) { return sum + deviation(count, m, mean); }) / total;
   if (c < C && threadIdx.y == 0) {
     coefficients[size_t(blockIdx.y) * C + c] = {mean, (gamma ? gamma[c] : 1.f) / sqrtf(var + eps)};
   }
@@ -72,10 +96,14 @@ struct Unmerged {
 __device__ NormCoefficients merge(const Unmerged& u, int image, int c, int C) {
   const int parity_strips = ceil_div(u.pixels, kMomentStrip), strips = u.parities * parity_strips;
   const Moments* moments = u.moments + size_t(image) * strips * C + c;
-  const auto count = [&](int strip) { return strip < strips ? strip_count(strip, parity_strips, u.pixels) : 0.f; };
-  const auto of = [&](int strip) { return strip < strips ? moments[size_t(strip) * C] : Moments{0.f, 0.f}; };
-  float v[kGroups];
-  const auto sum = [&] {
+  Moments m[kGroups];
+#pragma unroll
+  for (int i = 0; i < kGroups; ++i) m[i] = i < strips ? moments[size_t(i) * C] : Moments{0.f, 0.f};
+  const auto sum_over_strips = [&](auto term) {
+    StripCount count(0, 1, parity_strips, u.pixels);
+    float v[kGroups];
+#pragma unroll
+    for (int i = 0; i < kGroups; ++i) v[i] = i < strips ? term(count.next(), m[i]) : 0.f;
 #pragma unroll
     for (int step = kGroups / 2; step > 0; step /= 2) {
 #pragma unroll
@@ -83,22 +111,18 @@ __device__ NormCoefficients merge(const Unmerged& u, int image, int c, int C) {
     }
     return v[0];
   };
-#pragma unroll
-  for (int i = 0; i < kGroups; ++i) v[i] = fmaf(count(i), of(i).mean, 0.f);
-  const float total = float(u.parities) * float(u.pixels), mean = sum() / total;
-#pragma unroll
-  for (int i = 0; i < kGroups; ++i) {
-    const Moments m = of(i);
-    v[i] = fmaf(count(i) * (m.mean - mean), m.mean - mean, m.m2);
-  }
-  const float var = sum() / total;
+  const float total = float(u.parities) * float(u.pixels);
+  const float mean = sum_over_strips([](float count, Moments m) { return fmaf(count, m.mean, 0.f); }) / total;
+  const float var = sum_over_strips([&](float count, Moments m) { return deviation(count, m, mean); }) / total;
   return {mean, (u.gamma ? u.gamma[c] : 1.f) / sqrtf(var + u.eps)};
 }
 
 // --- normalise ---
 
 constexpr int kThreads = 256;
-constexpr int kRounds = 8;  // pixels of a thread: its coefficients are loaded once for all
+constexpr int kMaxRounds = 8;    // pixels of a thread: its coefficients are loaded once for all
+constexpr int kAtOnce = 4;       // of which so many are loaded before the first is stored: y may be x, so ptxas would wait
+constexpr int kFewBlocks = 264;  // two for each multiprocessor of an H200
 
 __device__ float normalised(float x, NormCoefficients k, float beta, bool relu) {
   const float v = fmaf(x - k.mean, k.scale, beta);
@@ -111,9 +135,9 @@ __host__ __device__ constexpr int block_channels(int C) { return C < 4 * kThread
 // A thread keeps four channels and goes from pixel to pixel, the threads of the block side by side in memory.
 // From a pointer to NormCoefficients they are read; from what is Unmerged the block makes those of its channels first.
 template <typename In, typename Out, typename From>
-__global__ void __launch_bounds__(kThreads, 2)  // left to itself ptxas takes 64 registers for sm_80, and spills
+__global__ void __launch_bounds__(kThreads, std::is_same_v<From, Unmerged> ? 3 : 4)
     instance_norm_kernel(const In* x, From from, const float* beta, bool relu, const float* residual, float* sum, Out* y,
-                         int C, int pixels) {
+                         int C, int pixels, int rounds) {
   const int quads = C / 4, at_a_time = max(kThreads / quads, 1);
   const size_t image = size_t(blockIdx.z) * pixels * C;
   const int quad = blockIdx.y * kThreads + threadIdx.x % quads, first = threadIdx.x / quads;  // quads > 256: more blocks
@@ -123,6 +147,7 @@ __global__ void __launch_bounds__(kThreads, 2)  // left to itself ptxas takes 64
     SharedMemory smem;
     NormCoefficients* merged = smem.take<NormCoefficients>(block_channels(C));
     const int c_0 = blockIdx.y * 4 * kThreads;
+#pragma unroll 1  // one round up to 256 channels
     for (int i = threadIdx.x; i < min(C - c_0, block_channels(C)); i += kThreads) {
       merged[i] = merge(from, blockIdx.z, c_0 + i, C);
     }
@@ -135,35 +160,58 @@ __global__ void __launch_bounds__(kThreads, 2)  // left to itself ptxas takes 64
   const NormCoefficients k0 = k[0], k1 = k[1], k2 = k[2], k3 = k[3];
   const float4 b = beta ? load_4(beta + c) : float4{0.f, 0.f, 0.f, 0.f};
 
-  const int begin = blockIdx.x * at_a_time * kRounds, end = min(begin + at_a_time * kRounds, pixels);
-  for (int pixel = begin + first; pixel < end; pixel += at_a_time) {
-    const size_t at = image + size_t(pixel) * C + c;
-    const float4 raw = load_4(x + at);
-    float4 v = {normalised(raw.x, k0, b.x, relu), normalised(raw.y, k1, b.y, relu), normalised(raw.z, k2, b.z, relu),
-                normalised(raw.w, k3, b.w, relu)};
-    if (residual) {
-      const float4 r = load_4(residual + at);
-      v = {v.x + r.x, v.y + r.y, v.z + r.z, v.w + r.w};
+  const int begin = blockIdx.x * at_a_time * rounds, end = min(begin + at_a_time * rounds, pixels);
+#pragma unroll 1
+  for (int pixel = begin + first; pixel < end; pixel += kAtOnce * at_a_time) {
+    const size_t at = image + size_t(pixel) * C + c, step = size_t(at_a_time) * C;
+    float4 v[kAtOnce], r[kAtOnce] = {};
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const bool inside = pixel + i * at_a_time < end;
+      if (inside) v[i] = load_4(x + at + i * step);
+      if (inside && residual) r[i] = load_4(residual + at + i * step);
     }
-    if (sum) store_4(sum + at, v);
-    store_4(y + at, v);
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (pixel + i * at_a_time >= end) break;
+      v[i] = {normalised(v[i].x, k0, b.x, relu), normalised(v[i].y, k1, b.y, relu), normalised(v[i].z, k2, b.z, relu),
+              normalised(v[i].w, k3, b.w, relu)};
+      if (residual) v[i] = {v[i].x + r[i].x, v[i].y + r[i].y, v[i].z + r[i].z, v[i].w + r[i].w};
+      if (sum) store_4(sum + at + i * step, v[i]);
+      store_4(y + at + i * step, v[i]);
+    }
   }
 }
+
+/// Pixels of a thread and the blocks that makes: as many pixels as leave most multiprocessors a block.
+struct NormGrid {
+  int rounds = kMaxRounds;
+  dim3 blocks;
+  NormGrid(int N, int C, int pixels) {
+    const int quads = C / 4, at_a_time = std::max(kThreads / quads, 1);
+    while (true) {
+      blocks = dim3(ceil_div(pixels, at_a_time * rounds), ceil_div(quads, kThreads), N);
+      if (rounds == 1 || count() >= kFewBlocks / 3) return;
+      rounds /= 2;
+    }
+  }
+  int count() const { return int(blocks.x * blocks.y * blocks.z); }
+};
 
 template <MathType kMath, typename From>
 void run(Shape s, const void* x, bool x_as_operand, From from, const float* beta, bool relu, const float* residual,
          float* sum, void* y, cudaStream_t stream) {
   using T = Operand<kMath>;
-  const int pixels = int(s.plane()), quads = s.C / 4, at_a_time = std::max(kThreads / quads, 1);
-  const dim3 grid(ceil_div(pixels, at_a_time * kRounds), ceil_div(quads, kThreads), s.N);
+  const int pixels = int(s.plane());
+  const NormGrid grid(s.N, s.C, pixels);
   const std::size_t smem = std::is_same_v<From, Unmerged> ? block_channels(s.C) * sizeof(NormCoefficients) : 0;
-  const LaunchConfig config{.grid = grid, .block = kThreads, .smem = smem, .stream = stream};
+  const LaunchConfig config{.grid = grid.blocks, .block = kThreads, .smem = smem, .stream = stream};
   if (x_as_operand) {
     launch("instance_norm", s, instance_norm_kernel<T, T, From>, config, static_cast<const T*>(x), from, beta, relu,
-           residual, sum, static_cast<T*>(y), s.C, pixels);
+           residual, sum, static_cast<T*>(y), s.C, pixels, grid.rounds);
   } else {
     launch("instance_norm", s, instance_norm_kernel<float, T, From>, config, static_cast<const float*>(x), from, beta, relu,
-           residual, sum, static_cast<T*>(y), s.C, pixels);
+           residual, sum, static_cast<T*>(y), s.C, pixels, grid.rounds);
   }
 }
 
@@ -198,6 +246,10 @@ void merge_moments(const ConvShape& conv, const Moments* moments, const float* g
           .smem = kChannels * kGroups * sizeof(float),
           .stream = stream},
          moments, gamma, eps, coefficients, conv.C_out, conv.parities(), conv.pixels());
+}
+
+bool merges_in_norm(const ConvShape& conv) {
+  return conv.strips() <= kMaxMergedStrips && NormGrid(conv.N, conv.C_out, int(conv.out().plane())).count() <= kFewBlocks;
 }
 
 void instance_norm(MathType math, Shape s, const void* x, bool x_as_operand, const NormCoefficients* coefficients,

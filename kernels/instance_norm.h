@@ -8,7 +8,7 @@
 namespace emo {
 
 /// What a channel of an image is normalised with.
-struct NormCoefficients {
+struct alignas(8) NormCoefficients {  // one access
   float mean, scale;
 };
 
@@ -42,10 +42,12 @@ void instance_norm(MathType math, Shape s, const void* x, bool x_as_operand, con
 inline constexpr int kMaxMergedStrips = 16;
 
 /// merge_moments and instance_norm with the same bytes in one launch, for images of few strips. Each block merges the
-/// moments of all its channels, 16 loads a thread, which is less than a launch costs. Throws Error for more strips, and as
-/// the two do.
+/// moments of all its channels, 16 loads a thread. Throws Error for more strips, and as the two do.
 void merged_instance_norm(MathType math, const ConvShape& conv, const void* x, bool x_as_operand, const Moments* moments,
                           const float* gamma, float eps, const float* beta, bool relu, const float* residual, float* sum,
                           void* y, cudaStream_t stream);
+
+/// Whether that is faster than the two: it can, and there are so few blocks that their merging costs less than a launch.
+bool merges_in_norm(const ConvShape& conv);
 
 }  // namespace emo

@@ -297,14 +297,15 @@ def rule_of(launch: dict) -> Rule:
         quads = row["C_out"] / 4
         rounds = math.ceil(row["pixels"] * row["parities"] / launch["grid"][0] / max(256 // quads, 1))
         merged = launch["smem"] > 0
-        needs = [r"STG\.E\.64$*"] + (["MUFU.RSQ", "STS", r"LDG\.E$+"] if merged else [])
+        needs = [r"STG\.E\.64$*", r"STG\.E\.64$+"] + (["MUFU.RSQ", "STS", r"LDG\.E\.64$+"] if merged else [])
         needs += ([r"STG\.E\.128$"] if row["keeps"] else []) + ([r"LDG\.E\.128$"] if row["adds"] else [])
         return Rule("instance_norm_kernelI6__halfS2_" + ("NS0_8Unmerged" if merged else "PKNS_16Norm"), needs,
                     [(r"STG\.E\.64$", rounds), ("MUFU.RSQ", row["C_out"] / 256)], [],
-                    [(r"STG\.E\.64$", rounds)], "$" if row["keeps"] else r"STG\.E\.128$")
+                    [(r"STG\.E\.64$", rounds)], 
+                    "|".join([r"STG\.E\.128$"] * (not row["keeps"]) + [r"LDG\.E\.128$"] * (not row["adds"]) + ["$"]))
     if kernel == "merge_moments":
-        return Rule("merge_moments_kernel", ["LDG*", "LDG^", "MUFU.RSQ", "STG"], [("LDG", row["strips"] / 16)], [],
-                    [("LDG", 3 * row["strips"] / 16)])
+        return Rule("merge_moments_kernel", [r"LDG\.E\.64$+", "MUFU.RSQ", "STG"],
+                    hits=1 - min(1, row["strips"] / 256))  # loads of strips that are not there
     if kernel == "fold_aus":  # 7 taps a thread, 17 AUs each; then the taps of a class, 37 of 49 on average
         return Rule("fold_aus_kernel", ["LDG*", "LDG^", "LDS*", "LDS^", "STG*"], [("LDG", 7), ("LDS", 1), ("STS", 7), ("STG", 7)], [],
                     [("LDG", 7 * 17 * 2), ("LDS", 2 * 7 * 37 / 7)])

@@ -272,7 +272,7 @@ void CudaGenerator::enqueue(const GeneratorPlan& plan, const Context& context, c
     const float* const added = layer.adds_block_input ? kept : nullptr;
     float* const keep = layer.adds_block_input || feeds_block(plan.layers, i) ? kept : nullptr;
     const float eps = float(config_.norm_eps);
-    if (row.conv.strips() <= kMaxMergedStrips) {
+    if (merges_in_norm(row.conv)) {
       merged_instance_norm(math, row.conv, sums, as_operands, epilogue.moments, weight.gamma, eps, weight.beta, relu, added,
                            keep, output, stream);
     } else {
