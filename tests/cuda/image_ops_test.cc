@@ -115,8 +115,7 @@ TEST(CudaImages, TheOrderOfThreadsDoesNotMatter) {
 TEST(CudaImages, FacesOfACallAreCutBeforeAnyIsPutBack) {
   const GeneratorConfig config = with("area");
   const Image photos[] = {noise(80, 60, 1), noise(33, 47, 2)};
-  const CudaPhotos::Place places[] = {
-      {photos[0], {5, 5, 30}}, {photos[1], {-4, 20, 28.5f}}, {photos[0], {22.5f, 12, 40}}};
+  const CudaPhotos::Place places[] = {{photos[0], {5, 5, 30}}, {photos[1], {-4, 20, 28.5f}}, {photos[0], {22.5f, 12, 40}}};
   const int S = 16;
   const Shape face{1, 3, S, S};
   const Planes planes[] = {Planes(S, 10), Planes(S, 20), Planes(S, 30)};

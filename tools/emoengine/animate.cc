@@ -74,7 +74,7 @@ void check_together(const AnimateOptions& options) {
   if (options.videos.empty() && options.audios.empty() && options.au_file.empty()) {
     fail(ErrorKind::kUsage, "animate: nothing says how a photo moves; give --audio or --au-file");
   }
-  if (!options.videos.empty() && options.face.which != "largest") {
+  if (!options.videos.empty() && (options.face.all || options.face.number > 1)) {
     fail(ErrorKind::kUsage, "--face goes with --image; in a video the largest face of the first frame is followed");
   }
   const bool says_how = !options.audios.empty() || !options.au_file.empty() || !options.expression.emotion.empty() ||
@@ -243,28 +243,32 @@ void animate(const AnimateOptions& options) {
   }
   const std::string format = many ? options.format.value_or("mp4") : "", extension = format == "png" ? "" : "." + format;
   const bool into_folders = many ? extension.empty() : std::filesystem::path(options.out).extension().empty();
-  OutputFolder folder(options.out);
   Outputs outputs;
   outputs.keep(sources.files);
   outputs.keep(audios.files);
   outputs.keep(options.au_file);
   outputs.keep(options.model);
+  ManyOutputs in_folder(options.out, options.resume, outputs);
   std::vector<Job> jobs;
   for (const auto& source : sources.files) {
     for (const auto& audio : audios.files) {
-      const std::string name = stem(source) + (audio.empty() ? "" : "_" + stem(audio)) + extension;
-      const std::string inputs = source + (audio.empty() ? "" : " with " + audio);
-      Job job{source, audio, many ? folder.claim(name, inputs) : std::filesystem::path(options.out), format};
-      if (many) folder.claim(part_of(name).string(), inputs);
-      if (options.resume && is_written(job.out, into_folders)) continue;
+      Job job{source, audio, options.out, format};
+      if (many) {
+        const std::string name = stem(source) + (audio.empty() ? "" : "_" + stem(audio)) + extension;
+        const std::string inputs = source + (audio.empty() ? "" : " with " + audio);
+        job.out = in_folder.add(name, inputs, into_folders);
+        in_folder.reserve(part_of(name).string(), inputs);  // an interrupted run's may be an input
+        if (job.out.empty()) continue;
+      } else if (options.resume && is_written(job.out, into_folders)) {
+        return tell_all_written(options.out, options.model.quiet);
+      }
       jobs.push_back(std::move(job));
     }
   }
-  if (jobs.empty()) return tell_all_written(options.out, options.model.quiet);
-  if (many) folder.make();
-  for (const Job& job : jobs) {
-    into_folders ? outputs.add(job.out) : outputs.add_file(job.out);
-    outputs.add(part_of(job.out));  // an interrupted run's may be an input
+  if (many && !in_folder.begin(options.model.quiet)) return;
+  if (!many) {
+    into_folders ? outputs.add(jobs[0].out) : outputs.add_file(jobs[0].out);
+    outputs.add(part_of(jobs[0].out));
   }
   // The models are opened while the first photo is read and searched: neither needs the other.
   const Needs needs = options.audios.empty() || !options.au_file.empty() ? Needs::kGenerator : Needs::kBoth;

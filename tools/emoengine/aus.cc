@@ -24,9 +24,15 @@ struct AusOptions {
   ModelOptions model;
 };
 
+/// A clip and what is to be written of it; empty: nothing.
+struct AusTask {
+  std::string audio;
+  std::filesystem::path out, plot;
+};
+
 /// Writes the table and the plot, where they are named, and says what was found.
-void aus_of(const AusOptions& options, const Engine& engine, const std::string& audio, const std::filesystem::path& out,
-            const std::filesystem::path& plot) {
+void aus_of(const AusOptions& options, const Engine& engine, const AusTask& task) {
+  const auto& [audio, out, plot] = task;
   const Loader loader(options.model.quiet);
   const Clip clip = loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits);
   const ActionUnits whole = options.expression.over(engine.aus(clip.pcm));
@@ -52,39 +58,37 @@ void aus_of(const AusOptions& options, const Engine& engine, const std::string& 
 
 void aus(const AusOptions& options) {
   const Inputs audios = find_inputs(options.audios, InputKind::kSounds);
-  OutputFolder tables(options.out), plots(options.plot);
-  std::vector<std::filesystem::path> outs, plot_outs;
-  for (const auto& audio : audios.files) {
-    const auto name = [&](OutputFolder& folder, const std::string& given, const char* extension) {
-      return !audios.many || given.empty() ? std::filesystem::path(given) : folder.claim(stem(audio) + extension, audio);
-    };
-    outs.push_back(name(tables, options.out, ".csv"));
-    plot_outs.push_back(name(plots, options.plot, ".png"));
-  }
-  if (audios.many && options.per_frame && options.out.empty() && options.plot.empty()) {
+  const bool writes = !options.out.empty() || !options.plot.empty();
+  if (audios.many && options.per_frame && !writes) {
     fail(ErrorKind::kUsage, "aus: the frames of many clips would run into each other; name a folder with -o");
   }
-  // With --resume a clip is left out when all that it would give is there.
-  const auto there = [](const std::filesystem::path& path) { return path.empty() || is_written(path); };
-  std::vector<std::size_t> needed;
-  for (std::size_t i = 0; i < audios.files.size(); ++i) {
-    const bool writes = !outs[i].empty() || !plot_outs[i].empty();
-    if (!(options.resume && writes && there(outs[i]) && there(plot_outs[i]))) needed.push_back(i);
-  }
-  if (needed.empty()) return tell_all_written(options.out.empty() ? options.plot : options.out, options.model.quiet);
-  if (audios.many && !options.out.empty()) tables.make();
-  if (audios.many && !options.plot.empty()) plots.make();
   Outputs outputs;
   outputs.keep(audios.files);
   outputs.keep(options.model);
-  for (const std::size_t i : needed) {
-    outputs.add_file(outs[i], kAuFileExtensions);
-    outputs.add_file(plot_outs[i], kPlotExtensions);
+  ManyOutputs tables(options.out, options.resume, outputs), plots(options.plot, options.resume, outputs);
+  std::vector<AusTask> tasks;
+  for (const auto& audio : audios.files) {
+    AusTask task{audio, options.out, options.plot};
+    if (audios.many) {
+      if (!options.out.empty()) task.out = tables.add(stem(audio) + ".csv", audio);
+      if (!options.plot.empty()) task.plot = plots.add(stem(audio) + ".png", audio);
+    } else if (options.resume) {
+      if (is_written(task.out)) task.out.clear();
+      if (is_written(task.plot)) task.plot.clear();
+    }
+    if (!writes || !task.out.empty() || !task.plot.empty()) tasks.push_back(std::move(task));
+  }
+  if (tasks.empty()) return tell_all_written(options.out.empty() ? options.plot : options.out, options.model.quiet);
+  if (tables.count() > 0) tables.make_folder();
+  if (plots.count() > 0) plots.make_folder();
+  if (!audios.many) {
+    outputs.add_file(tasks[0].out, kAuFileExtensions);
+    outputs.add_file(tasks[0].plot, kPlotExtensions);
   }
   const Engine engine = open_engine(options.model, Needs::kSpeech);
   Failures failures;
-  for (const std::size_t i : needed) {
-    const auto work = [&] { aus_of(options, engine, audios.files[i], outs[i], plot_outs[i]); };
+  for (const AusTask& task : tasks) {
+    const auto work = [&] { aus_of(options, engine, task); };
     audios.many ? void(failures.attempt(work)) : work();
   }
   failures.report();

@@ -4,13 +4,13 @@
 #include "base/error.h"
 #include "base/npy.h"
 #include "base/text.h"
+#include "engine/pipeline/photos.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/inputs.h"
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 #include "tools/emoengine/progress.h"
-#include "tools/emoengine/redraw_queue.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
@@ -77,35 +77,30 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
          "generate: --crop none, --save-mask, --save-colour, --dump-layers and .npy take one picture; give one --image, and "
          "a file's name to -o");
   }
-  if (options.output == "face" && options.face.which == "all") {
+  if (options.output == "face" && options.face.all) {
     fail(ErrorKind::kUsage, "--face all goes with --output photo alone; choose a face with --face largest or --face N");
   }
-  OutputFolder folder(options.out);
+  ManyOutputs many(options.out, options.resume, outputs);
   std::vector<std::filesystem::path> outs;
-  std::size_t needed = 0;
-  for (const auto& image : images) {
-    auto& out = outs.emplace_back(folder.claim(stem(image) + picture_extension(image), image));
-    if (options.resume && is_written(out)) out.clear();
-    outputs.add(out);
-    needed += !out.empty();
-  }
-  if (needed == 0) return tell_all_written(options.out, options.model.quiet);
-  folder.make();
+  for (const auto& image : images) outs.push_back(many.add(stem(image) + picture_extension(image), image));
+  if (!many.begin(options.model.quiet)) return;
   const Engine engine = open_engine(options.model, Needs::kGenerator);
   const ActionUnits au = wanted_aus(options, engine.generator_config().au_names);
+  std::vector<PhotoTask> tasks;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    if (!outs[i].empty()) tasks.push_back({images[i], {{outs[i], au, ""}}});
+  }
   Failures failures;
   const Loader loader(options.model.quiet);
-  Progress progress("generate", "picture", needed, options.model.quiet);
-  RedrawQueue queue(engine, options.model.passes, failures, [&](const Redraw&) { progress.step(); });
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    if (outs[i].empty()) continue;  // is there already
-    failures.attempt([&] {
-      const auto photo = std::make_shared<const Image>(loader.image(images[i], options.image_limits));
-      const auto faces = choose_faces(*photo, images[i], options.face);
-      queue.add({images[i], "", photo, faces, au, outs[i], options.output == "face"});
-    });
-  }
-  queue.flush();
+  Progress progress("generate", "picture", many.count(), options.model.quiet);
+  PhotoOptions how{.face = options.face,
+                   .crop_only = options.output == "face",
+                   .passes = options.model.passes,
+                   .workers = options.model.backend.threads};
+  how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
+  how.failed = [&](const std::string& what) { failures.add(what); };
+  how.written = [&](const PhotoTask&, const PhotoTask::Output&, std::span<const Box>) { progress.step(); };
+  redraw_photos(engine, tasks, how);
   if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
   failures.report();
 }
@@ -118,7 +113,7 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
   }
   const bool one_face = as_is || npy || options.output == "face" || !options.save_mask.empty() ||
                         !options.save_colour.empty() || !options.dump_layers.empty();
-  if (one_face && options.face.which == "all") {
+  if (one_face && options.face.all) {
     fail(ErrorKind::kUsage, "--face all goes with --output photo alone; choose a face with --face largest or --face N");
   }
   npy ? outputs.add_file(options.out) : outputs.add_picture(options.out);

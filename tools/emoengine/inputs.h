@@ -41,6 +41,8 @@ class Failures {
       return false;
     }
   }
+  void add(std::string what) { texts_.push_back(std::move(what)); }
+  void add(const Failures& others) { texts_.insert(texts_.end(), others.texts_.begin(), others.texts_.end()); }
   /// Throws Error(kSomeInputs) with text(), unless that is empty.
   void report() const;
   /// "2 inputs or outputs failed:" and a line for each; empty: none.

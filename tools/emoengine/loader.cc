@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/error.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
+
+std::mutex stderr_mutex;  // the process has one: who reads beside another would get what that one prints
 
 /// Holds back what is printed on stderr and gives its first line to `said` in the end.
 class HeldStderr {
@@ -40,6 +43,7 @@ auto Loader::load(const std::string& path, const Load& load) const {
   media();  // what its loading prints is not about this file
   std::string said;
   auto loaded = [&] {
+    const std::lock_guard alone(stderr_mutex);
     const HeldStderr hold(said);
     return load();
   }();

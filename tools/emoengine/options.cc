@@ -147,8 +147,14 @@ CLI::Option* add_au_face_option(CLI::App& command, std::string& face) {
 }
 
 void add_face_option(CLI::App& command, FaceChoice& choice) {
-  command.add_option("--face", choice.which, "which face: largest, all, or a number (1 is the largest)")
-      ->capture_default_str()
+  command
+      .add_option_function<std::string>(
+          "--face",
+          [&choice](const std::string& text) {
+            choice = {.all = text == "all", .number = int(parse_number(text).value_or(1))};
+          },
+          "which face: largest, all, or a number (1 is the largest)")
+      ->default_str("largest")
       ->check([](const std::string& text) -> std::string {
         const auto value = parse_number(text);
         const bool counts = value && *value >= 1 && *value <= 1000 && *value == int(*value);
@@ -156,24 +162,8 @@ void add_face_option(CLI::App& command, FaceChoice& choice) {
       });
 }
 
-std::vector<Box> choose_faces(const Image& image, const std::string& file, const FaceChoice& choice) {
-  std::string tried;
-  auto faces = media().find_faces(image, &tried);
-  if (faces.empty()) {
-    fail(ErrorKind::kInput, file, ": no face was found in ", image.width, "x", image.height, " px, tried ", tried,
-         "; use a photo with an upright face seen from the front, or --crop none with generate");
-  }
-  if (choice.which == "all") return faces;
-  const std::size_t n = choice.which == "largest" ? 1 : std::size_t(*parse_number(choice.which));
-  if (n > faces.size()) {
-    fail(ErrorKind::kInput, file, ": face ", n, " was asked for, but ", faces.size(), faces.size() == 1 ? " was" : " were",
-         " found; use --face largest, all or a smaller number");
-  }
-  return {faces[n - 1]};
-}
-
 Box choose_face(const Image& image, const std::string& file, const FaceChoice& choice) {
-  if (choice.which == "all") {
+  if (choice.all) {
     fail(ErrorKind::kUsage, "--face all: one face is shown here; choose it with --face largest or --face N");
   }
   return choose_faces(image, file, choice)[0];

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/expression/expression.h"
 #include "engine/media/media.h"
+#include "engine/pipeline/face_choice.h"
 
 /// Options that several commands share, and what they choose: weights, faces, figures.
 namespace emo::cli {
@@ -64,15 +65,8 @@ void add_au_option(CLI::App& command, Expression& expression);
 CLI::Option* add_au_face_option(CLI::App& command, std::string& face);
 
 /// --face largest|all|N
-struct FaceChoice {
-  std::string which = "largest";
-};
 void add_face_option(CLI::App& command, FaceChoice& choice);
-/// The boxes of the chosen faces. Throws Error(kInput) naming the file and what was tried when there is none, or fewer
-/// than the number asked for.
-std::vector<Box> choose_faces(const Image& image, const std::string& file, const FaceChoice& choice);
-
-/// The same for what shows one face. Throws Error(kUsage) for "all".
+/// choose_faces() for what shows one face. Throws Error(kUsage) for "all".
 Box choose_face(const Image& image, const std::string& file, const FaceChoice& choice);
 
 /// How the figures look.

@@ -60,7 +60,12 @@ bool names_folder(const fs::path& out) {
   return !out.empty() && (!out.has_filename() || fs::is_directory(out, ignored));
 }
 
-void OutputFolder::make() const {
+bool ManyOutputs::begin(bool quiet) const {
+  count_ > 0 ? make_folder() : tell_all_written(folder_, quiet);
+  return count_ > 0;
+}
+
+void ManyOutputs::make_folder() const {
   std::error_code error;
   const std::string extension = lower_extension(folder_);
   const auto named_alike = [&](const auto& claim) {
@@ -77,7 +82,17 @@ void OutputFolder::make() const {
   if (error) fail(ErrorKind::kInput, "output: ", folder_.string(), " cannot be made a folder: ", error.message());
 }
 
-fs::path OutputFolder::claim(const std::string& name, const std::string& input) {
+fs::path ManyOutputs::add(const std::string& name, const std::string& input, bool is_folder) {
+  fs::path out = claim(name, input);
+  if (resume_ && is_written(out, is_folder)) return {};
+  outputs_.add(out);
+  ++count_;
+  return out;
+}
+
+void ManyOutputs::reserve(const std::string& name, const std::string& input) { outputs_.add(claim(name, input)); }
+
+fs::path ManyOutputs::claim(const std::string& name, const std::string& input) {
   const auto [claim, is_new] = claimed_.try_emplace(name, input);
   if (!is_new) {
     fail(ErrorKind::kUsage, "output: ", name, " would be written for ", claim->second, " and for ", input,

@@ -41,19 +41,34 @@ class Outputs {
 /// Whether an -o says by itself that it is a folder: it is there, or ends in a slash.
 bool names_folder(const std::filesystem::path& out);
 
-/// Gives outputs in a folder their names and keeps them apart.
-class OutputFolder {
+/// The outputs of a command with many inputs: their names in a folder, kept apart, and which of them are still to be made.
+class ManyOutputs {
  public:
-  explicit OutputFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
-  /// FOLDER/NAME. Throws Error(kUsage) when it was given out before, saying for which inputs.
-  std::filesystem::path claim(const std::string& name, const std::string& input);
+  /// `resume`: what is written already is left out. The outputs that are to be made are added to `outputs`.
+  ManyOutputs(std::filesystem::path folder, bool resume, Outputs& outputs)
+      : folder_(std::move(folder)), resume_(resume), outputs_(outputs) {}
+
+  /// FOLDER/NAME, made for `input`; empty when it is written already. Throws Error(kUsage) when the name was given out
+  /// before, saying for which inputs. `is_folder`: the output may itself be a folder.
+  std::filesystem::path add(const std::string& name, const std::string& input, bool is_folder = false);
+  /// Keeps another name in the folder from being given out, and from being an input.
+  void reserve(const std::string& name, const std::string& input);
+  /// How many are to be made.
+  std::size_t count() const { return count_; }
   /// Makes the folder. Throws Error(kInput) when it cannot be made, is a file, or has the extension of what goes into it:
   /// "out.png" was meant for one picture.
-  void make() const;
+  void make_folder() const;
+  /// The same if there is something to be made; else tells, unless `quiet`, that nothing is left to do, and gives false.
+  bool begin(bool quiet) const;
 
  private:
-  std::filesystem::path folder_;
+  std::filesystem::path claim(const std::string& name, const std::string& input);
+
+  const std::filesystem::path folder_;
+  const bool resume_;
+  Outputs& outputs_;
   std::map<std::string, std::string> claimed_;  ///< name and input
+  std::size_t count_ = 0;
 };
 
 /// --resume: outputs that are there already are not made again.

@@ -5,13 +5,14 @@
 #include <optional>
 
 #include "base/error.h"
+#include "engine/pipeline/in_parallel.h"
+#include "engine/pipeline/photos.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/inputs.h"
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
 #include "tools/emoengine/progress.h"
-#include "tools/emoengine/redraw_queue.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
@@ -31,7 +32,7 @@ struct RunOptions {
 
 /// What is told of a picture with --json.
 nlohmann::ordered_json report(const Engine& engine, const std::string& image, const std::string& audio,
-                              const std::string& out, const ActionUnits& au, const std::vector<Box>& faces) {
+                              const std::string& out, const ActionUnits& au, std::span<const Box> faces) {
   nlohmann::ordered_json json{
       {"image", image}, {"audio", audio}, {"output", out}, {"au", to_json(au)}, {"emotion", to_json(read_emotion(au))}};
   for (const Box& face : faces) {
@@ -77,62 +78,61 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
   }
 }
 
-/// Every photo with every voice. Voices are read once and kept as AUs, photos one after the other.
+/// Every photo with every voice. Voices are read once and kept as AUs, then the photos, several at a time.
 void run_many(const RunOptions& options, const std::vector<std::string>& images, const std::vector<std::string>& audios,
               Outputs& outputs) {
-  OutputFolder folder(options.out);
+  ManyOutputs many(options.out, options.resume, outputs);
   std::vector<std::vector<std::filesystem::path>> outs(images.size());  // empty path: is there already
-  std::vector<char> image_needed(images.size()), audio_needed(audios.size());
-  std::size_t count = 0;
+  std::vector<char> audio_needed(audios.size());
   for (std::size_t i = 0; i < images.size(); ++i) {
     for (std::size_t a = 0; a < audios.size(); ++a) {
-      auto out = folder.claim(stem(images[i]) + "_" + stem(audios[a]) + picture_extension(images[i]),
-                              images[i] + " with " + audios[a]);
-      const bool needed = !(options.resume && is_written(out));
-      if (needed) outputs.add(out);
-      outs[i].push_back(needed ? std::move(out) : std::filesystem::path());
-      image_needed[i] |= needed;
-      audio_needed[a] |= needed;
-      count += needed;
+      const auto name = stem(images[i]) + "_" + stem(audios[a]) + picture_extension(images[i]);
+      outs[i].push_back(many.add(name, images[i] + " with " + audios[a]));
+      audio_needed[a] |= !outs[i][a].empty();
     }
   }
-  if (count == 0) return tell_all_written(options.out, options.model.quiet);
-  folder.make();
+  if (!many.begin(options.model.quiet)) return;
   const Engine engine = open_engine(options.model, Needs::kBoth);
-  Failures failures;
   const Loader loader(options.model.quiet);
   std::vector<std::optional<ActionUnits>> voices(audios.size());
-  for (std::size_t a = 0; a < audios.size(); ++a) {
-    if (!audio_needed[a]) continue;
-    failures.attempt([&] {
+  std::vector<Failures> failed(audios.size());
+  in_parallel(int(audios.size()), options.model.backend.threads, [&](int a) {
+    if (!audio_needed[a]) return;
+    failed[a].attempt([&] {
       const Clip clip = loader.audio(audios[a], engine.speech_config().sample_rate_hz, options.audio_limits);
       voices[a] = options.expression.over(engine.aus(clip.pcm));
     });
-  }
-
-  Progress progress("run", "picture", count, options.model.quiet);
-  RedrawQueue queue(engine, options.model.passes, failures, [&](const Redraw& job) {
-    progress.step();
-    if (options.json) std::printf("%s\n", text_of(report(engine, job.image, job.audio, job.out, job.au, job.faces)).c_str());
   });
+  Failures failures;
+  for (const Failures& of_voice : failed) failures.add(of_voice);
+
+  std::vector<PhotoTask> tasks;
   for (std::size_t i = 0; i < images.size(); ++i) {
-    if (!image_needed[i]) continue;
-    failures.attempt([&] {
-      const auto photo = std::make_shared<const Image>(loader.image(images[i], options.image_limits));
-      const auto faces = choose_faces(*photo, images[i], options.face);
-      for (std::size_t a = 0; a < audios.size(); ++a) {
-        if (!voices[a] || outs[i][a].empty()) continue;
-        queue.add({images[i], audios[a], photo, faces, *voices[a], outs[i][a], options.output == "face"});
-      }
-    });
+    PhotoTask task{.photo = images[i]};
+    for (std::size_t a = 0; a < audios.size(); ++a) {
+      if (voices[a] && !outs[i][a].empty()) task.outputs.push_back({outs[i][a], *voices[a], audios[a]});
+    }
+    if (!task.outputs.empty()) tasks.push_back(std::move(task));
   }
-  queue.flush();
+  Progress progress("run", "picture", many.count(), options.model.quiet);
+  PhotoOptions how{.face = options.face,
+                   .crop_only = options.output == "face",
+                   .passes = options.model.passes,
+                   .workers = options.model.backend.threads};
+  how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
+  how.failed = [&](const std::string& what) { failures.add(what); };
+  how.written = [&](const PhotoTask& task, const PhotoTask::Output& made, std::span<const Box> faces) {
+    progress.step();
+    if (!options.json) return;
+    std::printf("%s\n", text_of(report(engine, task.photo, made.of, made.out, made.au, faces)).c_str());
+  };
+  redraw_photos(engine, tasks, how);
   if (!options.model.quiet && !options.json) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
   failures.report();
 }
 
 void run(const RunOptions& options) {
-  if (options.output == "face" && options.face.which == "all") {
+  if (options.output == "face" && options.face.all) {
     fail(ErrorKind::kUsage, "--output face writes one face; choose it with --face largest or --face N");
   }
   const Inputs images = find_inputs(options.images, InputKind::kPictures);

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/media/media.h"
+
+namespace emo {
+
+/// Which of a photo's faces: the n-th largest, or all.
+struct FaceChoice {
+  bool all = false;
+  int number = 1;  ///< from 1, the largest
+};
+
+/// The boxes of the chosen faces. Throws Error(kInput) naming the photo's file and what was tried when there is none, or
+/// fewer than the number asked for.
+std::vector<Box> choose_faces(const Image& photo, const std::string& file, const FaceChoice& choice);
+
+}  // namespace emo

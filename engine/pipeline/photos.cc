@@ -1,0 +1,135 @@
+#include "engine/pipeline/photos.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/error.h"
+#include "engine/pipeline/in_parallel.h"
+
+namespace emo {
+namespace {
+
+constexpr std::size_t kFaces = 8;  // faces a call: enough to fill a GPU, few enough to hold few copies of a photo
+
+/// Passes on what happened to each task, in the order of the tasks: a task that ends before an earlier one waits for it.
+class InOrder {
+ public:
+  using Event = std::function<void()>;
+  explicit InOrder(std::size_t tasks) : events_(tasks) {}
+
+  void ended(std::size_t task, std::vector<Event> events) {
+    const std::lock_guard lock(mutex_);
+    events_[task] = std::move(events);
+    ended_.resize(events_.size());
+    ended_[task] = true;
+    for (; told_ < events_.size() && ended_[told_]; ++told_) {
+      for (const Event& event : std::exchange(events_[told_], {})) event();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::vector<Event>> events_;
+  std::vector<bool> ended_;
+  std::size_t told_ = 0;
+};
+
+/// Whether an error is of one input or output and not of all.
+bool is_of_one(const Error& e) { return e.kind() == ErrorKind::kInput; }
+
+/// One photo's task: what happened goes to `events`.
+class Work {
+ public:
+  Work(const Engine& engine, const PhotoTask& task, const PhotoOptions& options, std::vector<InOrder::Event>& events)
+      : engine_(engine), task_(task), options_(options), events_(events) {}
+
+  void run() {
+    if (!attempt([&] {
+          photo_ = options_.load(task_.photo);
+          faces_ = choose_faces(photo_, task_.photo, options_.face);
+        })) {
+      return;
+    }
+    const std::size_t at_once = std::max<std::size_t>(1, kFaces / faces_.size());
+    for (std::size_t i = 0; i < task_.outputs.size(); i += at_once) {
+      draw(std::span(task_.outputs).subspan(i, std::min(at_once, task_.outputs.size() - i)));
+    }
+  }
+
+ private:
+  template <typename Do>
+  bool attempt(const Do& act) {
+    try {
+      act();
+      return true;
+    } catch (const Error& e) {
+      if (!is_of_one(e)) throw;
+      failed(e.what());
+      return false;
+    }
+  }
+  void failed(std::string what) {
+    events_.push_back([this_options = &options_, what = std::move(what)] {
+      if (this_options->failed) this_options->failed(what);
+    });
+  }
+
+  void draw(std::span<const PhotoTask::Output> outputs) {
+    const int side = engine_.generator_config().image_size;
+    const bool crop = options_.crop_only;
+    std::vector<Image> pictures(outputs.size(), crop ? Image() : photo_);
+    std::vector<HostBuffer<float>> planes;
+    std::vector<FaceJob> jobs;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      planes.emplace_back(crop ? std::size_t(3) * side * side : 0);
+      for (const Box& face : crop ? std::span(faces_).first(1) : std::span(faces_)) {
+        jobs.push_back({.photo = photo_,
+                        .face = face,
+                        .au = outputs[i].au,
+                        .passes = options_.passes,
+                        .out = crop ? MutableImageView() : pictures[i],
+                        .after = planes[i].data()});
+      }
+    }
+    engine_.redraw(jobs);
+    const std::size_t faces = jobs.size() / outputs.size();
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const auto of_output = std::span(jobs).subspan(i * faces, faces);
+      const auto bad = std::ranges::find_if(of_output, [](const FaceJob& job) { return bool(job.error); });
+      if (bad != of_output.end()) {
+        try {
+          std::rethrow_exception(bad->error);
+        } catch (const Error& e) {
+          failed(task_.photo + ": " + e.what());
+        }
+        continue;
+      }
+      if (crop) pictures[i] = engine_.to_image({planes[i].data(), {1, 3, side, side}});
+      if (!attempt([&] { media().save_image(outputs[i].out, pictures[i]); })) continue;
+      events_.push_back([this_options = &options_, task = &task_, output = &outputs[i], faces = faces_] {
+        if (this_options->written) this_options->written(*task, *output, faces);
+      });
+    }
+  }
+
+  const Engine& engine_;
+  const PhotoTask& task_;
+  const PhotoOptions& options_;
+  std::vector<InOrder::Event>& events_;
+  Image photo_;
+  std::vector<Box> faces_;
+};
+
+}  // namespace
+
+void redraw_photos(const Engine& engine, std::span<const PhotoTask> tasks, const PhotoOptions& options) {
+  InOrder in_order(tasks.size());
+  const auto work = [&](int i) {
+    std::vector<InOrder::Event> events;
+    Work(engine, tasks[std::size_t(i)], options, events).run();
+    in_order.ended(std::size_t(i), std::move(events));
+  };
+  in_parallel(int(tasks.size()), options.workers, work, options.stop);
+}
+
+}  // namespace emo

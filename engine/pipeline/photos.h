@@ -1,0 +1,44 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/pipeline/face_choice.h"
+
+/// Many photos, each redrawn with one or more expressions and written.
+namespace emo {
+
+/// A photo and the pictures that are made of it.
+struct PhotoTask {
+  struct Output {
+    std::filesystem::path out;  ///< see Media::save_image
+    ActionUnits au;
+    std::string of;  ///< what the expression was taken from, for who reports it; may be empty
+  };
+  std::string photo;  ///< its file
+  std::vector<Output> outputs;
+};
+
+struct PhotoOptions {
+  FaceChoice face;
+  bool crop_only = false;  ///< write the network's picture of the first face instead of the photo
+  int passes = 1;          ///< see FaceJob
+  int workers = 0;         ///< photos at a time; 0: one a processor
+  /// How a photo is read, from several threads; throws Error(kInput) for one that cannot be.
+  std::function<Image(const std::string& file)> load;
+  /// Told of each picture that was written, and of what failed with Error(kInput) or a face of its own; one at a time, in
+  /// the order of the tasks.
+  std::function<void(const PhotoTask&, const PhotoTask::Output&, std::span<const Box> faces)> written;
+  std::function<void(const std::string& what)> failed;
+  std::function<bool()> stop;  ///< from any thread: true begins no other photo
+};
+
+/// Reads, searches, redraws and writes, several photos at a time. A photo or an output that fails does not keep the others
+/// from being made; what concerns all (the device, an internal error) is thrown.
+void redraw_photos(const Engine& engine, std::span<const PhotoTask> tasks, const PhotoOptions& options);
+
+}  // namespace emo
