@@ -1,4 +1,4 @@
-#include "engine/pipeline/in_parallel.h"
+#include "base/in_parallel.h"
 
 #include <algorithm>
 #include <atomic>

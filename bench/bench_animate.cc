@@ -26,17 +26,17 @@ void animate(benchmark::State& state, const Target& target, const std::string& g
   const auto still = std::make_shared<const Still>(engine, photo, faces);
   const Clip voice = media().load_audio(EMO_SOURCE_DIR "/samples/surprised.flac", engine.speech_config().sample_rate_hz, {});
   const AuCurve spoken = engine.aus_per_frame(voice.pcm, kFps);
-  const AuCurve curve = animation_curve(spoken, spoken.rows.size(), {.fps = kFps});
-  const std::size_t frames = curve.rows.size();
+  const AuCurve curve = animation_curve(spoken, spoken.rows(), {.fps = kFps});
+  const std::size_t frames = curve.rows();
   const HostBuffer<float> face(still->cuts[0].planes.size());
   const auto redraw = [&](const ActionUnits& au) {
     FaceJob job{.photo = photo, .face = faces[0], .cut = &still->cuts[0], .au = au, .after = face.data()};
     engine.redraw_all({&job, 1});
   };
   const auto generate = [&] {
-    for (const ActionUnits& au : curve.rows) redraw(au);
+    for (std::size_t i = 0; i < frames; ++i) redraw(curve.row(i));
   };
-  warm_up([&] { redraw(curve.rows[0]); });
+  warm_up([&] { redraw(curve.row(0)); });
 
   const TempDir folder;
   Latencies alone, whole;

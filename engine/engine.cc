@@ -44,13 +44,13 @@ AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
   // A clip of any length has a first frame; a frame belongs to the clip when its time lies before the clip's end.
   const auto rows =
       std::max<std::size_t>(1, std::size_t(std::ceil(double(pcm.size()) / config.sample_rate_hz * fps - 1e-9)));
-  AuCurve curve;
-  for (std::size_t i = 0; i < rows; ++i) curve.times_s.push_back(double(i) / fps);
+  AuCurve curve(config.au_names, std::vector<double>(rows));
+  for (std::size_t i = 0; i < rows; ++i) curve.times_s[i] = double(i) / fps;
   const Matrix values = backend_->speech(pcm, curve.times_s);
   const ActionUnits neutral(config.au_names);
   for (int r = 0; r < values.rows; ++r) {
     const ActionUnits row = neutral.with({values.row(r), std::size_t(values.cols)});
-    curve.rows.push_back(sharpened(row, config.emotion_sharpness));
+    curve.set_row(std::size_t(r), sharpened(row, config.emotion_sharpness));
   }
   return curve;
 }

@@ -9,7 +9,7 @@
 
 #include "engine/backend/backend.h"
 #include "engine/expression/action_units.h"
-#include "engine/expression/au_file.h"
+#include "engine/expression/au_curve.h"
 #include "weights/model_file.h"
 
 namespace emo {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/matrix.h"
 #include "base/tensor.h"
 #include "engine/backend/image.h"
 #include "weights/model_file.h"
@@ -19,17 +20,6 @@ enum class Precision { kAuto, kFp32, kTf32, kBf16, kFp16 };
 /// "auto", "cpu" ...; "fp32" ...
 const char* name_of(BackendKind kind);
 const char* name_of(Precision precision);
-
-/// A row-major matrix: a frame a row.
-struct Matrix {
-  int rows = 0, cols = 0;
-  std::vector<float> values;
-
-  Matrix() = default;
-  Matrix(int rows, int cols) : rows(rows), cols(cols), values(std::size_t(rows) * cols) {}
-  float* row(int r) { return values.data() + std::size_t(r) * cols; }
-  const float* row(int r) const { return values.data() + std::size_t(r) * cols; }
-};
 
 /// Receives each layer's output by its name, (1,C,H,W) fp32, valid during the call: every LayerSpec::key, then "output".
 using LayerSink = std::function<void(const std::string& name, TensorView<const float> output)>;

@@ -18,10 +18,9 @@ constexpr double kLeastPause_s = 1.0, kMorePause_s = 2.3;
 /// 0 to 1 along half a cosine for x from 0 to 1.
 double half_cosine(double x) { return 0.5 - 0.5 * std::cos(std::numbers::pi * std::clamp(x, 0.0, 1.0)); }
 
-ActionUnits mix(const ActionUnits& a, const ActionUnits& b, double share_of_b) {
-  std::vector<float> values(a.values());
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] += float(share_of_b) * (b.values()[i] - values[i]);
-  return a.with(values);
+/// to = a + share_of_b (b - a), for rows of n values in [0,1]; `to` may be either.
+void mix(const float* a, const float* b, double share_of_b, std::size_t n, float* to) {
+  for (std::size_t i = 0; i < n; ++i) to[i] = std::clamp(a[i] + float(share_of_b) * (b[i] - a[i]), 0.f, 1.f);
 }
 
 }  // namespace
@@ -44,55 +43,61 @@ AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const Animatio
 }
 
 AuCurve at_frames(const AuCurve& curve, std::size_t frames, double fps) {
-  EMO_CHECK(!curve.rows.empty() && curve.rows.size() == curve.times_s.size(), "at_frames: ", curve.rows.size(), " rows, ",
+  EMO_CHECK(curve.rows() > 0 && curve.values.rows == int(curve.rows()), "at_frames: ", curve.values.rows, " rows, ",
             curve.times_s.size(), " times");
-  AuCurve result;
+  const std::size_t n = curve.names.size();
+  AuCurve result(curve.names, std::vector<double>(frames));
   for (std::size_t i = 0; i < frames; ++i) {
     const double t = double(i) / fps;
     const auto after = std::size_t(std::ranges::upper_bound(curve.times_s, t) - curve.times_s.begin());
-    result.times_s.push_back(t);
-    if (after == 0 || after == curve.rows.size()) {
-      result.rows.push_back(after == 0 ? curve.rows.front() : curve.rows.back());
+    result.times_s[i] = t;
+    float* const row = result.values.row(int(i));
+    if (after == 0 || after == curve.rows()) {
+      std::copy_n(curve.values.row(after == 0 ? 0 : curve.values.rows - 1), n, row);
       continue;
     }
     const double from = curve.times_s[after - 1], to = curve.times_s[after];
-    result.rows.push_back(mix(curve.rows[after - 1], curve.rows[after], (t - from) / (to - from)));
+    mix(curve.values.row(int(after) - 1), curve.values.row(int(after)), (t - from) / (to - from), n, row);
   }
   return result;
 }
 
 void smooth(AuCurve& curve, double step_s, double time_constant_s) {
   const double keep = std::exp(-step_s / time_constant_s);
-  auto& rows = curve.rows;
-  for (std::size_t i = 1; i < rows.size(); ++i) rows[i] = mix(rows[i], rows[i - 1], keep);
-  for (std::size_t i = rows.size(); i-- > 1;) rows[i - 1] = mix(rows[i - 1], rows[i], keep);
+  Matrix& rows = curve.values;
+  const auto follow = [&](int i, int before) { mix(rows.row(i), rows.row(before), keep, curve.names.size(), rows.row(i)); };
+  for (int i = 1; i < rows.rows; ++i) follow(i, i - 1);
+  for (int i = rows.rows - 2; i >= 0; --i) follow(i, i + 1);
 }
 
 void ease(AuCurve& curve, double ease_s) {
-  if (curve.rows.size() < 2) return;
+  if (curve.rows() < 2) return;
   const double start = curve.times_s.front(), end = curve.times_s.back(), span = std::min(ease_s, (end - start) / 2);
-  const ActionUnits neutral(curve.rows[0].names());
-  for (std::size_t i = 0; i < curve.rows.size(); ++i) {
+  const std::vector<float> neutral(curve.names.size());
+  for (std::size_t i = 0; i < curve.rows(); ++i) {
     const double t = curve.times_s[i];
     const double shown = half_cosine((t - start) / span) * half_cosine((end - t) / span);
-    curve.rows[i] = mix(neutral, curve.rows[i], shown);
+    float* const row = curve.values.row(int(i));
+    mix(neutral.data(), row, shown, neutral.size(), row);
   }
 }
 
 void add_blinks(AuCurve& curve, double fps, unsigned seed) {
-  if (curve.rows.empty() || std::ranges::count(curve.rows[0].names(), kBlinkAu) == 0) return;
+  const int lids = curve.column(kBlinkAu);
+  if (curve.rows() == 0 || lids < 0) return;
   std::mt19937 random(seed);
   // By hand: the standard's own distributions differ from library to library.
   const auto pause_s = [&] { return kLeastPause_s - kMorePause_s * std::log((random() + 1.0) / 4294967297.0); };
-  const double end = double(curve.rows.size() - 1) / fps;
+  const double end = double(curve.rows() - 1) / fps;
   for (double t = pause_s(); t + kOpen_s <= end; t += pause_s()) {
     const double shut = std::round(t * fps) / fps;
     const auto first = std::size_t(std::max(0.0, std::ceil((shut - kClose_s) * fps)));
-    const auto last = std::min(curve.rows.size() - 1, std::size_t((shut + kOpen_s) * fps));
+    const auto last = std::min(curve.rows() - 1, std::size_t((shut + kOpen_s) * fps));
     for (std::size_t i = first; i <= last; ++i) {
       const double from_shut = double(i) / fps - shut;
       const double lid = half_cosine(1 - std::abs(from_shut) / (from_shut < 0 ? kClose_s : kOpen_s));
-      curve.rows[i].set(kBlinkAu, std::max(curve.rows[i].get(kBlinkAu), float(lid)));
+      float& au = curve.values.row(int(i))[lids];
+      au = std::max(au, float(lid));
     }
   }
 }

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "engine/expression/au_file.h"
+#include "engine/expression/au_curve.h"
 
 namespace emo {
 

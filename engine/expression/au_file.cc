@@ -89,9 +89,10 @@ class CurveReader {
   AuCurve done(std::vector<std::string>* notes) {
     if (rows_.empty()) refuse("has no rows; at least one is needed");
     fill_in();
-    AuCurve curve{std::move(times_s_), {}};
-    const ActionUnits neutral(names_);
-    for (const auto& row : rows_) curve.rows.push_back(neutral.with(std::vector<float>(row.begin(), row.end())));
+    AuCurve curve(names_, std::move(times_s_));
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      std::ranges::transform(rows_[i], curve.values.row(int(i)), [](double v) { return std::clamp(float(v), 0.f, 1.f); });
+    }
     if (notes) std::ranges::transform(notes_, std::back_inserter(*notes), [&](auto& n) { return file_ + ": " + n; });
     return curve;
   }
@@ -313,9 +314,9 @@ AuCurve read_array(const std::filesystem::path& path, const std::vector<std::str
 
 std::string to_json(const AuCurve& curve) {
   nlohmann::ordered_json json;
-  json["au_names"] = curve.rows.at(0).names();
-  for (std::size_t i = 0; i < curve.rows.size(); ++i) {
-    json["rows"].push_back({{"timestamp", curve.times_s[i]}, {"au", curve.rows[i].values()}});
+  json["au_names"] = curve.names;
+  for (std::size_t i = 0; i < curve.rows(); ++i) {
+    json["rows"].push_back({{"timestamp", curve.times_s[i]}, {"au", curve.row(i).values()}});
   }
   return json.dump(1) + "\n";
 }
@@ -324,13 +325,13 @@ std::string to_json(const AuCurve& curve) {
 
 std::string to_csv(const AuCurve& curve) {
   std::string text = "frame,timestamp,confidence,success";
-  for (const auto& name : curve.rows.at(0).names()) text += "," + name + "_r";
+  for (const auto& name : curve.names) text += "," + name + "_r";
   text += "\n";
   char field[64];
-  for (std::size_t i = 0; i < curve.rows.size(); ++i) {
+  for (std::size_t i = 0; i < curve.rows(); ++i) {
     std::snprintf(field, sizeof field, "%zu,%.3f,1,1", i + 1, curve.times_s[i]);
     text += field;
-    for (const float value : curve.rows[i].values()) {
+    for (const float value : std::span(curve.values.row(int(i)), curve.names.size())) {
       // OpenFace writes two decimals; four keep a curve that is written and read within 1e-5 of itself.
       std::snprintf(field, sizeof field, ",%.4f", value * kOpenFaceMax);
       text += field;
@@ -343,10 +344,8 @@ std::string to_csv(const AuCurve& curve) {
 void write_au_file(const std::filesystem::path& path, const AuCurve& curve) {
   const std::string extension = known_extension("output", path, kAuFileExtensions);
   if (extension == ".npy") {
-    std::vector<float> values;
-    for (const auto& row : curve.rows) values.insert(values.end(), row.values().begin(), row.values().end());
-    const std::int64_t shape[] = {std::int64_t(curve.rows.size()), std::int64_t(curve.rows.at(0).names().size())};
-    return write_npy(path, shape, values);
+    const std::int64_t shape[] = {curve.values.rows, curve.values.cols};
+    return write_npy(path, shape, curve.values.values);
   }
   OutputFile out(path);
   out.write(extension == ".csv" ? to_csv(curve) : to_json(curve));

@@ -5,18 +5,12 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/expression/action_units.h"
+#include "engine/expression/au_curve.h"
 
 namespace emo {
 
 /// What AUs are read from and written to.
 inline constexpr std::string_view kAuFileExtensions[] = {".csv", ".json", ".npy"};
-
-/// AUs over time: row i belongs to times_s[i].
-struct AuCurve {
-  std::vector<double> times_s;
-  std::vector<ActionUnits> rows;
-};
 
 /// Writes by the extension; temporary file, then rename.
 ///   .csv   as OpenFace does: frame,timestamp,confidence,success,AU01_r ... with intensities 0..5, frames counted from 1

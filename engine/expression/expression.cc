@@ -13,4 +13,8 @@ ActionUnits Expression::over(const ActionUnits& voice) const {
   return au.empty() ? sum : edit_action_units(au, sum);
 }
 
+void Expression::apply(AuCurve& voice) const {
+  for (std::size_t i = 0; i < voice.rows(); ++i) voice.set_row(i, over(voice.row(i)));
+}
+
 }  // namespace emo

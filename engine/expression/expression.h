@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "engine/expression/action_units.h"
+#include "engine/expression/au_curve.h"
 
 namespace emo {
 
@@ -18,6 +18,8 @@ struct Expression {
 
   /// Throws Error(kUsage) quoting what cannot be read; whether it can does not depend on the voice's values.
   ActionUnits over(const ActionUnits& voice) const;
+  /// The same for every row.
+  void apply(AuCurve& voice) const;
 };
 
 }  // namespace emo

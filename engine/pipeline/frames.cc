@@ -119,7 +119,7 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
     const Close close_all{{&free, &to_redraw, &to_write}};  // before the futures wait, also where no thread can be started
     reading = std::async(std::launch::async, [&] {
       const Close close{{&to_redraw}};
-      for (std::size_t i = 0; i < curve.rows.size(); ++i) {
+      for (std::size_t i = 0; i < curve.rows(); ++i) {
         std::optional<Frame> frame = free.pop();
         if (!frame) return;
         if (!source.next(*frame)) return;
@@ -136,11 +136,11 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
         free.push(std::move(*frame));
       }
     });
-    for (const ActionUnits& au : curve.rows) {
+    for (std::size_t i = 0; i < curve.rows(); ++i) {
       if (options.stop && options.stop()) break;
       std::optional<Frame> frame = to_redraw.pop();
       if (!frame) break;
-      redraw(engine, *frame, au, options.passes);
+      redraw(engine, *frame, curve.row(i), options.passes);
       if (!to_write.push(std::move(*frame))) break;
     }
   }

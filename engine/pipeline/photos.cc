@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "base/error.h"
-#include "engine/pipeline/in_parallel.h"
+#include "base/in_parallel.h"
 
 namespace emo {
 namespace {

@@ -19,10 +19,9 @@ using testing::HasSubstr;
 const std::vector<std::string> kNames = {"AU01", "AU12", "AU45"};
 
 AuCurve curve() {
-  AuCurve curve;
-  for (int i = 0; i < 5; ++i) {
-    curve.times_s.push_back(i / 25.0);
-    curve.rows.emplace_back(kNames, std::vector<float>{0.1f * float(i), 1.f, 0.12345f});
+  AuCurve curve(kNames, {0, 1 / 25.0, 2 / 25.0, 3 / 25.0, 4 / 25.0});
+  for (std::size_t i = 0; i < 5; ++i) {
+    curve.set_row(i, {kNames, std::vector<float>{0.1f * float(i), 1.f, 0.12345f}});
   }
   return curve;
 }
@@ -46,7 +45,7 @@ class AuFile : public testing::Test {
   }
   std::vector<float> column(const AuCurve& curve, const std::string& name) {
     std::vector<float> values;
-    for (const auto& row : curve.rows) values.push_back(row.get(name));
+    for (std::size_t i = 0; i < curve.rows(); ++i) values.push_back(curve.row(i).get(name));
     return values;
   }
   std::string refused(const std::string& name, const std::string& text) {
@@ -70,12 +69,11 @@ TEST_F(AuFile, EachFormatReadsBackWhatWasWritten) {
   for (const char* name : {"a.csv", "a.json", "a.npy"}) {
     write_au_file(dir_ / name, curve());
     const auto back = read_au_file(dir_ / name, kNames);
-    ASSERT_EQ(back.rows.size(), 5u) << name;
+    ASSERT_EQ(back.rows(), 5u) << name;
     for (std::size_t i = 0; i < 5; ++i) {
       EXPECT_NEAR(back.times_s[i], curve().times_s[i], 1e-9) << name;
       // Half a step of the four decimals of a value of 0..5.
-      for (std::size_t k = 0; k < 3; ++k)
-        EXPECT_NEAR(back.rows[i].values()[k], curve().rows[i].values()[k], 1.01e-5) << name;
+      for (std::size_t k = 0; k < 3; ++k) EXPECT_NEAR(back.row(i).values()[k], curve().row(i).values()[k], 1.01e-5) << name;
     }
   }
 }
@@ -84,16 +82,16 @@ TEST_F(AuFile, OpenFacesOwnTableIsRead) {
   const auto path = write("o.csv",
                           "frame, face_id, timestamp, confidence, success, pose_Tx, AU45_r, AU12_r, AU01_r, AU01_c\r\n"
                           "1, 0, 0.000, 0.98, 1, -3.1, 0.5, 2.5, 5.00, 1.00\r\n");
-  const auto rows = read_au_file(path, kNames).rows;
-  ASSERT_EQ(rows.size(), 1u);
-  EXPECT_THAT(rows[0].values(), ElementsAre(1.f, 0.5f, 0.1f));
+  const AuCurve curve = read_au_file(path, kNames);
+  ASSERT_EQ(curve.rows(), 1u);
+  EXPECT_THAT(curve.row(0).values(), ElementsAre(1.f, 0.5f, 0.1f));
 }
 
 TEST_F(AuFile, OpenFacesTableOfAPictureIsRead) {
   const auto table = read("face, confidence, gaze_0_x, AU01_r, AU12_r, AU45_r, AU45_c\n0, 0.925, 0.1, 1.00, 2.50, 0, 0\n");
-  ASSERT_EQ(table.curve.rows.size(), 1u);
+  ASSERT_EQ(table.curve.rows(), 1u);
   EXPECT_EQ(table.curve.times_s[0], 0);
-  EXPECT_THAT(table.curve.rows[0].values(), ElementsAre(0.2f, 0.5f, 0.f));
+  EXPECT_THAT(table.curve.row(0).values(), ElementsAre(0.2f, 0.5f, 0.f));
   EXPECT_THAT(table.notes, ElementsAre());
 }
 
@@ -110,15 +108,15 @@ TEST_F(AuFile, QuotesAndRowNumbersAsRWritesThemAreRead) {
                                "\r\n";
   for (const std::string& text : {head + rows, R"("",)" + head + numbered, head + numbered}) {  // write.csv, write.table
     const auto table = read(text);
-    ASSERT_EQ(table.curve.rows.size(), 2u);
-    EXPECT_THAT(table.curve.rows[0].values(), ElementsAre(0.1f, 0.5f, 1.f));
+    ASSERT_EQ(table.curve.rows(), 2u);
+    EXPECT_THAT(table.curve.row(0).values(), ElementsAre(0.1f, 0.5f, 1.f));
     EXPECT_EQ(table.curve.times_s[1], 0.04);
   }
 }
 
 TEST_F(AuFile, ValuesALittleOutsideAreClamped) {
   const auto table = read("timestamp,AU01_r,AU12_r,AU45_r\n0,-0.01,5.04,5.5\n");
-  EXPECT_THAT(table.curve.rows[0].values(), ElementsAre(0.f, 1.f, 1.f));
+  EXPECT_THAT(table.curve.row(0).values(), ElementsAre(0.f, 1.f, 1.f));
 }
 
 TEST_F(AuFile, GapsAndFailedFramesAreFilledInAlongALine) {
@@ -172,7 +170,7 @@ TEST_F(AuFile, MissingActionUnitsAreZeroAndSaidSo) {
   EXPECT_THAT(column(table.curve, "AU45"), ElementsAre(0.f, 0.f));
   EXPECT_THAT(table.notes, ElementsAre("t.csv: lacks AU01, AU45, taken as 0"));
   const auto path = write("a.json", R"({"au_names":["AU12","AU99"],"rows":[{"timestamp":0,"au":[1,null]}]})");
-  EXPECT_THAT(read_au_file(path, kNames).rows.at(0).values(), ElementsAre(0.f, 1.f, 0.f));
+  EXPECT_THAT(read_au_file(path, kNames).row(0).values(), ElementsAre(0.f, 1.f, 0.f));
 }
 
 TEST_F(AuFile, WrongTablesSayWhereAndWhat) {

@@ -49,10 +49,10 @@ TEST(Engine, DrawsTheVoicesAnswersToEmotionsAsTheModelSays) {
   EXPECT_EQ(after.aus(pcm).values(), sharpened(whole, 16).values());
 
   const AuCurve frames = before.aus_per_frame(pcm, 10), drawn_frames = after.aus_per_frame(pcm, 10);
-  ASSERT_EQ(frames.rows.size(), 20u);
-  ASSERT_EQ(drawn_frames.rows.size(), 20u);
-  EXPECT_NE(frames.rows[3].values(), frames.rows[15].values());
-  for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(drawn_frames.rows[i].values(), sharpened(frames.rows[i], 16).values());
+  ASSERT_EQ(frames.rows(), 20u);
+  ASSERT_EQ(drawn_frames.rows(), 20u);
+  EXPECT_NE(frames.row(3).values(), frames.row(15).values());
+  for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(drawn_frames.row(i).values(), sharpened(frames.row(i), 16).values());
 }
 
 TEST(Engine, ASilentClipIsNeutralHoweverSharp) {

@@ -29,10 +29,10 @@ class Animate : public ProgramTest {
   }
   /// A row of AU12 = 0.5 every 0.1 s.
   void write_curve(const std::string& name, double seconds) const {
-    AuCurve curve;
-    for (int i = 0; i < int(std::lround(seconds * 10)); ++i) {
-      curve.times_s.push_back(i / 10.0);
-      curve.rows.push_back(parse_action_units("12=0.5", default_au_names()));
+    AuCurve curve(default_au_names(), std::vector<double>(std::size_t(std::lround(seconds * 10))));
+    for (std::size_t i = 0; i < curve.rows(); ++i) {
+      curve.times_s[i] = double(i) / 10.0;
+      curve.set_row(i, parse_action_units("12=0.5", default_au_names()));
     }
     write_au_file(dir_ / name, curve);
   }
@@ -85,10 +85,10 @@ TEST_F(Animate, AVoiceMakesItsLengthWithSound) {
 TEST_F(Animate, FaceAndSoundAreInSyncWithinAFrame) {
   constexpr int kFps = 20;
   ASSERT_EQ(ffmpeg("-f lavfi -i aevalsrc=exprs='between(t\\,1\\,1.01)*0.8*sin(2000*PI*t)':s=16000:d=2 click.wav"), 0);
-  AuCurve curve;
-  for (int i = 0; i < 2 * kFps; ++i) {
-    curve.times_s.push_back(double(i) / kFps);
-    curve.rows.push_back(parse_action_units(i < kFps ? "12=0" : "12=1", default_au_names()));
+  AuCurve curve(default_au_names(), std::vector<double>(2 * kFps));
+  for (std::size_t i = 0; i < curve.rows(); ++i) {
+    curve.times_s[i] = double(i) / kFps;
+    curve.set_row(i, parse_action_units(i < kFps ? "12=0" : "12=1", default_au_names()));
   }
   write_au_file(dir_ / "step.csv", curve);
   for (const std::string name : {"s.mp4", "s.webm"}) {

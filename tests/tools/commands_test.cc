@@ -120,9 +120,9 @@ TEST_F(Commands, AusWritesTheSameAnswerInEachFormat) {
     ASSERT_EQ(outcome.code, 0) << outcome.err;
   }
   const auto want = read_au_file(dir_ / "a.npy", default_au_names());
-  ASSERT_EQ(want.rows.size(), 1u);
+  ASSERT_EQ(want.rows(), 1u);
   for (const char* name : {"a.csv", "a.json"}) {
-    expect_close(read_au_file(dir_ / name, default_au_names()).rows.at(0).values(), want.rows[0].values(), 1.01e-5);
+    expect_close(read_au_file(dir_ / name, default_au_names()).row(0).values(), want.row(0).values(), 1.01e-5);
   }
 }
 
@@ -130,7 +130,7 @@ TEST_F(Commands, PerFrameGivesARowAVideoFrame) {
   ASSERT_EQ(run("aus -a " + kVoice + " --per-frame --fps 30 -o a.csv").code, 0);
   const auto curve = read_au_file(dir_ / "a.csv", default_au_names());
   const auto seconds = media().load_audio(EMO_SOURCE_DIR "/samples/angry.flac", 16000, {}).seconds();
-  EXPECT_EQ(curve.rows.size(), std::size_t(std::ceil(seconds * 30 - 1e-9)));
+  EXPECT_EQ(curve.rows(), std::size_t(std::ceil(seconds * 30 - 1e-9)));
   EXPECT_NEAR(curve.times_s[30], 1.0, 1e-9);
   // A curve drives the generator, a row at a time.
   EXPECT_EQ(run("generate -i " + kPhoto + " --au-file a.csv --row 20 -o f.png").code, 0);

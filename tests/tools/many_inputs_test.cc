@@ -121,7 +121,7 @@ TEST_F(ManyInputs, JsonIsALineAPicture) {
 TEST_F(ManyInputs, AusWritesATableAClip) {
   const auto outcome = run("aus -a v -o tables");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_EQ(read_au_file(dir_ / "tables/x.csv", default_au_names()).rows.size(), 1u);
+  EXPECT_EQ(read_au_file(dir_ / "tables/x.csv", default_au_names()).rows(), 1u);
   EXPECT_TRUE(exists("tables/y.csv"));
   EXPECT_THAT(run("aus -a v").out, HasSubstr("v/y.flac: "));
 }

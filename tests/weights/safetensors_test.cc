@@ -59,6 +59,18 @@ TEST(SafeTensors, ReadsWhatAnotherWriterWrites) {
   EXPECT_EQ(tensors.at("b").count(), 1u);
 }
 
+TEST(SafeTensors, EveryHalfHasItsValue) {
+  std::vector<std::uint16_t> halves;
+  for (int i = 0; i < 0x10000; ++i) {
+    if ((i & 0x7c00) != 0x7c00 || (i & 0x3ff) == 0) halves.push_back(std::uint16_t(i));  // not NaN, which equals nothing
+  }
+  const TempDir dir;
+  const std::vector<std::int64_t> shape{std::int64_t(halves.size())};
+  write_safetensors(dir / "f", {{"all", {DType::kF16, shape, std::as_bytes(std::span(halves))}}}, {});
+  const auto values = SafeTensors(dir / "f").floats("all", shape);
+  for (std::size_t i = 0; i < halves.size(); ++i) EXPECT_EQ(values[i], half_to_float(halves[i])) << halves[i];
+}
+
 TEST(SafeTensors, WrittenFilesComeBack) {
   TempDir dir;
   const std::vector<float> weights = {1, -2.5f, 3e-9f, 4, 5, 6};

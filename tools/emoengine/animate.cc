@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "engine/expression/animation.h"
+#include "engine/expression/au_file.h"
 #include "engine/media/video.h"
 #include "engine/pipeline/frames.h"
 #include "tools/emoengine/commands.h"
@@ -96,15 +97,15 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
   if (!options.au_file.empty()) {
     curve = loader.aus(options.au_file, engine.generator_config().au_names, {fps, options.au_face});
     // OpenFace rounds times to milliseconds. A table of one row has none: the face is so all the time.
-    if (curve.rows.size() > 1) seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;
+    if (curve.rows() > 1) seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;
   } else if (!job.audio.empty()) {
     const Clip voice = loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
     curve = engine.aus_per_frame(voice.pcm, fps);
     seconds = voice.seconds();
   } else {
-    curve = {{0.0}, {ActionUnits(engine.generator_config().au_names)}};
+    curve = AuCurve(engine.generator_config().au_names, {0.0});
   }
-  for (ActionUnits& au : curve.rows) au = options.expression.over(au);
+  options.expression.apply(curve);
   return curve;
 }
 

@@ -38,7 +38,7 @@ std::string emotion_band(const AuCurve& curve, double seconds) {
   std::ostringstream out;
   const auto time = [&](std::size_t i) { return i < curve.times_s.size() ? curve.times_s[i] : seconds; };
   std::vector<std::string_view> read;
-  for (const auto& row : curve.rows) read.push_back(read_emotion(row).name);
+  for (std::size_t i = 0; i < curve.rows(); ++i) read.push_back(read_emotion(curve.row(i)).name);
   std::map<std::string_view, bool> named;
   for (std::size_t from = 0, to = 0; from < read.size(); from = to) {
     while (to < read.size() && read[to] == read[from]) ++to;
@@ -61,10 +61,10 @@ std::string emotion_band(const AuCurve& curve, double seconds) {
 
 /// Which AUs are drawn in colour: the highest peaks.
 std::vector<std::size_t> active_aus(const AuCurve& curve) {
-  const std::size_t n = curve.rows[0].values().size();
+  const std::size_t n = curve.names.size();
   std::vector<float> peak(n, 0.f);
-  for (const auto& row : curve.rows) {
-    for (std::size_t i = 0; i < n; ++i) peak[i] = std::max(peak[i], row.values()[i]);
+  for (int r = 0; r < curve.values.rows; ++r) {
+    for (std::size_t i = 0; i < n; ++i) peak[i] = std::max(peak[i], curve.values.row(r)[i]);
   }
   std::vector<std::size_t> order(n);
   std::iota(order.begin(), order.end(), std::size_t(0));
@@ -76,15 +76,15 @@ std::vector<std::size_t> active_aus(const AuCurve& curve) {
 
 std::string au_curves(const AuCurve& curve, double seconds) {
   std::ostringstream out, lines;
-  const auto& names = curve.rows[0].names();
+  const auto& names = curve.names;
   out << "$au << EOD\n";
-  const auto point = [&](double time_s, const ActionUnits& au) {
+  const auto point = [&](double time_s, int row) {
     out << time_s;
-    for (const float v : au.values()) out << ' ' << v;
+    for (const float v : std::span(curve.values.row(row), names.size())) out << ' ' << v;
     out << '\n';
   };
-  for (std::size_t r = 0; r < curve.rows.size(); ++r) point(curve.times_s[r], curve.rows[r]);
-  point(seconds, curve.rows.back());  // the last frame lasts until the clip's end; so one frame is a line, too
+  for (std::size_t r = 0; r < curve.rows(); ++r) point(curve.times_s[r], int(r));
+  point(seconds, curve.values.rows - 1);  // the last frame lasts until the clip's end; so one frame is a line, too
   out << "EOD\n";
   const auto active = active_aus(curve);
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "engine/expression/au_file.h"
 #include "tools/emoengine/au_plot.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/gnuplot.h"
@@ -39,19 +40,23 @@ void aus_of(const AusOptions& options, const Engine& engine, const AusTask& task
   AuCurve curve;
   if (options.per_frame || !plot.empty()) {
     curve = engine.aus_per_frame(clip.pcm, options.fps);
-    for (ActionUnits& row : curve.rows) row = options.expression.over(row);
+    options.expression.apply(curve);
   }
   if (!plot.empty()) {
     const auto title = std::filesystem::path(audio).filename().string();
     write_au_plot(plot, title + ", as a whole " + describe(read_emotion(whole)), clip, curve);
   }
-  const AuCurve table = options.per_frame ? std::move(curve) : AuCurve{{0.0}, {whole}};
+  AuCurve table = std::move(curve);
+  if (!options.per_frame) {
+    table = AuCurve(whole.names(), {0.0});
+    table.set_row(0, whole);
+  }
   if (!out.empty()) write_au_file(out, table);
 
   if (out.empty() && plot.empty() && options.per_frame) {
     std::fputs(to_csv(table).c_str(), stdout);
   } else if (!options.model.quiet) {
-    const auto line = options.per_frame ? std::to_string(table.rows.size()) + " frames" : summary(whole);
+    const auto line = options.per_frame ? std::to_string(table.rows()) + " frames" : summary(whole);
     std::printf("%s: %s\n", (out.empty() ? plot.empty() ? audio : plot.string() : out.string()).c_str(), line.c_str());
   }
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/npy.h"
 #include "base/text.h"
+#include "engine/expression/au_file.h"
 #include "engine/pipeline/photos.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/inputs.h"
@@ -38,11 +39,11 @@ ActionUnits wanted_aus(const GenerateOptions& options, const std::vector<std::st
   }
   if (options.au_file.empty()) return expression.over(ActionUnits(names));
   const auto curve = Loader(options.model.quiet).aus(options.au_file, names, {.face = options.au_face});
-  const int rows = int(curve.rows.size());
+  const int rows = int(curve.rows());
   if (options.row > rows || (options.row == 0 && rows > 1)) {
     fail(ErrorKind::kUsage, options.au_file, ": has ", rows, " rows; choose one with --row 1 to --row ", rows);
   }
-  return expression.over(curve.rows[std::size_t(std::max(options.row, 1) - 1)]);
+  return expression.over(curve.row(std::size_t(std::max(options.row, 1) - 1)));
 }
 
 bool is_npy(const std::string& out) { return lower_extension(out) == ".npy"; }

@@ -33,6 +33,8 @@ class StageClock {
     return stage();
   }
   void add(const std::string& name, double ms);
+  /// The stages of another thread, which may overlap with these.
+  void add(const StageClock& other) { stages_.insert(stages_.end(), other.stages_.begin(), other.stages_.end()); }
   /// {"image": 3.1, ...}
   nlohmann::ordered_json to_json() const;
 

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "engine/pipeline/in_parallel.h"
+#include "base/in_parallel.h"
 #include "engine/pipeline/photos.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/inputs.h"
@@ -43,19 +43,34 @@ nlohmann::ordered_json report(const Engine& engine, const std::string& image, co
   return json;
 }
 
+/// What a voice gave.
+struct Heard {
+  Engine engine;
+  Clip clip;
+  ActionUnits au;
+  StageClock clock;
+};
+
+Heard hear(const RunOptions& options, const Loader& loader, const std::string& audio) {
+  StageClock clock;
+  Engine engine = clock.time("models", [&] { return open_engine(options.model, Needs::kBoth); });
+  Clip clip =
+      clock.time("audio", [&] { return loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
+  ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm)); });
+  return {std::move(engine), std::move(clip), std::move(au), std::move(clock)};
+}
+
 /// One photo and one voice, as fast as it goes.
 void run_one(const RunOptions& options, const std::string& image, const std::string& audio) {
   StageClock clock;
   const Loader loader(options.model.quiet);
-  // The models are opened while the photo is read and searched: neither needs the other.
-  auto opening = std::async(std::launch::async, [&] { return open_engine(options.model, Needs::kBoth); });
+  // The models are opened and the voice is heard while the photo is read and searched: neither needs the other.
+  auto hearing = std::async(std::launch::async, [&] { return hear(options, loader, audio); });
   clock.time("media", [] { media(); });
   Image photo = clock.time("image", [&] { return loader.image(image, options.image_limits); });
   const auto faces = clock.time("faces", [&] { return choose_faces(photo, image, options.face); });
-  const Engine engine = clock.time("models", [&] { return opening.get(); });
-  const Clip clip =
-      clock.time("audio", [&] { return loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
-  const ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm)); });
+  const auto [engine, clip, au, heard] = hearing.get();
+  clock.add(heard);
 
   const int side = engine.generator_config().image_size;
   HostBuffer<float> crop(options.output == "face" ? std::size_t(3) * side * side : 0);

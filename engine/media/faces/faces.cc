@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/in_parallel.h"
 
 namespace emo {
 
@@ -56,10 +57,13 @@ std::optional<Box> refined(const cv::Mat& rgb, const Box& found) {
   const Box around = scaled(found, kFaceRegion);
   const cv::Rect whole(0, 0, rgb.cols, rgb.rows);
   const cv::Rect region = cv::Rect(int(around.x), int(around.y), int(around.side), int(around.side)) & whole;
+  std::vector<Box> seen[std::size(kCloser_px)];
+  in_parallel(int(std::size(kCloser_px)), 0,
+              [&](int i) { seen[i] = find_at(rgb(region), kCloser_px[i] / double(found.side)); });
   Box sum = found;
   std::size_t looks = 1;
-  for (const double side_px : kCloser_px) {
-    for (Box box : find_at(rgb(region), side_px / double(found.side))) {
+  for (const auto& boxes : seen) {
+    for (Box box : boxes) {
       box.x += float(region.x), box.y += float(region.y);
       if (distance(found, box) > 0.5f) continue;  // a neighbour's face
       sum = {sum.x + box.x, sum.y + box.y, sum.side + box.side};
