@@ -63,6 +63,20 @@ bool feeds_block(const std::vector<LayerSpec>& layers, std::size_t i) {
   return i + 2 < layers.size() && layers[i + 2].adds_block_input;
 }
 
+bool ends_in_relu(const LayerSpec& row) {
+  EMO_CHECK(row.act == Act::kRelu || row.act == Act::kNone, "layers: ", row.key,
+            " ends in an activation that no backend computes after a normalisation; ReLU or none is needed");
+  return row.act == Act::kRelu;
+}
+
+void check_heads(const std::vector<LayerSpec>& layers) {
+  const auto check = [](const LayerSpec& row, Act act, const char* name) {
+    EMO_CHECK(row.norm == Norm::kNone && row.act == act, "layers: ", row.key, " is a head; ", name, " is needed");
+  };
+  check(layers[layers.size() - 2], Act::kTanh, "tanh without normalisation");
+  check(layers.back(), Act::kSigmoid, "a sigmoid without normalisation");
+}
+
 std::vector<TensorSpec> generator_tensors(const GeneratorConfig& config) {
   std::vector<TensorSpec> tensors;
   for (const LayerSpec& layer : generator_layers(config)) {

@@ -45,6 +45,13 @@ std::vector<LayerSpec> generator_layers(const GeneratorConfig& config, int side 
 /// Whether row i's output is the input of a residual block, which the block's second row adds.
 bool feeds_block(const std::vector<LayerSpec>& layers, std::size_t i);
 
+/// Whether a row ends in a ReLU or in nothing, which is what a backend computes together with the normalisation.
+/// Throws Error(kInternal) naming the row for another activation: no backend has it there yet.
+bool ends_in_relu(const LayerSpec& row);
+
+/// Throws Error(kInternal) naming the row unless the last two are tanh and sigmoid, as the backends compute the heads.
+void check_heads(const std::vector<LayerSpec>& layers);
+
 /// The tensors of a generator's weight file: for each row its weight and, with norm_affine, scale and shift.
 std::vector<TensorSpec> generator_tensors(const GeneratorConfig& config);
 

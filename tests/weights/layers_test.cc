@@ -145,5 +145,18 @@ TEST(Layers, SpeechTensorsAreNamedAsTorchNamesThem) {
                           "fc.weight 17 5", "fc.bias 17"));
 }
 
+TEST(Layers, ActivationsThatNoBackendComputesAreRefused) {
+  auto layers = generator_layers(GeneratorConfig());
+  EXPECT_TRUE(ends_in_relu(layers[0]));
+  EXPECT_FALSE(ends_in_relu(layers[4]));
+  EXPECT_NO_THROW(check_heads(layers));
+  layers[0].act = Act::kTanh;
+  EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { ends_in_relu(layers[0]); }),
+            "layers: main.0 ends in an activation that no backend computes after a normalisation; ReLU or none is needed");
+  layers.back().act = Act::kRelu;
+  EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { check_heads(layers); }),
+            "layers: attetion_reg.0 is a head; a sigmoid without normalisation is needed");
+}
+
 }  // namespace
 }  // namespace emo

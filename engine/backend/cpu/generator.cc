@@ -75,6 +75,7 @@ CpuGenerator::CpuGenerator(const ModelFile& file, Precision precision, ThreadPoo
       pool_(pool),
       au_bias_(file.floats(generator_layers(config_)[0].weight()), generator_layers(config_)[0], config_.au_scale) {
   const std::vector<LayerSpec> layers = generator_layers(config_);
+  check_heads(layers);
   for (std::size_t i = 0; i + 1 < layers.size(); ++i) {
     const LayerSpec& layer = layers[i];
     const auto raw = [this, i, layer, mask = layers[i + 1].weight()] {
@@ -262,7 +263,7 @@ void CpuGenerator::normalised_conv(const Plan& plan, std::size_t i, Context& con
   pw.merge_rows(context.row_mean.data(), context.row_m2.data(), H, W, C, mean, scale);
   for (int c = 0; c < C; ++c) scale[c] = rows_[i].scale[c] / std::sqrt(scale[c] + float(config_.norm_eps));
 
-  const bool relu = layer.act == Act::kRelu, add = layer.adds_block_input, keep = feeds_block(plan.layers, i);
+  const bool relu = ends_in_relu(layer), add = layer.adds_block_input, keep = feeds_block(plan.layers, i);
   const float* shift = rows_[i].shift.data();
   pool_.run(H, [&](int y, int) {
     const float* row = context.raw.data() + y * pitch;

@@ -268,7 +268,7 @@ void CudaGenerator::enqueue(const GeneratorPlan& plan, const Context& context, c
     const void* const sums = context.at<void>(row.sums);
     void* const output = context.at<void>(plan.rows[i + 1].input);
     float* const kept = context.at<float>(plan.stream);
-    const bool relu = layer.act == Act::kRelu, as_operands = sums_as_operands(math);
+    const bool relu = ends_in_relu(layer), as_operands = sums_as_operands(math);
     const float* const added = layer.adds_block_input ? kept : nullptr;
     float* const keep = layer.adds_block_input || feeds_block(plan.layers, i) ? kept : nullptr;
     const float eps = float(config_.norm_eps);

@@ -27,6 +27,7 @@ GpuTraits GpuTraits::current() {
 
 GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int side, int N, const GpuTraits& gpu)
     : math(math), N(N), layers(generator_layers(config, side)), rows(layers.size() - 1) {
+  check_heads(layers);
   // Row i's convolution is step 2i + 1, its normalisation step 2i + 2; what they start from is made in step 0.
   const int last = 2 * int(rows.size());
   std::vector<PlannedBuffer*> buffers;
