@@ -85,15 +85,16 @@ def basis(mean):
     return b
 
 
-def write(folder, count=40, seed=1):
-    """Writes faces/, faces.csv, faces_landmarks.npz and au_basis.npz. Every fourth portrait smiles."""
+def write(folder, count=40, seed=1, prefix=""):
+    """Writes faces/, faces.csv, faces_landmarks.npz and au_basis.npz. Every fourth portrait smiles. Files are named prefix0000.jpg
+    and so on."""
     folder, r = pathlib.Path(folder), np.random.default_rng(seed)
     (folder / "faces").mkdir(parents=True)
     mean = mean_shape()
     b = basis(mean)
     names, points, aus = [], [], []
     for i in range(count):
-        names.append(f"{i:04}.jpg")
+        names.append(f"{prefix}{i:04}.jpg")
         au = np.zeros(len(AU_NUMBERS), np.float32)
         au[AU_NUMBERS.index(12)] = .5 * (i % 4 == 3)
         scale, turn = r.uniform(86, 98), r.uniform(-.1, .1)

@@ -177,7 +177,7 @@ class ThePack(WithFaces):
 
     def test_missing_data_is_told(self):
         with self.assertRaisesRegex(TrainingError, r"au_basis.npz: no such file; see tools/training/README.md"):
-            pack.make(pack.Options(data=str(self.folder / "nowhere")))
+            pack.make(pack.Options(data=[str(self.folder / "nowhere")]))
         with self.assertRaisesRegex(TrainingError, r"none.npz: no such file"):
             pack.PackedFaces(self.folder / "none.npz")
 
@@ -196,6 +196,19 @@ class ThePack(WithFaces):
         self.assertTrue((np.asarray(small) == 77).all())
         self.assertTrue(np.allclose(moved, [[4.75, 4.75, 0]]))
 
+    def test_folders_are_packed_together_and_those_without_a_table_are_of_real_people(self):
+        real = self.folder / "real"
+        synthetic_faces.write(real, count=20, seed=2, prefix="R")
+        for unneeded in ("faces.csv", "au_basis.npz"):
+            (real / unneeded).unlink()
+        arrays = pack.make(pack.Options(data=[str(self.folder / "data"), str(real)], size=96, limit=20))
+        self.assertEqual(list(arrays["names"][[0, 19, 20, 39]]), ["0000.jpg", "0019.jpg", "R0000.jpg", "R0019.jpg"])
+        self.assertEqual(set(arrays["group"][:20]), {"drawn"})
+        self.assertEqual(set(arrays["group"][20:]), {"real"})
+        self.assertEqual(set(arrays["sex"][20:]), {""})
+        with self.assertRaisesRegex(TrainingError, "0000.jpg is in two folders; rename one"):
+            pack.make(pack.Options(data=[str(self.folder / "data")] * 2, size=96))
+
     def test_own_pictures_are_packed_with_openface_tables(self):
         tables = self.folder / "tables"
         tables.mkdir(exist_ok=True)
@@ -205,11 +218,11 @@ class ThePack(WithFaces):
             (tables / f"{name.stem}.csv").write_text(", ".join(columns) + "\n" + ", ".join(["2.5"] * 17) + "\n")
         marks = np.load(self.folder / "data" / "faces_landmarks.npz")["points"] / 64.0
         with mock.patch.object(face_mesh, "find", side_effect=[marks[i:i + 1] for i in range(4)]):
-            arrays = pack.make(pack.Options(data=str(self.folder / "data"), pictures=str(self.folder / "data" / "faces"),
+            arrays = pack.make(pack.Options(data=[str(self.folder / "data")], pictures=str(self.folder / "data" / "faces"),
                                             openface=str(tables), limit=4, size=64))
         self.assertTrue(np.allclose(arrays["aus"], .5))
         with self.assertRaisesRegex(TrainingError, r"data: no .jpg or .png pictures in it"):
-            pack.make(pack.Options(data=str(self.folder / "data"), pictures=str(self.folder / "data"), openface=str(tables)))
+            pack.make(pack.Options(data=[str(self.folder / "data")], pictures=str(self.folder / "data"), openface=str(tables)))
 
 
 class ThePairs(WithFaces):

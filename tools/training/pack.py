@@ -1,15 +1,17 @@
 """Makes the training pack of the generator: one .npz with everything that training and evaluation read.
 
-    python pack.py --data DIR --out faces.npz
+    python pack.py --data DIR [DIR ...] --out faces.npz
 
-DIR holds faces/ (portraits, the middle 160 of 224 pixels being the box of a face detector), faces.csv (file, sex, group),
-faces_landmarks.npz (FaceMesh landmarks, AUs shown) and au_basis.npz (displacement and shading of each AU). With
---pictures and --openface, a folder of your own pictures and OpenFace's CSV of each are packed instead; landmarks are then
-found by mediapipe, and au_basis.npz is still read from DIR. The box of a face is cut with a margin, for augmentation.
+A DIR holds faces/ (portraits, the middle 160 of 224 pixels being the box of a face detector), faces_landmarks.npz (FaceMesh
+landmarks, AUs shown) and faces.csv (file, sex, group); without faces.csv they are real people of whom nothing else is known,
+of the group "real". The first DIR has au_basis.npz (displacement and shading of each AU) too. With --pictures and --openface,
+a folder of your own pictures and OpenFace's CSV of each are packed instead; landmarks are then found by mediapipe, and
+au_basis.npz is still read from DIR. The box of a face is cut with a margin, for augmentation.
 """
 import csv
 import dataclasses
 import io
+import itertools
 import pathlib
 import zipfile
 import zlib
@@ -30,11 +32,11 @@ HELD_OUT = 20  # one portrait in so many is kept for evaluation
 
 @dataclasses.dataclass
 class Options:
-    data: str = option("../shared/data", "folder with au_basis.npz and, without --pictures, the portraits")
+    data: str = option(("../shared/data",), "folders with portraits, the first with au_basis.npz too", many=True)
     out: str = option("faces.npz", "pack to write")
     size: int = option(176, "side of the crops, pixels")
     quality: int = option(87, "JPEG quality of the crops")
-    limit: int = option(0, "take only so many portraits; 0: all")
+    limit: int = option(0, "take only so many portraits of each folder; 0: all")
     pictures: str = option("", "folder of your own pictures, to pack instead of the portraits")
     openface: str = option("", "folder of OpenFace's CSV files, NAME.csv for NAME.jpg or NAME.png")
 
@@ -80,16 +82,19 @@ def crop(picture, points, box, size):
 def portraits(folder, limit):
     """Name, sex, group, picture, landmarks (478,3) in its pixels, AUs and the detector's box of each portrait."""
     marks = read_arrays(folder / "faces_landmarks.npz", ["names", "points", "aus"])
+    about, unknown = {}, ("", "real")
     try:
         with open(folder / "faces.csv", newline="") as file:
-            about = {row["file"]: (row["sex"], row["group"]) for row in csv.DictReader(file)}
+            about, unknown = {row["file"]: (row["sex"], row["group"]) for row in csv.DictReader(file)}, ("", "")
+    except FileNotFoundError:
+        pass
     except (OSError, KeyError) as error:
         raise TrainingError(f"{folder / 'faces.csv'}: not a table of file, sex and group ({error})") from None
     for name, points, au in list(zip(marks["names"], marks["points"], marks["aus"]))[:limit or None]:
         picture = read_picture(folder / "faces" / str(name))
         side = picture.width / 1.4
         corner = (picture.width - side) / 2
-        yield str(name), *about.get(str(name), ("", "")), picture, points / 64.0, au, (corner, corner, side)
+        yield str(name), *about.get(str(name), unknown), picture, points / 64.0, au, (corner, corner, side)
 
 
 def own_pictures(folder, openface, limit, typical):
@@ -126,18 +131,22 @@ def widen(box):
 
 def make(options):
     """Reads, crops and estimates; returns the pack's arrays."""
-    data = pathlib.Path(options.data)
-    base = read_arrays(data / "au_basis.npz", ["aus", "basis", "mean_shape", "shade"])
+    data = [pathlib.Path(folder) for folder in options.data]
+    base = read_arrays(data[0] / "au_basis.npz", ["aus", "basis", "mean_shape", "shade"])
     mean, basis = base["mean_shape"].astype(np.float64), base["basis"].astype(np.float64)
     if options.pictures:
         folders = pathlib.Path(options.pictures), pathlib.Path(options.openface)
         rows = own_pictures(*folders, options.limit, typical_marks(mean))
     else:
-        rows = portraits(data, options.limit)
+        rows = itertools.chain.from_iterable(portraits(folder, options.limit) for folder in data)
 
+    packed = set()
     columns = {name: [] for name in ("names", "sex", "group", "jpeg", "points", "aus", "rotation", "scale", "shape")}
     normalise = OwnExpression(mean, basis, np.eye(1, 936), np.ones(1)).normalise
     for name, sex, group, picture, points, au, box in rows:
+        if name in packed:
+            raise TrainingError(f"pack: {name} is in two folders; rename one, for a portrait is known by its file's name")
+        packed.add(name)
         small, moved = crop(picture, points, widen(box), options.size)
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=options.quality)
