@@ -16,6 +16,9 @@ enum class ErrorKind {
   kModel,       ///< a weight file or a checkpoint
   kDevice,      ///< a backend, a precision or a driver that this machine lacks
   kSomeInputs,  ///< some of many inputs; the outputs of the others are there
+  kBusy,        ///< too much work waits already; ask again later
+  kCancelled,   ///< the caller no longer wanted it
+  kTimeout,     ///< not begun by its deadline
 };
 
 /// The only exception that the library throws on purpose. Its text is one sentence: where, what came, what is needed,

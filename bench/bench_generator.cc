@@ -1,5 +1,6 @@
 // Model A: seeded random weights, no files needed. bench_generator --benchmark_format=json prints JSON alone on stdout.
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -57,6 +58,32 @@ void generator(benchmark::State& state, const KeptOpened& kept, const Target& ta
   report_work(state, generator_work(config, target.precision, N), calls.median(), ceiling(target.backend, target.precision));
 }
 
+struct Engines {
+  Engines(const Target& target, int width, int count) {
+    for (int i = 0; i < count; ++i) all.push_back(std::make_unique<Opened>(target, width));
+  }
+  std::vector<std::unique_ptr<Opened>> all;
+};
+using KeptEngines = std::shared_ptr<Kept<Engines>>;
+
+/// Several engines in one process, each at a face at the same time.
+void engines(benchmark::State& state, const KeptEngines& kept, const Target& target, int width, int count) {
+  const Engines& opened = kept->open(concat(target.title(), width, '/', count), target, width, count);
+  std::vector<Batch> batches(std::size_t(count), Batch(1, opened.all[0]->model.config.image_size));
+  const auto run = [&] {
+    std::vector<std::jthread> callers;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      callers.emplace_back([&, i] { opened.all[i]->backend->generate(batches[i].call()); });
+    }
+  };
+  warm_up(run);
+
+  Latencies calls;
+  for (auto _ : state) calls.time(run);
+  calls.report(state);
+  state.counters["images_per_s"] = count / calls.median();
+}
+
 #ifdef EMO_HAVE_CUDA
 struct OnDevice {
   OnDevice(Precision precision, int width) : model(width), generator(*model.file, precision) {}
@@ -98,6 +125,13 @@ void register_all() {
         const std::string title = concat("BM_Generator/", target.title(), "/width:", width, "/N:", N, "/size:128");
         benchmark::RegisterBenchmark(title.c_str(), generator, kept, target, width, N)->Unit(benchmark::kMillisecond);
       }
+    }
+  }
+  const auto kept_engines = std::make_shared<Kept<Engines>>();
+  for (const Target& target : all) {
+    for (const int count : {1, 2}) {
+      const std::string title = concat("BM_Engines/", target.title(), "/width:64/engines:", count, "/size:128");
+      benchmark::RegisterBenchmark(title.c_str(), engines, kept_engines, target, 64, count)->Unit(benchmark::kMillisecond);
     }
   }
 #ifdef EMO_HAVE_CUDA

@@ -19,7 +19,10 @@ namespace {
 /// The documented exit codes; 0 is success.
 int exit_code(emo::ErrorKind kind) {
   switch (kind) {
-    case emo::ErrorKind::kInternal: return 1;
+    case emo::ErrorKind::kInternal:
+    case emo::ErrorKind::kBusy:  // the command line gives no engine more than it takes, nor deadlines
+    case emo::ErrorKind::kCancelled:
+    case emo::ErrorKind::kTimeout: return 1;
     case emo::ErrorKind::kUsage: return 2;
     case emo::ErrorKind::kInput: return 3;
     case emo::ErrorKind::kModel: return 4;
