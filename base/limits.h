@@ -24,10 +24,10 @@ inline constexpr int kMaxCheckpointDepth = 16;                    ///< dictionar
 inline constexpr std::size_t kMaxNameBytes = 1'024;  ///< of a checkpoint's key, the dictionaries around it included
 inline constexpr int kMaxRank = 8;                   ///< dimensions of a tensor
 inline constexpr int kMaxJsonDepth = 32;
-inline constexpr int kMaxBatch = 1'024;           ///< faces
+inline constexpr int kMaxBatch = 1'024;  ///< faces
 inline constexpr int kMaxBatchWaitUs = 1'000'000;
-inline constexpr int kMaxQueue = 1'000'000;       ///< faces
-inline constexpr int kMaxContexts = 64;           ///< each has memory, and may have a thread
+inline constexpr int kMaxQueue = 1'000'000;  ///< faces
+inline constexpr int kMaxContexts = 64;      ///< each has memory, and may have a thread
 
 inline constexpr int kMinGeneratorSide = 8;  ///< two halvings leave 2x2, the least that has a variance
 inline constexpr int kMaxGeneratorSide = 1'024;

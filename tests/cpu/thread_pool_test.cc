@@ -6,8 +6,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
 
+#include "engine/backend/cpu/processors.h"
 #include "tests/throws.h"
 
 namespace emo {
@@ -39,6 +41,38 @@ TEST(ThreadPool, SaysHowManyThreadsTheSystemGives) {
               R"(^cpu: the system gives [1-4] of 64 threads \(.+\); use fewer with `threads`$)");
 }
 
+std::ptrdiff_t threads_of_this_process() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
+TEST(ThreadPool, PoolsOfAProcessShareItsThreads) {
+  const auto before = threads_of_this_process();
+  {
+    ThreadPool small(2), large(4), other(3);
+    EXPECT_EQ(threads_of_this_process(), before + 3);
+    std::atomic<int> most{0};
+    small.run(100, [&](int, int worker) {
+      for (int seen = most; worker > seen && !most.compare_exchange_weak(seen, worker);) {
+      }
+    });
+    EXPECT_LT(most, small.threads());
+  }
+  EXPECT_EQ(threads_of_this_process(), before);
+}
+
+#ifndef __SANITIZE_THREAD__  // which does not know threads after a fork
+TEST(ThreadPool, AForkedProcessHasItsOwnThreads) {
+  const ThreadPool pool(3);
+  const auto forked = [] {
+    ThreadPool own(3);
+    std::atomic<int> done{0};
+    own.run(100, [&](int, int) { ++done; });
+    std::_Exit(done == 100 && threads_of_this_process() == 3 ? 0 : 1);
+  };
+  EXPECT_EXIT(forked(), testing::ExitedWithCode(0), "");
+}
+#endif
+
 TEST(ThreadPool, NoTwoTasksOfACallShareAWorker) {
   ThreadPool pool(4);
   std::atomic<bool> busy[4] = {};
@@ -51,12 +85,12 @@ TEST(ThreadPool, NoTwoTasksOfACallShareAWorker) {
 }
 
 TEST(ThreadPool, CallersShareTheTeam) {
-  ThreadPool pool(3);
+  ThreadPool pool(3), other(2);
   std::atomic<int> done{0};
   std::vector<std::thread> callers;
   for (int c = 0; c < 4; ++c) {
-    callers.emplace_back([&] {
-      for (int i = 0; i < 200; ++i) pool.run(5, [&](int, int) { ++done; });
+    callers.emplace_back([&, c] {
+      for (int i = 0; i < 200; ++i) (c % 2 ? pool : other).run(5, [&](int, int) { ++done; });
     });
   }
   for (auto& caller : callers) caller.join();
