@@ -15,7 +15,11 @@ namespace emo {
 namespace {
 
 using Bytes = std::span<const std::byte>;
-using Tensors = std::map<std::string, CheckpointTensor>;
+/// What a checkpoint holds.
+struct Contents {
+  std::map<std::string, CheckpointTensor>& tensors;
+  std::map<std::string, std::string>& foreign;
+};
 using Storages = std::map<std::string, Bytes, std::less<>>;
 
 std::vector<std::int64_t> row_major(std::span<const std::int64_t> shape) {
@@ -29,18 +33,26 @@ bool starts_with(Bytes file, std::size_t offset, std::string_view text) {
   return file.size() >= offset + text.size() && std::memcmp(file.data() + offset, text.data(), text.size()) == 0;
 }
 
-/// Walks a pickle's nested dictionaries and gathers the tensors under string keys.
+/// Walks a pickle's nested dictionaries and gathers what lies under string keys.
 class Gatherer {
  public:
-  Gatherer(const Storages& storages, const std::string& name, std::size_t max_tensors, Tensors& tensors)
-      : storages_(storages), name_(name), max_tensors_(max_tensors), tensors_(tensors) {}
+  Gatherer(const Storages& storages, const std::string& name, std::size_t max_tensors, const Contents& contents)
+      : storages_(storages), name_(name), max_tensors_(max_tensors), contents_(contents) {}
 
   void gather(const PickleValue& value, const std::string& key, int depth = 0) {
     if (const auto* tensor = value.as<PickleTensor>()) {
-      if (tensors_.size() == max_tensors_) {
+      if (contents_.tensors.size() == max_tensors_) {
         fail(ErrorKind::kModel, name_, ": holds more than ", max_tensors_, " tensors. Raise `max_tensors` to take it");
       }
-      tensors_[key] = resolve(*tensor, key);
+      contents_.tensors[key] = resolve(*tensor, key);
+    } else if (const auto* foreign = value.as<PickleForeign>()) {
+      const std::string what = printable(concat(foreign->module, '.', foreign->name));
+      if (key.empty()) {
+        fail(ErrorKind::kModel, name_, ": is a whole ", what,
+             ", of which only Python code can make sense; a state dict is needed. "
+             "In PyTorch: torch.save(model.state_dict(), OUT)");
+      }
+      if (contents_.foreign.size() < max_tensors_) contents_.foreign[key] = what;
     } else if (const auto* dictionary = value.as<PickleDict>()) {
       if (depth == limits::kMaxCheckpointDepth)
         bad(printable(key), " is a dictionary ", depth, " levels deep; it may hold itself");
@@ -72,15 +84,15 @@ class Gatherer {
     const auto storage = storages_.find(view.key);
     if (storage == storages_.end())
       bad(printable(key), " needs storage '", printable(view.key), "', which is not in the file");
-    const auto elements = std::int64_t(storage->second.size() / size_of(view.dtype));
+    const auto elements = std::int64_t(storage->second.size() / view.element_bytes);
     if (view.first < 0 || view.count < 0 || view.first > elements || view.count > elements - view.first) {
       bad("storage '", printable(view.key), "' of ", printable(key), " has ", elements, " elements; ", view.count, " from ",
           view.first, " are needed");
     }
     check_reach(source, key);
-    return {view.dtype, source.shape, source.stride, source.offset,
-            storage->second.subspan(std::size_t(view.first) * size_of(view.dtype),
-                                    std::size_t(view.count) * size_of(view.dtype))};
+    return {
+        *view.dtype, source.shape, source.stride, source.offset,
+        storage->second.subspan(std::size_t(view.first) * view.element_bytes, std::size_t(view.count) * view.element_bytes)};
   }
 
   // Every index that the shape and strides can make lies in the storage.
@@ -103,12 +115,12 @@ class Gatherer {
   const Storages& storages_;
   const std::string& name_;
   const std::size_t max_tensors_;
-  Tensors& tensors_;
+  const Contents contents_;
   std::size_t visited_ = 0;
 };
 
 /// torch.save since 1.6: a zip archive with NAME/data.pkl, and NAME/data/KEY for each storage.
-void read_torch_zip(Bytes file, const std::string& name, std::size_t max_tensors, Tensors& tensors) {
+void read_torch_zip(Bytes file, const std::string& name, std::size_t max_tensors, const Contents& contents) {
   const auto entries = read_zip(file, name);
   constexpr std::string_view kPickle = "data.pkl", kData = "data/";
   std::string folder;  // the archive's one folder, its '/' included
@@ -139,12 +151,12 @@ void read_torch_zip(Bytes file, const std::string& name, std::size_t max_tensors
     fail(ErrorKind::kModel, name, ": was written on a big-endian machine; save it again on a little-endian one");
   }
   const Pickle state(parts.find(kPickle)->second, name);
-  Gatherer(storages, name, max_tensors, tensors).gather(state.root(), "");
+  Gatherer(storages, name, max_tensors, contents).gather(state.root(), "");
 }
 
 /// torch.save before 1.6: five pickles in a row (magic number, protocol, the machine's sizes, the object, the list of
 /// storage keys), then for each key, in that order, an int64 count and the elements.
-void read_torch_legacy(Bytes file, const std::string& name, std::size_t max_tensors, Tensors& tensors) {
+void read_torch_legacy(Bytes file, const std::string& name, std::size_t max_tensors, const Contents& contents) {
   std::size_t position = 0;
   const auto next = [&] {
     Pickle pickle(file.subspan(position), name);
@@ -167,9 +179,9 @@ void read_torch_legacy(Bytes file, const std::string& name, std::size_t max_tens
   }
   const Pickle state = next(), keys = next();
 
-  std::map<std::string_view, DType> types;
+  std::map<std::string_view, const PickleStorage*> types;
   for (const PickleValue& value : state.values()) {
-    if (const auto* storage = value.as<PickleStorage>()) types.emplace(storage->key, storage->dtype);
+    if (const auto* storage = value.as<PickleStorage>()) types.emplace(storage->key, storage);
   }
   Storages storages;
   ByteReader in(file, name, position);
@@ -182,17 +194,21 @@ void read_torch_legacy(Bytes file, const std::string& name, std::size_t max_tens
       fail(ErrorKind::kModel, name, ": damaged checkpoint: it lists a storage that nothing uses. Copy or download it again");
     }
     const auto count = in.read<std::uint64_t>();
-    const std::size_t size = size_of(types[*key]);
+    const std::size_t size = types[*key]->element_bytes;
+    if (size == 0) {
+      fail(ErrorKind::kModel, name, ": has a storage of type ", printable(types[*key]->type),
+           ", whose size in a file of PyTorch before 1.6 is not known. Save it again with a newer PyTorch");
+    }
     storages.emplace(*key, in.take(count > in.remaining() / size ? in.remaining() + 1 : count * size));
   }
-  Gatherer(storages, name, max_tensors, tensors).gather(state.root(), "");
+  Gatherer(storages, name, max_tensors, contents).gather(state.root(), "");
 }
 
 std::map<std::string, std::string> read_safetensors(Bytes file, const std::string& name, std::size_t max_tensors,
-                                                    Tensors& tensors) {
+                                                    const Contents& contents) {
   const SafeTensors source(file, name, max_tensors);
   for (const auto& [key, tensor] : source.tensors()) {
-    tensors[key] = {tensor.dtype, tensor.shape, row_major(tensor.shape), 0, tensor.bytes};
+    contents.tensors[key] = {tensor.dtype, tensor.shape, row_major(tensor.shape), 0, tensor.bytes};
   }
   return source.metadata();
 }
@@ -203,16 +219,23 @@ void Checkpoint::read(Bytes file, std::size_t max_tensors) {
   if (file.size() > limits::kMaxCheckpointBytes) {
     fail(ErrorKind::kModel, name_, ": has ", file.size(), " bytes; at most ", limits::kMaxCheckpointBytes, " are read");
   }
+  const Contents contents{tensors_, foreign_};
   if (starts_with(file, 0, "PK\3\4")) {
-    read_torch_zip(file, name_, max_tensors, tensors_);
+    read_torch_zip(file, name_, max_tensors, contents);
   } else if (starts_with(file, 8, "{")) {
-    metadata_ = read_safetensors(file, name_, max_tensors, tensors_);
+    metadata_ = read_safetensors(file, name_, max_tensors, contents);
   } else if (starts_with(file, 2, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")) {
-    read_torch_legacy(file, name_, max_tensors, tensors_);
+    read_torch_legacy(file, name_, max_tensors, contents);
   } else {
     fail(ErrorKind::kModel, name_, ": is no checkpoint; a file written by torch.save or a safetensors file is needed");
   }
-  if (tensors_.empty()) fail(ErrorKind::kModel, name_, ": holds no tensors under names; a state dict is needed");
+  if (tensors_.empty()) {
+    std::string instead;
+    if (!foreign_.empty()) {
+      instead = concat(", but ", printable(foreign_.begin()->first), ", a ", foreign_.begin()->second);
+    }
+    fail(ErrorKind::kModel, name_, ": holds no tensors under names", instead, "; a state dict is needed");
+  }
 }
 
 std::int64_t CheckpointTensor::count() const {

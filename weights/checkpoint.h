@@ -26,13 +26,13 @@ struct CheckpointTensor {
 };
 
 /// The tensors of a PyTorch checkpoint: torch.save's zip format, its legacy (pre-1.6) format, or a safetensors file.
-/// The pickle is interpreted with an allow-list of opcodes and globals; nothing is ever imported or run.
+/// The pickle is interpreted with a list of known names; nothing is ever imported or run.
 ///
 /// `tensors` is flat: the keys of nested dictionaries are joined by '/', so a state dict under "state_dict" gives
-/// "state_dict/main.0.weight". Entries that are no tensors (epochs, optimiser state, options) are passed over.
-/// Throws Error(kModel), one sentence with the file's name: not a checkpoint, truncated, a global that is not on the list
-/// (named), an opcode that is not, a tensor that reaches outside its storage, over max_tensors tensors, a TorchScript
-/// archive.
+/// "state_dict/main.0.weight". Entries that are no tensors (epochs, optimiser state, options, objects of any class) are
+/// passed over. Throws Error(kModel), one sentence with the file's name: not a checkpoint, truncated, an opcode that
+/// torch.save does not write, a tensor that reaches outside its storage, over max_tensors tensors, a TorchScript archive, a
+/// whole module.
 class Checkpoint {
  public:
   explicit Checkpoint(const std::filesystem::path& path, std::size_t max_tensors = limits::kMaxTensors);
@@ -40,6 +40,9 @@ class Checkpoint {
 
   const std::string& name() const { return name_; }
   const std::map<std::string, CheckpointTensor>& tensors() const { return tensors_; }
+  /// What lies under other keys and cannot be read: "numpy.ndarray", "torch.CharStorage" for int8 tensors. At most
+  /// max_tensors.
+  const std::map<std::string, std::string>& foreign() const { return foreign_; }
   /// What a safetensors file says about itself; empty for the other formats.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
@@ -49,7 +52,7 @@ class Checkpoint {
   MappedFile file_;
   std::string name_;
   std::map<std::string, CheckpointTensor> tensors_;
-  std::map<std::string, std::string> metadata_;
+  std::map<std::string, std::string> foreign_, metadata_;
 };
 
 }  // namespace emo

@@ -115,7 +115,7 @@ ConvertReport convert(const std::filesystem::path& in, const std::filesystem::pa
     fail(ErrorKind::kUsage, "convert: cannot write ", name_of(*options.dtype), "; F32, F16 and BF16 can be written");
   }
   const Checkpoint checkpoint(in, options.max_tensors);
-  const FoundModel model = find_model(checkpoint, options.layout);
+  const FoundModel model = find_model(checkpoint, options.layout, options.prefix);
   ConvertReport report{model.layout, merged_config(checkpoint, model, options.config), 0, {}};
   check_counts(model, report.config, in.string());
 

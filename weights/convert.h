@@ -16,8 +16,9 @@ enum class Layout { kAuto, kAlbertpumarola, kDonydchen, kVipermu, kSpeech };
 
 struct ConvertOptions {
   Layout layout = Layout::kAuto;
-  std::filesystem::path config;  ///< JSON with the keys of GeneratorConfig or SpeechConfig; empty: none
-  std::optional<DType> dtype;    ///< of the tensors written; empty: as in the source (fp64 becomes fp32)
+  std::optional<std::string> prefix;  ///< of the keys of one of several models, "G_ema/"
+  std::filesystem::path config;       ///< JSON with the keys of GeneratorConfig or SpeechConfig; empty: none
+  std::optional<DType> dtype;         ///< of the tensors written; empty: as in the source (fp64 becomes fp32)
   std::size_t max_tensors = limits::kMaxTensors;
 };
 

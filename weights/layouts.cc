@@ -53,7 +53,7 @@ class Source {
 
   const std::vector<std::int64_t>& shape(const std::string& key, std::size_t rank, const char* what) const {
     const auto found = checkpoint_.tensors().find(key);
-    if (found == checkpoint_.tensors().end()) refuse(printable(key), " is missing; ", what, " is needed there");
+    if (found == checkpoint_.tensors().end()) refuse(absent(key), "; ", what, " is needed there");
     if (found->second.shape.size() != rank) {
       refuse(printable(key), " has shape ", to_string(found->second.shape), "; ", what, " is needed there");
     }
@@ -63,7 +63,7 @@ class Source {
   void expect(const std::string& key, const TensorSpec& spec, const char* model) const {
     const auto found = checkpoint_.tensors().find(key);
     if (found == checkpoint_.tensors().end()) {
-      refuse(printable(key), " is missing; the ", model, " needs it, ", to_string(spec.shape));
+      refuse(absent(key), "; the ", model, " needs it, ", to_string(spec.shape));
     }
     if (found->second.shape != spec.shape) {
       refuse(printable(key), " has shape ", to_string(found->second.shape), "; the ", model, " needs ",
@@ -72,6 +72,13 @@ class Source {
   }
 
  private:
+  /// Why there is no tensor of this name.
+  std::string absent(const std::string& key) const {
+    const auto foreign = checkpoint_.foreign().find(key);
+    if (foreign == checkpoint_.foreign().end()) return printable(key) + " is missing";
+    return concat(printable(key), " is a ", foreign->second, ", which cannot be read");
+  }
+
   const Checkpoint& checkpoint_;
 };
 
@@ -235,32 +242,46 @@ std::string_view name_of(Layout layout) {
   return "?";
 }
 
-FoundModel find_model(const Checkpoint& checkpoint, Layout wanted) {
-  std::vector<std::pair<Layout, std::string>> found;
+FoundModel find_model(const Checkpoint& checkpoint, Layout wanted, const std::optional<std::string>& prefix) {
+  std::vector<std::pair<Layout, std::string>> found, others;  // others: not under the prefix
   std::string known;
+  const auto is_wanted = [&](const std::string& under) {
+    if (!prefix || under == *prefix) return true;
+    if (prefix->empty() || !under.starts_with(*prefix)) return false;
+    return std::string_view("./").find(under[prefix->size()]) != std::string_view::npos ||
+           std::string_view("./").find(prefix->back()) != std::string_view::npos;
+  };
   for (const auto& [layout, signature] : kSignatures) {
     if (wanted != Layout::kAuto && wanted != layout) continue;
     known += concat(known.empty() ? "" : ", ", signature, " (", name_of(layout), ')');
     for (const auto& [key, tensor] : checkpoint.tensors()) {
       if (!key.ends_with(signature)) continue;
-      const std::string prefix = key.substr(0, key.size() - signature.size());
-      if (prefix.empty() || prefix.ends_with('.') || prefix.ends_with('/')) found.emplace_back(layout, prefix);
+      const std::string under = key.substr(0, key.size() - signature.size());
+      if (!under.empty() && !under.ends_with('.') && !under.ends_with('/')) continue;
+      (is_wanted(under) ? found : others).emplace_back(layout, under);
     }
   }
   const Source source(checkpoint);
+  const auto listed = [](const auto& models) {
+    std::string list;
+    for (const auto& [layout, under] : models) {
+      list += concat(list.empty() ? "" : ", ", name_of(layout), " under '", printable(under), "'");
+    }
+    return list;
+  };
+  if (found.empty() && !others.empty()) {
+    source.refuse("holds no model under '", printable(*prefix), "', but ", listed(others), ". Choose with `prefix`");
+  }
   if (found.empty()) {
     source.refuse("no known model among its ", checkpoint.tensors().size(), " tensors, the first of them ",
                   printable(checkpoint.tensors().begin()->first), "; a key that ends in ", known, " is needed");
   }
   if (found.size() > 1) {
-    std::string list;
-    for (const auto& [layout, prefix] : found) {
-      list += concat(list.empty() ? "" : ", ", name_of(layout), " under '", printable(prefix), "'");
-    }
-    source.refuse("holds several models: ", list, ". Choose with `layout`, or save the one you want alone");
+    source.refuse("holds several models: ", listed(found), ". Choose with `prefix` '", printable(found.back().second),
+                  "' or `layout`");
   }
-  const auto& [layout, prefix] = found.front();
-  return layout == Layout::kSpeech ? speech(source, prefix) : generator(source, layout, prefix);
+  const auto& [layout, under] = found.front();
+  return layout == Layout::kSpeech ? speech(source, under) : generator(source, layout, under);
 }
 
 std::map<std::string, std::string> map_tensors(const Checkpoint& checkpoint, const FoundModel& model,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,10 +35,11 @@ struct FoundModel {
 ///   norm        affine                 not affine               affine
 ///
 /// All three generators keep the image where the mask is 1; the names of albertpumarola are ours too.
+/// `prefix` chooses among several: "G_ema" or "G_ema/" takes what lies under it, "" what lies under nothing.
 /// Throws Error(kModel): none found, several (all named), a first layer of the wrong kind.
 /// Source: github.com/albertpumarola/GANimation networks/generator_wasserstein_gan.py,
 /// github.com/donydchen/ganimation_replicate model/model_utils.py (SplitGenerator), github.com/vipermu/ganimation model.py.
-FoundModel find_model(const Checkpoint& checkpoint, Layout wanted);
+FoundModel find_model(const Checkpoint& checkpoint, Layout wanted, const std::optional<std::string>& prefix = {});
 
 /// The checkpoint's key for each tensor of the weight file. Tensors that the network does without are left out, each
 /// group with a note. Throws Error(kModel), naming the tensor, for one that is missing, of another shape, or not known.

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,24 +19,32 @@ struct PickleValue;
 
 /// A storage that torch.save keeps outside the pickle: elements [first, first + count) of the one called `key`.
 struct PickleStorage {
-  DType dtype;
+  std::string_view type;       ///< "FloatStorage"
+  std::size_t element_bytes;   ///< 0: not known
+  std::optional<DType> dtype;  ///< none: elements that nothing here reads (int8, complex, quantized ...)
   std::string_view key;
   std::int64_t first, count;
 };
 
-/// A view of a storage, as written; nothing about it is checked but its rank.
+/// A view of a storage that has a dtype, as written; nothing about it is checked but its rank.
 struct PickleTensor {
   PickleStorage storage;
   std::int64_t offset;
   std::vector<std::int64_t> shape, stride;  ///< of equal length, at most limits::kMaxRank
 };
 
-/// What a name in the pickle stands for: a row of the table of allowed names.
+/// What a name in the pickle stands for: a row of the table of known names.
 struct PickleGlobal {
   std::size_t row;
 };
 
-/// What this project has no use for: None, floats, integers over 64 bits.
+/// An inert stand-in for a name that is not in the table and for all that a pickle makes with it: numpy.float64,
+/// argparse.Namespace, posix.system. It takes whatever it is called with, given or filled with, and keeps nothing of it.
+struct PickleForeign {
+  std::string_view module, name;
+};
+
+/// What this project has no use for: None, floats, integers over 64 bits, bytes, sets.
 struct PickleOther {};
 
 using PickleList = std::vector<const PickleValue*>;  ///< lists, tuples, torch.Size
@@ -43,7 +52,7 @@ using PickleDict = std::vector<std::pair<const PickleValue*, const PickleValue*>
 
 /// A value of a pickle. Lists and dictionaries point at others, which can lead back to them: walk with a bound on depth.
 struct PickleValue : std::variant<PickleOther, std::int64_t, std::string_view, PickleList, PickleDict, PickleGlobal,
-                                  PickleStorage, PickleTensor> {
+                                  PickleForeign, PickleStorage, PickleTensor> {
   using variant::variant;
 
   template <typename T>
@@ -52,10 +61,10 @@ struct PickleValue : std::variant<PickleOther, std::int64_t, std::string_view, P
   }
 };
 
-/// Interprets the pickle at the front of `bytes`: protocols 2 to 4, with only the opcodes and the names that state dicts
-/// are made of. Nothing is imported, called or run. Strings are views of `bytes`.
+/// Interprets the pickle at the front of `bytes`: protocols 2 to 5, with the names that state dicts are made of. All others
+/// become inert objects. Nothing is imported, called or run. Strings are views of `bytes`.
 ///
-/// Throws Error(kModel), beginning with `name`: an opcode or a global that is not allowed (named), more operations than
+/// Throws Error(kModel), beginning with `name`: an opcode that torch.save never writes, more operations than
 /// limits::kMaxPickleOperations, an empty stack, wrong arguments, bytes that end before the pickle does.
 /// Source: CPython's Lib/pickletools.py describes the opcodes; torch/_utils.py and torch/serialization.py the arguments.
 class Pickle {

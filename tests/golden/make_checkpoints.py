@@ -5,14 +5,17 @@ goldens tests/golden/generator_LAYOUT.safetensors and the seeds of the checkpoin
 Needs torch and safetensors. Seeded: a second run gives the same tensors (legacy files name storages by address, so their
 bytes differ). A generator's golden is computed in fp64 from the fp32 weights of checkpoints/LAYOUT.pth.
 """
+import argparse
+import datetime
 import io
 import json
 import pathlib
 import pickle
 import struct
 import zipfile
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
@@ -155,6 +158,36 @@ def views():
     safetensors.torch.save_file({k: as_byte(v).contiguous().clone() for k, v in flat.items()}, OUT / "views.safetensors")
 
 
+def with_attributes(data):
+    """A Parameter with an attribute of its own, which torch saves by another function."""
+    parameter = nn.Parameter(data)
+    parameter.tag = "warm"
+    return parameter
+
+
+def objects():
+    """What people save beside their weights; each is one seed of the fuzzer too. The tensors are those of objects.safetensors."""
+    torch.manual_seed(9)
+    state = OrderedDict(weight=torch.randn(2, 3), bias=with_attributes(torch.randn(3)))
+    strange = dict(
+        int8=torch.arange(4, dtype=torch.int8), int16=torch.arange(4, dtype=torch.int16), complex=torch.ones(2, dtype=torch.complex64),
+        sparse=torch.eye(3).to_sparse(), quantized=torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8))
+    beside = dict(
+        best=np.float64(0.5), losses=np.arange(3.0), options=argparse.Namespace(lr=1e-4, gpu=[0, 1]), folder=pathlib.PurePosixPath("a/b"),
+        when=datetime.datetime(2024, 5, 6), device=torch.device("cpu"), dtype=torch.float16, names={"a", "b"}, frozen=frozenset([1]),
+        sizes=defaultdict(list, {"weight": [2, 3]}), raw=b"bytes", more=bytearray(b"more"), big=1 << 80, tuple4=(1, 2, 3, 4), function=len)
+    everything = {"state_dict": state, **beside, "strange": strange}
+    save("objects.pth", everything)
+    save("objects_protocol5.pth", everything, pickle_protocol=5)
+    simple = {name: strange[name] for name in ("int8", "int16", "complex")}
+    save("objects_legacy.pth", {**everything, "strange": simple}, _use_new_zipfile_serialization=False)
+    safetensors.torch.save_file({f"state_dict/{k}": v.detach().contiguous() for k, v in state.items()}, OUT / "objects.safetensors")
+    for name, value in {**beside, **strange, "parameter": state["bias"]}.items():
+        torch.save({"w": torch.ones(1), name: value}, SEEDS / name)
+    torch.save({"w": torch.ones(1), **beside}, SEEDS / "protocol5", pickle_protocol=5)
+    torch.save({"w": torch.ones(1), "int8": strange["int8"]}, SEEDS / "int8_legacy", _use_new_zipfile_serialization=False)
+
+
 def speech():
     torch.manual_seed(8)
     lstm, fc, emotion = nn.LSTM(13, 5, num_layers=2, bidirectional=True), nn.Linear(10, AUS), nn.Linear(10, 7)
@@ -217,6 +250,8 @@ def hostile():
         tree = {str(i): tree for i in range(8)}
     torch.save(tree, folder / "many_paths.pth")
     torch.save({"epoch": 3}, folder / "no_tensors.pth")
+    int8_layer = {"img_reg.0.weight": torch.ones(1), "main.0.weight": torch.ones(1, dtype=torch.int8)}
+    torch.save(int8_layer, folder / "int8_layer.pth")
 
 
 def seeds():
@@ -234,5 +269,6 @@ if __name__ == "__main__":
     generators()
     views()
     speech()
+    objects()
     hostile()
     seeds()

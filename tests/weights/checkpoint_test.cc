@@ -20,14 +20,11 @@ std::string error(const std::string& bytes, std::size_t max_tensors = limits::kM
 
 std::string hostile(const std::string& file) { return error(read_file(kFolder / "hostile" / file)); }
 
-class ViewsTest : public testing::TestWithParam<const char*> {};
-
-// Shared storages, transposed, sliced, strided, permuted and expanded views, a scalar, a Parameter, every type.
-TEST_P(ViewsTest, EveryFormatGivesTheSameTensors) {
-  const Checkpoint checkpoint(kFolder / GetParam());
-  const SafeTensors expected(kFolder / "views.safetensors");
-  ASSERT_EQ(checkpoint.tensors().size(), expected.tensors().size());
-  for (const auto& [key, want] : expected.tensors()) {
+/// Each tensor of `expected` is in `checkpoint`, byte for byte, and no other.
+void expect_tensors(const Checkpoint& checkpoint, const std::string& expected) {
+  const SafeTensors wanted(kFolder / expected);
+  ASSERT_EQ(checkpoint.tensors().size(), wanted.tensors().size());
+  for (const auto& [key, want] : wanted.tensors()) {
     ASSERT_TRUE(checkpoint.tensors().contains(key)) << key;
     const CheckpointTensor& got = checkpoint.tensors().at(key);
     EXPECT_EQ(got.dtype, want.dtype) << key;
@@ -35,6 +32,11 @@ TEST_P(ViewsTest, EveryFormatGivesTheSameTensors) {
     EXPECT_TRUE(std::ranges::equal(got.contiguous(), want.bytes)) << key;
   }
 }
+
+class ViewsTest : public testing::TestWithParam<const char*> {};
+
+// Shared storages, transposed, sliced, strided, permuted and expanded views, a scalar, a Parameter, every type.
+TEST_P(ViewsTest, EveryFormatGivesTheSameTensors) { expect_tensors(Checkpoint(kFolder / GetParam()), "views.safetensors"); }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoint, ViewsTest,
                          testing::Values("views.pth", "views_protocol4.pth", "views_legacy.pth", "views.safetensors"),
@@ -63,12 +65,24 @@ TEST(Checkpoint, EveryTruncationIsAnError) {
 }
 
 TEST(Checkpoint, ForeignCodeIsNamedAndNeverRun) {
-  const std::string advice =
-      ", which is not on the list of names that a state dict needs. In PyTorch, save model.state_dict() alone";
   for (const char* file : {"os_system.pth", "os_system_legacy.pth", "os_system_protocol4.pth"}) {
-    EXPECT_EQ(hostile(file), "x.pth: its pickle refers to posix.system" + advice) << file;
+    EXPECT_EQ(hostile(file), "x.pth: holds no tensors under names, but w, a posix.system; a state dict is needed") << file;
   }
-  EXPECT_EQ(hostile("whole_module.pth"), "x.pth: its pickle refers to torch.nn.modules.linear.Linear" + advice);
+  EXPECT_EQ(hostile("whole_module.pth"),
+            "x.pth: is a whole torch.nn.modules.linear.Linear, of which only Python code can make sense; a state dict is "
+            "needed. In PyTorch: torch.save(model.state_dict(), OUT)");
+}
+
+// NumPy numbers and arrays, a Namespace, a path, a date, a device, sets, bytes, and tensors of unusual kinds.
+TEST(Checkpoint, WhatLiesBesideTheWeightsIsPassedOver) {
+  for (const char* file : {"objects.pth", "objects_protocol5.pth", "objects_legacy.pth"}) {
+    const Checkpoint checkpoint(kFolder / file);
+    // The usual tensors among those of unusual kinds are none: int8, int16, complex, sparse, quantized.
+    expect_tensors(checkpoint, "objects.safetensors");
+    EXPECT_EQ(checkpoint.foreign().at("options"), "argparse.Namespace") << file;
+    EXPECT_EQ(checkpoint.foreign().at("strange/int8"), "torch.CharStorage") << file;
+  }
+  EXPECT_EQ(Checkpoint(kFolder / "objects.pth").foreign().at("strange/sparse"), "torch._utils._rebuild_sparse_tensor");
 }
 
 TEST(Checkpoint, TorchScriptIsNamed) {

@@ -269,12 +269,29 @@ TEST_F(Convert, SeveralModelsAreNamed) {
   two.add_all(StateDict("albertpumarola.pth", "G_ema/"));
   EXPECT_EQ(error(two),
             "in.safetensors: holds several models: albertpumarola under 'G/', albertpumarola under 'G_ema/'. "
-            "Choose with `layout`, or save the one you want alone");
+            "Choose with `prefix` 'G_ema/' or `layout`");
+  for (const char* prefix : {"G/", "G", "G_ema/", "G_ema"}) {
+    options_.prefix = prefix;
+    EXPECT_EQ(run(two).tensors, 23u) << prefix;
+    std::filesystem::remove(out_);
+  }
+  for (const char* prefix : {"G_", "", "netG"}) {
+    options_.prefix = prefix;
+    EXPECT_EQ(error(two), concat("in.safetensors: holds no model under '", prefix,
+                                 "', but albertpumarola under 'G/', albertpumarola under 'G_ema/'. Choose with `prefix`"));
+  }
+  options_.prefix.reset();
   StateDict both("albertpumarola.pth", "G/");
   both.add_all(StateDict("speech.pth", "S/"));
   EXPECT_THAT(error(both), StartsWith("in.safetensors: holds several models: albertpumarola under 'G/', speech under "));
   options_.layout = Layout::kAlbertpumarola;
   EXPECT_EQ(run(both).tensors, 23u);
+}
+
+TEST_F(Convert, AWantedTensorThatCannotBeReadIsNamed) {
+  EXPECT_EQ(error(kFolder / "hostile/int8_layer.pth"),
+            "hostile/int8_layer.pth: main.0.weight is a torch.CharStorage, which cannot be read; a convolution "
+            "(filters,3+AUs,7,7) is needed there");
 }
 
 TEST_F(Convert, AuNamesComeFromTheConfigWhereThereAreNot17) {

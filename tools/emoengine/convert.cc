@@ -13,6 +13,7 @@ namespace {
 struct Options {
   std::string in, out, config;
   Layout layout = Layout::kAuto;
+  std::optional<std::string> prefix;
   std::string dtype = "source";
   std::size_t max_tensors = limits::kMaxTensors;
   bool quiet = false;
@@ -26,7 +27,8 @@ const std::map<std::string, Layout> kLayouts = {{"auto", Layout::kAuto},
 const std::map<std::string, DType> kDTypes = {{"fp32", DType::kF32}, {"fp16", DType::kF16}, {"bf16", DType::kBF16}};
 
 void convert(const Options& options) {
-  ConvertOptions how{.layout = options.layout, .config = options.config, .max_tensors = options.max_tensors};
+  ConvertOptions how{
+      .layout = options.layout, .prefix = options.prefix, .config = options.config, .max_tensors = options.max_tensors};
   if (options.dtype != "source") how.dtype = kDTypes.at(options.dtype);
   Outputs outputs;
   outputs.keep(options.in);
@@ -51,6 +53,7 @@ void add_convert(CLI::App& app) {
   command->add_option("checkpoint", options->in, "torch.save file (zip or legacy) or safetensors state dict")->required();
   command->add_option("--out,-o", options->out, "weight file to write: OUT.safetensors")->required();
   add_choice(*command, "--layout", options->layout, kLayouts, "whose key names it uses [default: auto]");
+  command->add_option("--prefix", options->prefix, "of several models, the one whose keys begin so: G_ema/");
   command->add_option("--config", options->config, "JSON with what shapes cannot tell; the keys that inspect --json prints");
   command->add_option("--dtype", options->dtype, "type of the weights written")
       ->capture_default_str()

@@ -60,6 +60,7 @@ std::string with_options(std::string text) {
                                                                        {"no_face", "--no-face"},
                                                                        {"passes", "--passes"},
                                                                        {"precision", "--precision"},
+                                                                       {"prefix", "--prefix"},
                                                                        {"smooth_s", "--smooth"},
                                                                        {"threads", "--threads"}};
   for (std::size_t begin = 0; (begin = text.find('`', begin)) != std::string::npos;) {
