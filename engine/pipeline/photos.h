@@ -27,7 +27,7 @@ struct PhotoOptions {
   FaceChoice face;
   bool crop_only = false;  ///< write the network's picture of the first face instead of the photo
   int passes = 1;          ///< see FaceJob
-  int workers = 0;         ///< photos at a time; 0: one a processor
+  int processors = 0;      ///< that are kept busy, each with a photo of its own; 0: all
   /// How a photo is read, from several threads; throws Error(kInput) for one that cannot be.
   std::function<Image(const std::string& file)> load;
   /// Told of each picture that was written, and of what failed with Error(kInput) or a face of its own; one at a time, in

@@ -203,7 +203,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   if (interrupted) {
     const std::string left =
         drawn.frames > 0 ? writer->part().string() + " plays up to there, till the next run" : "nothing was written";
-    std::fprintf(stderr, "emoengine: interrupted after %zu of %zu frames; %s\n", drawn.frames, frames,
+    std::fprintf(messages(), "emoengine: interrupted after %zu of %zu frames; %s\n", drawn.frames, frames,
                  one_line(left).c_str());
     return false;
   }
@@ -224,7 +224,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
 /// Ends the program by the signal that asked for it, so that a script which waits for it sees why; what there was to tell
 /// is told.
 void end_by_signal(const Failures& failures) {
-  if (const std::string text = failures.text(); !text.empty()) std::fprintf(stderr, "emoengine: %s\n", text.c_str());
+  if (const std::string text = failures.text(); !text.empty()) std::fprintf(messages(), "emoengine: %s\n", text.c_str());
   tell_notes();
   std::fflush(stdout);
   std::signal(Interruptible::signal(), SIG_DFL);

@@ -97,7 +97,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   PhotoOptions how{.face = options.face,
                    .crop_only = options.output == "face",
                    .passes = options.model.passes,
-                   .workers = options.model.backend.threads};
+                   .processors = options.model.backend.threads};
   how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
   how.failed = [&](const std::string& what) { failures.add(what); };
   how.written = [&](const PhotoTask&, const PhotoTask::Output&, std::span<const Box>) { progress.step(); };

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <shared_mutex>
 
 #include "base/error.h"
 #include "tools/emoengine/report.h"
@@ -12,18 +13,19 @@
 namespace emo::cli {
 namespace {
 
-std::mutex stderr_mutex;  // the process has one: who reads beside another would get what that one prints
-
-/// Holds back what is printed on stderr and gives its first line to `said` in the end.
+/// While one lives, what is printed on stderr is kept; messages() is not stderr. The process has one stderr, so those that
+/// live at the same time keep it together.
 class HeldStderr {
  public:
-  explicit HeldStderr(std::string& said) : said_(said), stderr_(::dup(2)), held_(::memfd_create("stderr", 0)) {
+  HeldStderr() {
+    const std::lock_guard lock(mutex_);
+    if (holders_++ > 0) return;
+    stderr_ = ::dup(2), held_ = ::memfd_create("stderr", 0);
     if (stderr_ >= 0 && held_ >= 0) ::dup2(held_, 2);
   }
   ~HeldStderr() {
-    char text[200];
-    const ssize_t size = ::pread(held_, text, sizeof text, 0);
-    if (size > 0) said_.assign(text, std::find(text, text + size, '\n'));
+    const std::lock_guard lock(mutex_);
+    if (--holders_ > 0) return;
     if (stderr_ >= 0) ::dup2(stderr_, 2);
     ::close(stderr_);
     ::close(held_);
@@ -31,23 +33,38 @@ class HeldStderr {
   HeldStderr(const HeldStderr&) = delete;
   HeldStderr& operator=(const HeldStderr&) = delete;
 
+  /// Bytes that were printed since the first of those that live now.
+  off_t size() const { return ::lseek(held_, 0, SEEK_END); }
+  std::string first_line() const {
+    char text[200];
+    const ssize_t size = ::pread(held_, text, sizeof text, 0);
+    return {text, std::find(text, text + std::max<ssize_t>(0, size), '\n')};
+  }
+
  private:
-  std::string& said_;
-  const int stderr_, held_;
+  static inline std::mutex mutex_;
+  static inline int holders_ = 0, stderr_ = -1, held_ = -1;  // under mutex_ but for held_, which stays while one lives
 };
+
+std::shared_mutex loading;
 
 }  // namespace
 
 template <typename Load>
 auto Loader::load(const std::string& path, const Load& load) const {
   media();  // what its loading prints is not about this file
-  std::string said;
-  auto loaded = [&] {
-    const std::lock_guard alone(stderr_mutex);
-    const HeldStderr hold(said);
-    return load();
-  }();
-  if (!said.empty() && !quiet_) {
+  {
+    const std::shared_lock beside_others(loading);
+    const HeldStderr held;
+    const off_t before = held.size();
+    auto loaded = load();
+    if (held.size() == before) return loaded;
+  }
+  // This file's decoder printed something, or one beside it did: alone it is clear which.
+  const std::unique_lock alone(loading);
+  const HeldStderr held;
+  auto loaded = load();
+  if (const std::string said = held.first_line(); !said.empty() && !quiet_) {
     note(printable(path) + " is damaged and was used as far as it goes: " + printable(said));
   }
   return loaded;

@@ -10,7 +10,7 @@ namespace emo::cli {
 
 /// Reads a command's pictures, sounds and tables of AUs. What a reader says about one becomes a note(), unless `quiet`. Some
 /// decoders (libjpeg, mpg123) print on stderr about damage that they get over: that is kept back and becomes a note too; an
-/// error stays one line.
+/// error stays one line. From several threads at once.
 class Loader {
  public:
   explicit Loader(bool quiet) : quiet_(quiet) {}

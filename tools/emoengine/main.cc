@@ -33,7 +33,7 @@ int exit_code(emo::ErrorKind kind) {
 }
 
 int refuse(emo::ErrorKind kind, const std::string& text) {
-  std::fprintf(stderr, "emoengine: %s\n", text.c_str());
+  std::fprintf(emo::cli::messages(), "emoengine: %s\n", text.c_str());
   return exit_code(kind);
 }
 
@@ -43,6 +43,7 @@ void prepare_process() {
   for (const int fd : {0, 1, 2}) {
     if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
   }
+  emo::cli::messages();
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error of write()
   // OpenCV brings OpenBLAS, which starts a thread a processor when it is loaded and hangs on exit where it cannot.
   ::setenv("OPENBLAS_NUM_THREADS", "1", 0);

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tools/emoengine/report.h"
+
 namespace emo::cli {
 namespace {
 
@@ -15,7 +17,7 @@ double seconds(std::chrono::steady_clock::duration d) { return std::chrono::dura
 
 bool rewrites_lines() {
   const char* terminal = std::getenv("TERM");
-  return ::isatty(STDERR_FILENO) && terminal && std::string(terminal) != "dumb";
+  return ::isatty(fileno(messages())) && terminal && std::string(terminal) != "dumb";
 }
 
 }  // namespace
@@ -29,7 +31,7 @@ Progress::Progress(std::string work, std::string unit, std::size_t total, bool q
       start_(start) {}
 
 Progress::~Progress() {
-  if (terminal_ && !quiet_) std::fputs("\r\033[K", stderr);
+  if (terminal_ && !quiet_) std::fputs("\r\033[K", messages());
 }
 
 void Progress::step() {
@@ -38,8 +40,8 @@ void Progress::step() {
   if (quiet_ || done_ >= total_ || seconds(last_ - shown_) < (terminal_ ? kTerminalEvery_s : kLogEvery_s)) return;
   shown_ = last_;
   const double speed = rate();
-  std::fprintf(stderr, "%s%s: %zu of %zu %ss, %.1f/s, %.0f s left%s", terminal_ ? "\r" : "", work_.c_str(), done_, total_,
-               unit_.c_str(), speed, speed > 0 ? double(total_ - done_) / speed : 0.0, terminal_ ? "\033[K" : "\n");
+  std::fprintf(messages(), "%s%s: %zu of %zu %ss, %.1f/s, %.0f s left%s", terminal_ ? "\r" : "", work_.c_str(), done_,
+               total_, unit_.c_str(), speed, speed > 0 ? double(total_ - done_) / speed : 0.0, terminal_ ? "\033[K" : "\n");
 }
 
 double Progress::rate() const { return double(done_) / seconds(last_ - start_); }

@@ -1,5 +1,7 @@
 #include "tools/emoengine/report.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -14,6 +16,15 @@ std::vector<std::string> notes;
 
 }  // namespace
 
+std::FILE* messages() {
+  static std::FILE* const file = [] {
+    std::FILE* copy = ::fdopen(::dup(STDERR_FILENO), "w");
+    if (copy) std::setvbuf(copy, nullptr, _IONBF, 0);
+    return copy ? copy : stderr;
+  }();
+  return file;
+}
+
 void note(const std::string& text) {
   const std::string line = with_options(text);
   const std::lock_guard lock(notes_mutex);
@@ -22,7 +33,7 @@ void note(const std::string& text) {
 
 void tell_notes() {
   const std::lock_guard lock(notes_mutex);
-  for (const auto& line : notes) std::fprintf(stderr, "emoengine: note: %s\n", one_line(line).c_str());
+  for (const auto& line : notes) std::fprintf(messages(), "emoengine: note: %s\n", one_line(line).c_str());
 }
 
 void StageClock::add(const std::string& name, double ms) { stages_.emplace_back(name, ms); }

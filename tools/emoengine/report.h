@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdio>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
@@ -10,6 +11,9 @@
 
 /// What commands tell: notes, times, action units and emotions as text and JSON.
 namespace emo::cli {
+
+/// Where messages go: stderr as it was when this was first called. What a decoder prints on stderr meanwhile is kept back.
+std::FILE* messages();
 
 /// Keeps a line for the user until tell_notes(), once however often it comes. From any thread.
 void note(const std::string& text);

@@ -133,7 +133,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   PhotoOptions how{.face = options.face,
                    .crop_only = options.output == "face",
                    .passes = options.model.passes,
-                   .workers = options.model.backend.threads};
+                   .processors = options.model.backend.threads};
   how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
   how.failed = [&](const std::string& what) { failures.add(what); };
   how.written = [&](const PhotoTask& task, const PhotoTask::Output& made, std::span<const Box> faces) {
