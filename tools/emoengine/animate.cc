@@ -289,12 +289,12 @@ void animate(const AnimateOptions& options) {
 }  // namespace
 
 void add_animate(CLI::App& app) {
-  auto* command = add_command(app, "animate", "a video of a face that moves as a voice or a table of AUs says",
+  auto* command = add_command(app, "animate", "make a video of a face that moves with a voice or a table of AUs",
                               "--image face.jpg --audio voice.wav -o out.mp4");
   auto options = std::make_shared<AnimateOptions>();
   add_image_options(*command, options->images, options->image_limits);
   command->get_option("--image")->required(false);
-  command->add_option("--video", options->videos, "videos, folders, patterns instead of photos; the face is followed");
+  command->add_option("--video", options->videos, "videos, folders, patterns instead of photos; follows the face");
   add_audio_options(*command, options->audios, options->audio_limits);
   command->get_option("--audio")->required(false);
   auto* au_file =
@@ -307,24 +307,29 @@ void add_animate(CLI::App& app) {
                    "PHOTO_VOICE.mp4")
       ->required();
   command
-      ->add_option("--format", options->format, "of many videos: mp4, webm, gif, or png for folders of PNGs [default: mp4]")
+      ->add_option("--format", options->format,
+                   "with many videos: mp4, webm, gif, or png for folders of PNGs [default: mp4]")
       ->check(CLI::IsMember({"mp4", "webm", "gif", "png"}));
-  command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own]; of a GIF at most 50")
+  command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own]; a GIF takes at most 50")
       ->check(within(limits::kMinFps, limits::kMaxFps));
-  command->add_option("--smooth", options->animation.smooth_s, "time constant of the AUs' smoothing, seconds")
+  command->add_option("--smooth", options->animation.smooth_s, "smooth the AUs with this time constant, seconds")
       ->capture_default_str()
       ->check(within(0, limits::kMaxSmoothSeconds));
-  command->add_option("--ease", options->animation.ease_s, "seconds from the neutral face at the start, and back at the end")
+  command
+      ->add_option("--ease", options->animation.ease_s,
+                   "seconds to ease in from the neutral face at the start, and back to it at the end")
       ->capture_default_str()
       ->check(within(0, limits::kMaxEaseSeconds));
-  command->add_option("--blink", options->blink, "on or off")->capture_default_str()->check(CLI::IsMember({"on", "off"}));
-  command->add_option("--seed", options->animation.seed, "of the blinks' times")
+  command->add_option("--blink", options->blink, "blink now and then: on or off")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"on", "off"}));
+  command->add_option("--seed", options->animation.seed, "seed of the times of the blinks")
       ->capture_default_str()
       ->check(whole(0, 4294967295));
   const std::map<std::string, NoFace> no_face = {
       {"error", NoFace::kError}, {"skip", NoFace::kSkip}, {"hold", NoFace::kHold}};
   add_choice(*command, "--no-face", options->no_face, no_face,
-             "frames of a video without a face: error, skip (leave them), hold (draw it where it was) [default: error]");
+             "video frames without a face: error (stop), skip (leave them), hold (redraw it where it was) [default: error]");
   add_expression_options(*command, options->expression, Voice::kYes);
   add_face_option(*command, options->face);
   add_resume_option(*command, options->resume);

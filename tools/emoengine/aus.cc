@@ -102,15 +102,15 @@ void aus(const AusOptions& options) {
 }  // namespace
 
 void add_aus(CLI::App& app) {
-  auto* command = add_command(app, "aus", "the action units that a voice shows, for the clip or for each video frame",
+  auto* command = add_command(app, "aus", "read AUs from a voice, for the whole clip or for each video frame",
                               "--audio voice.wav --per-frame --fps 25 -o curve.csv");
   auto options = std::make_shared<AusOptions>();
   add_audio_options(*command, options->audios, options->audio_limits);
   command->add_option("--out,-o", options->out,
                       "table to write: .csv (as OpenFace, 0..5), .json or .npy (0..1); many: a folder");
   command->add_option("--plot", options->plot, "figure of the curves to write: .png or .svg; with many clips a folder");
-  command->add_flag("--per-frame", options->per_frame, "a row a video frame instead of one for the clip");
-  command->add_option("--fps", options->fps, "video frames a second, for --per-frame and --plot")->capture_default_str();
+  command->add_flag("--per-frame", options->per_frame, "write a row for each video frame instead of one for the clip");
+  command->add_option("--fps", options->fps, "frames a second, for --per-frame and --plot")->capture_default_str();
   add_expression_options(*command, options->expression, Voice::kYes);
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kSpeech);

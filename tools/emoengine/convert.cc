@@ -47,7 +47,7 @@ void convert(const Options& options) {
 }  // namespace
 
 void add_convert(CLI::App& app) {
-  auto* command = add_command(app, "convert", "make a weight file from a PyTorch checkpoint; needs no Python",
+  auto* command = add_command(app, "convert", "make a weight file from a PyTorch checkpoint, without Python",
                               "checkpoint.pth -o mine.safetensors --dtype fp16");
   auto options = std::make_shared<Options>();
   command->add_option("checkpoint", options->in, "torch.save file (zip or legacy) or safetensors state dict")->required();
@@ -58,7 +58,7 @@ void add_convert(CLI::App& app) {
   command->add_option("--dtype", options->dtype, "type of the weights written")
       ->capture_default_str()
       ->check(CLI::IsMember({"source", "fp32", "fp16", "bf16"}));
-  add_max_tensors(*command, options->max_tensors, "most tensors in the checkpoint");
+  add_max_tensors(*command, options->max_tensors, "refuse checkpoints with more tensors");
   command->add_flag("--quiet,-q", options->quiet, "print nothing but errors");
   command->callback([options] { convert(*options); });
 }

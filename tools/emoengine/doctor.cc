@@ -98,7 +98,7 @@ void doctor() {
 }  // namespace
 
 void add_doctor(CLI::App& app) {
-  app.add_subcommand("doctor", "look at this machine: processor, backends, libraries, weights; advice for each problem")
+  app.add_subcommand("doctor", "check this machine: processor, backends, libraries, weights; advise on each problem")
       ->callback(doctor);
 }
 

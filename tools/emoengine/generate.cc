@@ -179,7 +179,7 @@ void generate(const GenerateOptions& options) {
 }  // namespace
 
 void add_generate(CLI::App& app) {
-  auto* command = add_command(app, "generate", "redraw a face with given action units or emotions",
+  auto* command = add_command(app, "generate", "redraw a face with the action units (AUs) or emotions that you give",
                               "--image face.jpg --au \"12=1,6=0.8\" -o smile.png");
   auto options = std::make_shared<GenerateOptions>();
   add_image_options(*command, options->images, options->image_limits);

@@ -84,7 +84,7 @@ void inspect(const InspectOptions& options) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  auto* command = add_command(app, "inspect", "what a weight file holds: settings, layers, sizes, cost",
+  auto* command = add_command(app, "inspect", "show what a weight file holds: settings, layers, sizes, cost",
                               "weights/generator.safetensors");
   auto options = std::make_shared<InspectOptions>();
   command->add_option("file", options->file, "weight file")->required();

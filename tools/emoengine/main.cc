@@ -51,7 +51,7 @@ void prepare_process() {
 
 constexpr const char* kExitCodes = R"(
 Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a picture, sound or output that cannot be used,
-            4 a weight file or checkpoint that cannot be used, 5 a backend or library that is not there,
+            4 a weight file or checkpoint that cannot be used, 5 a backend or library that is missing,
             6 some of many inputs failed (the outputs of the others are written).)";
 
 }  // namespace

@@ -32,7 +32,7 @@ void mfcc(const MfccOptions& options) {
 }  // namespace
 
 void add_mfcc(CLI::App& app) {
-  auto* command = add_command(app, "mfcc", "the features that the speech model reads, before trimming and scaling",
+  auto* command = add_command(app, "mfcc", "write the MFCC of a voice, before trimming and scaling",
                               "--audio voice.wav -o features.npy");
   auto options = std::make_shared<MfccOptions>();
   add_audio_options(*command, options->audio, options->audio_limits);

@@ -37,32 +37,33 @@ CLI::Validator whole(double lowest, double highest) { return number_within(lowes
 
 void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
   if (needs != Needs::kSpeech) {
-    auto* file =
-        command.add_option("--generator", options.generator, "weight file of the face generator [default: the one shipped]");
-    command.add_flag("--lite", options.lite, "the smaller of the generators shipped: a third of the time, softer faces")
+    auto* file = command.add_option("--generator", options.generator,
+                                    "weight file of the face generator [default: the installed one]");
+    command.add_flag("--lite", options.lite, "use the smaller installed generator: a third of the time, softer faces")
         ->excludes(file);
     command
         .add_option("--passes", options.passes,
-                    "times that a face is drawn, each from the picture before: for photos that change too little")
+                    "draw the face so many times, each from the result before; for photos that change too little")
         ->capture_default_str()
         ->check(whole(1, limits::kMaxPasses));
   }
   if (needs != Needs::kGenerator) {
-    command.add_option("--speech", options.speech, "weight file of the speech model [default: the one shipped]");
+    command.add_option("--speech", options.speech, "weight file of the speech model [default: the installed one]");
   }
   const std::map<std::string, BackendKind> kinds = {
       {"auto", BackendKind::kAuto}, {"cpu", BackendKind::kCpu}, {"cuda", BackendKind::kCuda}};
-  add_choice(command, "--backend", options.backend.kind, kinds, "where the models run [default: auto]");
+  add_choice(command, "--backend", options.backend.kind, kinds, "run the models on the CPU or on a GPU [default: auto]");
   const std::map<std::string, Precision> precisions = {{"auto", Precision::kAuto},
                                                        {"fp32", Precision::kFp32},
                                                        {"tf32", Precision::kTf32},
                                                        {"bf16", Precision::kBf16},
                                                        {"fp16", Precision::kFp16}};
-  add_choice(command, "--precision", options.backend.precision, precisions, "of the generator's arithmetic [default: auto]");
-  command.add_option("--threads", options.backend.threads, "processor threads; 0: all that this process may use")
+  add_choice(command, "--precision", options.backend.precision, precisions,
+             "number format of the generator's arithmetic [default: auto]");
+  command.add_option("--threads", options.backend.threads, "CPU threads; 0: every processor that this process may use")
       ->capture_default_str()
       ->check(whole(0, 1024));
-  add_max_tensors(command, options.max_tensors, "most tensors in a weight file");
+  add_max_tensors(command, options.max_tensors, "refuse weight files with more tensors");
   command.add_flag("--quiet,-q", options.quiet, "print nothing but errors");
 }
 
@@ -88,10 +89,10 @@ namespace {
 template <typename Files>
 CLI::Option* image_options(CLI::App& command, Files& files, ImageLimits& limits, const char* help) {
   auto* option = command.add_option("--image,-i", files, help)->required();
-  command.add_option("--max-megapixels", limits.max_megapixels, "largest picture taken")
+  command.add_option("--max-megapixels", limits.max_megapixels, "refuse larger pictures")
       ->capture_default_str()
       ->check(within(0, 1000));  // OpenCV takes up to 2^30 pixels
-  command.add_option("--max-image-side", limits.max_side, "longest side taken, px")
+  command.add_option("--max-image-side", limits.max_side, "refuse pictures with a longer side, px")
       ->capture_default_str()
       ->check(whole(1, 100'000));
   return option;
@@ -100,7 +101,7 @@ CLI::Option* image_options(CLI::App& command, Files& files, ImageLimits& limits,
 template <typename Files>
 CLI::Option* audio_options(CLI::App& command, Files& files, AudioLimits& limits, const char* help) {
   auto* option = command.add_option("--audio,-a", files, help)->required();
-  command.add_option("--max-audio-s", limits.max_seconds, "longest clip taken, seconds")
+  command.add_option("--max-audio-s", limits.max_seconds, "refuse longer clips, seconds")
       ->capture_default_str()
       ->check(within(0, 86'400));
   return option;
@@ -127,19 +128,19 @@ CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audi
 void add_expression_options(CLI::App& command, Expression& expression, Voice voice) {
   if (voice == Voice::kYes) add_intensity_option(command, expression);
   command.add_option("--emotion", expression.emotion,
-                     "adds, for example, happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, disgust or "
-                     "neutral; without a number 1");
+                     "emotions to add, for example happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, "
+                     "disgust, neutral; a name alone means 1");
   add_au_option(command, expression);
 }
 
 void add_intensity_option(CLI::App& command, Expression& expression) {
-  command.add_option("--intensity", expression.intensity, "multiplies what the voice gave; results end at 1")
+  command.add_option("--intensity", expression.intensity, "multiplies the AUs of the voice; results are clamped to 1")
       ->capture_default_str()
       ->check(within(0, 10));
 }
 
 void add_au_option(CLI::App& command, Expression& expression) {
-  command.add_option("--au", expression.au, "action units, last: \"12=1,6=0.8\" sets, a sign adds: \"4=+0.3,12=-0.2\"");
+  command.add_option("--au", expression.au, "AUs to change last: \"12=1,6=0.8\" sets them, a sign adds: \"4=+0.3,12=-0.2\"");
 }
 
 CLI::Option* add_au_face_option(CLI::App& command, std::string& face) {

@@ -102,7 +102,7 @@ fs::path ManyOutputs::claim(const std::string& name, const std::string& input) {
 }
 
 void add_resume_option(CLI::App& command, bool& resume) {
-  command.add_flag("--resume", resume, "leave out what is written already, for example by a run that was stopped");
+  command.add_flag("--resume", resume, "skip outputs that exist, for example from a run that was stopped");
 }
 
 bool is_written(const fs::path& out, bool folder) {

@@ -165,7 +165,7 @@ void run(const RunOptions& options) {
 }  // namespace
 
 void add_run(CLI::App& app) {
-  auto* command = add_command(app, "run", "a photo and a voice in, that face with the voice's emotion out",
+  auto* command = add_command(app, "run", "put the emotion of a voice on the face in a photo",
                               "--image face.jpg --audio voice.wav -o out.png");
   auto options = std::make_shared<RunOptions>();
   add_image_options(*command, options->images, options->image_limits);
@@ -180,8 +180,9 @@ void add_run(CLI::App& app) {
       ->check(CLI::IsMember({"photo", "face"}));
   add_expression_options(*command, options->expression, Voice::kYes);
   add_face_option(*command, options->face);
-  command->add_flag("--json", options->json,
-                    "print AUs, emotion and crop boxes as JSON, and of one photo and voice the times; of many a line each");
+  command->add_flag(
+      "--json", options->json,
+      "print AUs, emotion and crop boxes as JSON; with one photo and voice also the times; with many a line each");
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);
   command->callback([options] { run(*options); });

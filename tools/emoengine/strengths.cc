@@ -109,7 +109,7 @@ void strengths(const StrengthsOptions& options) {
 }  // namespace
 
 void add_strengths(CLI::App& app) {
-  auto* command = add_command(app, "strengths", "a figure of faces by clips, and by emotions from weak to strong",
+  auto* command = add_command(app, "strengths", "draw a figure: a face under several clips and emotions",
                               "--image face.jpg --audio clips/ --emotion all -o figure.png");
   auto options = std::make_shared<StrengthsOptions>();
   add_image_options(*command, options->images, options->image_limits);

@@ -70,7 +70,7 @@ void sweep(const SweepOptions& options) {
 }  // namespace
 
 void add_sweep(CLI::App& app) {
-  auto* command = add_command(app, "sweep", "a figure of a face with each action unit varied by itself",
+  auto* command = add_command(app, "sweep", "draw a figure: each AU by itself, from weak to strong",
                               "--image face.jpg -o sweep.png --au 12,26 --steps 5");
   auto options = std::make_shared<SweepOptions>();
   add_image_options(*command, options->image, options->image_limits);
