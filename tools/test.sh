@@ -47,7 +47,7 @@ stage_tests() { ctest --preset release --parallel "$(nproc)"; }
 
 stage_recipes() {
   mkdir -p out/test
-  printf '%s\n' generator speech | OMP_NUM_THREADS=1 xargs -P 2 -I '{}' \
+  printf '%s\n' generator speech reader | OMP_NUM_THREADS=1 xargs -P 2 -I '{}' \
     /usr/bin/python3 -W ignore -m unittest discover -s tests/training -p 'test_{}.py' 2>&1 | tee out/test/unittest.txt
   ! grep skipped= out/test/unittest.txt  # setup_full has installed what the tests ask for
 }
