@@ -41,8 +41,8 @@ build_preset() {
 
 stage_setup() { tools/setup.sh; }
 stage_setup_full() { tools/setup.sh --full; }
-# Two of the release preset's GPU architectures: an old one and a new one, in a quarter of the time of all six.
-stage_build() { build_preset release "-DEMO_CUDA_ARCHITECTURES=80;90a"; }
+# One of the release preset's GPU architectures, in a sixth of the time of all; the sass stage compiles for an old one too.
+stage_build() { build_preset release "-DEMO_CUDA_ARCHITECTURES=90a"; }
 stage_tests() { ctest --preset release --parallel "$(nproc)"; }
 
 stage_recipes() {

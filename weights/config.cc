@@ -200,7 +200,7 @@ const std::vector<std::string>& default_au_names() {
   return names;
 }
 
-std::string to_json(const ModelConfig& config, int indent) {
+nlohmann::ordered_json json_of(const ModelConfig& config) {
   nlohmann::ordered_json object = {{"format", kFormat}};
   std::visit(
       [&](const auto& c) {
@@ -208,11 +208,16 @@ std::string to_json(const ModelConfig& config, int indent) {
         for_each_key(c, [&](const char* key, const auto& value) { object[key] = value; });
       },
       config);
-  return object.dump(indent);
+  return object;
 }
 
+std::string to_json(const ModelConfig& config, int indent) { return json_of(config).dump(indent); }
+
 ModelConfig config_from_json(const std::string& text, const std::string& where, bool complete) {
-  const json object = parse_json(text, where);
+  return config_of(parse_json(text, where), where, complete);
+}
+
+ModelConfig config_of(const json& object, const std::string& where, bool complete) {
   if (!object.is_object()) fail(ErrorKind::kModel, where, ": is not a JSON object");
   if (const auto format = object.find("format"); format != object.end()) {
     int number = 0;

@@ -21,10 +21,10 @@ using nlohmann::json;
 ModelConfig merged_config(const Checkpoint& checkpoint, const FoundModel& model, const std::filesystem::path& config) {
   const std::string& in = checkpoint.name();
   const std::string where = config.empty() ? in : config.string();
-  json object = json::parse(to_json(model.config)), given = json::object();
-  const auto put = [&](const std::string& text, const std::string& from) {
-    config_from_json(text, from, false);  // whatever is wrong with it alone
+  json object = json_of(model.config), given = json::object();
+  const auto put = [&](std::string_view text, const std::string& from) {
     const json settings = parse_json(text, from);
+    config_of(settings, from, false);  // whatever is wrong with it alone
     for (const auto& [key, value] : settings.items()) {
       const bool decided = std::ranges::find(model.decided, key) != model.decided.end();
       if (decided && object[key] != value) {
@@ -45,7 +45,7 @@ ModelConfig merged_config(const Checkpoint& checkpoint, const FoundModel& model,
          "how its features were scaled. Give both with `config`, and every other setting that differs from the default: ",
          to_json(SpeechConfig()));
   }
-  return config_from_json(object.dump(), where, true);
+  return config_of(object, where, true);
 }
 
 /// What the shapes tell and the config says at once.
