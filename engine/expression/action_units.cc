@@ -30,6 +30,12 @@ int find_au(std::string_view name, const std::vector<std::string>& names) {
   return it == names.end() ? -1 : int(it - names.begin());
 }
 
+/// Whether these are the same but for the case of their letters.
+bool same_word(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -147,8 +153,12 @@ ActionUnits parse_action_units(std::string_view text, const std::vector<std::str
 
 const std::vector<Emotion>& emotions() {
   static const std::vector<Emotion> table = {
-      {"happiness", {6, 12}},   {"sadness", {1, 4, 15}}, {"surprise", {1, 2, 5, 26}}, {"fear", {1, 2, 4, 5, 7, 20, 26}},
-      {"anger", {4, 5, 7, 23}}, {"disgust", {9, 15}},
+      {"happiness", {6, 12}, {"happy", "joy", "joyful"}},
+      {"sadness", {1, 4, 15}, {"sad", "sorrow"}},
+      {"surprise", {1, 2, 5, 26}, {"surprised"}},
+      {"fear", {1, 2, 4, 5, 7, 20, 26}, {"afraid", "fearful", "scared"}},
+      {"anger", {4, 5, 7, 23}, {"angry"}},
+      {"disgust", {9, 15}, {"disgusted"}},
   };
   return table;
 }
@@ -159,9 +169,11 @@ ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>
     if (value < 0 || value > 1) {
       fail(ErrorKind::kUsage, "`emotion`: ", name, "=", value, " is outside 0..1; 1 is the strongest");
     }
-    if (name == "neutral") return;
+    const auto is = [&](std::string_view word) { return same_word(name, word); };
+    if (is("neutral") || is("calm")) return;
     const auto& table = emotions();
-    const auto it = std::find_if(table.begin(), table.end(), [&](const Emotion& e) { return e.name == name; });
+    const auto it =
+        std::ranges::find_if(table, [&](const Emotion& e) { return is(e.name) || std::ranges::any_of(e.aliases, is); });
     if (it == table.end()) {
       std::string known = "neutral";
       for (const auto& e : table) known += ", " + std::string(e.name);

@@ -54,6 +54,7 @@ ActionUnits parse_action_units(std::string_view text, const std::vector<std::str
 struct Emotion {
   std::string_view name;
   std::vector<int> aus;
+  std::vector<std::string_view> aliases;  ///< other words for it: "happy", "joy"
 };
 
 /// Happiness, sadness, surprise, fear, anger, disgust: Table 1 of the published system. AU16 of disgust is not among the
@@ -61,7 +62,7 @@ struct Emotion {
 const std::vector<Emotion>& emotions();
 
 /// Reads "happiness=0.7,surprise=0.3" (a name alone means 1) and adds the prototypes, clamped to [0,1]. "neutral" is the
-/// zero vector. Throws Error(kUsage) naming the emotion that is not known.
+/// zero vector. Aliases count as names, letters may be of either case. Throws Error(kUsage) naming the emotion that is not known.
 ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>& names);
 
 struct EmotionReading {

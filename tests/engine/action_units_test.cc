@@ -100,9 +100,22 @@ TEST(Emotions, MixturesAddUpAndAreClamped) {
   EXPECT_EQ(au.get("12"), 0.f);
 }
 
+TEST(Emotions, AliasesAndLettersOfEitherCaseAreTaken) {
+  for (const char* word : {"Happiness", "HAPPY", "happy", "joy"}) {
+    EXPECT_EQ(parse_emotions(word, kNames).values(), parse_emotions("happiness", kNames).values()) << word;
+  }
+  EXPECT_EQ(parse_emotions("Angry=0.5,Sad", kNames).values(), parse_emotions("anger=0.5,sadness", kNames).values());
+  EXPECT_EQ(parse_emotions("Neutral", kNames).norm(), 0);
+  for (const auto& emotion : emotions()) {
+    for (const auto alias : emotion.aliases) {
+      EXPECT_EQ(read_emotion(parse_emotions(alias, kNames)).name, emotion.name) << alias;
+    }
+  }
+}
+
 TEST(Emotions, UnknownOneNamesTheKnown) {
-  EXPECT_THAT(error_of([] { parse_emotions("joy=1", kNames); }),
-              testing::HasSubstr("'joy' is not known; choose from neutral, happiness, sadness"));
+  EXPECT_THAT(error_of([] { parse_emotions("bliss=1", kNames); }),
+              testing::HasSubstr("'bliss' is not known; choose from neutral, happiness, sadness"));
   EXPECT_THAT(error_of([] { parse_emotions("anger=2", kNames); }), testing::HasSubstr("anger=2 is outside 0..1"));
 }
 

@@ -129,7 +129,7 @@ void add_expression_options(CLI::App& command, Expression& expression, Voice voi
   if (voice == Voice::kYes) add_intensity_option(command, expression);
   command.add_option("--emotion", expression.emotion,
                      "emotions to add, for example happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, "
-                     "disgust, neutral; a name alone means 1");
+                     "disgust, neutral, or words such as happy; a name alone means 1. The photo's own expression gives way");
   add_au_option(command, expression);
 }
 
