@@ -2,6 +2,7 @@
 #include <bit>
 #include <cmath>
 #include <complex>
+#include <cstdlib>
 #include <limits>
 #include <numbers>
 #include <vector>
@@ -137,6 +138,47 @@ TEST(LoadAudio, ALengthThatWasNeverFilledInIsNoPromise) {
   for (const std::int64_t length : {0x7FFFF000ll, 0xFFFFFFFFll}) {
     EXPECT_EQ(load(folder.write("a.wav", float_wav(std::vector<float>(100), 16000, 1, length))).pcm.size(), 100u);
   }
+}
+
+TEST(LoadAudio, ALengthOfZeroWithSamplesBehindItIsNoPromise) {
+  const Folder folder;
+  const std::vector<float> samples(100, 0.5f);
+  const Clip clip = load(folder.write("a.wav", float_wav(samples, 16000, 1, 0)));
+  EXPECT_EQ(clip.pcm, samples);
+  EXPECT_THAT(clip.notes, testing::ElementsAre("its header says that it is empty; read to its end"));
+  const std::string empty = float_wav({}, 16000) + "LIST" + little(4, 4) + "INFO";  // chunks are no samples
+  EXPECT_THAT(load_error(folder.write("b.wav", empty)), HasSubstr("holds no samples"));
+}
+
+TEST(LoadAudio, ALengthSomeBytesTooLargeIsReadToTheEnd) {
+  const Folder folder;
+  const std::vector<float> samples(2000, 0.5f);
+  const Clip clip = load(folder.write("a.wav", float_wav(samples, 16000, 1, 8040)));
+  EXPECT_EQ(clip.pcm, samples);
+  EXPECT_THAT(clip.notes, testing::ElementsAre("its header promises 40 bytes more than there are; read to its end"));
+  EXPECT_THAT(load_error(folder.write("b.wav", float_wav(samples, 16000, 1, 8000 + 1025))), HasSubstr("ends early"));
+}
+
+TEST(LoadAudio, Mp3sAsTheyComeAreReadWhole) {
+  const Folder folder;
+  const std::string mp3 = bytes_of(fixture("sine.mp3"));
+  const Clip one = load(fixture("sine.mp3"));
+  EXPECT_THAT(one.notes, testing::ElementsAre());
+  const Clip padded = load(folder.write("a.mp3", std::string(5000, '\0') + mp3));
+  EXPECT_EQ(padded.pcm, one.pcm);
+  EXPECT_THAT(padded.notes, testing::ElementsAre("5000 zeros before the sound left out"));
+  const Clip two = load(folder.write("b.mp3", mp3 + mp3));
+  EXPECT_NEAR(two.seconds(), 2 * one.seconds(), 0.06);  // a frame of the first's end may be lost
+  EXPECT_THAT(load_error(folder.write("c.mp3", mp3 + mp3), {.max_seconds = one.seconds() * 1.5}), HasSubstr("lasts"));
+}
+
+TEST(LoadAudio, AnMp3InAWavIsRead) {
+  const Folder folder;
+  const std::string wav = (folder / "a.wav").string();
+  const std::string make =
+      concat("ffmpeg -v error -y -i '", fixture("sine.flac").string(), "' -c:a libmp3lame -f wav '", wav, "'");
+  ASSERT_EQ(std::system(make.c_str()), 0);
+  EXPECT_NEAR(amplitude_at(load(wav), 440), 0.5, 0.03);
 }
 
 TEST(LoadAudio, CutFilesAreRefused) {

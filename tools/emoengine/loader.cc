@@ -75,7 +75,11 @@ Image Loader::image(const std::string& path, const ImageLimits& limits) const {
 }
 
 Clip Loader::audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits) const {
-  return load(path, [&] { return media().load_audio(path, sample_rate_hz, limits); });
+  Clip clip = load(path, [&] { return media().load_audio(path, sample_rate_hz, limits); });
+  for (const auto& line : clip.notes) {
+    if (!quiet_) note(printable(path) + ": " + line);
+  }
+  return clip;
 }
 
 AuCurve Loader::aus(const std::string& path, const std::vector<std::string>& names, const AuFileOptions& options) const {

@@ -26,6 +26,8 @@ constexpr std::size_t kBlockFrames = 4096;  // with 64 channels 1 MiB at a time,
 struct MappedStream {
   std::span<const std::byte> bytes;
   sf_count_t at = 0;
+  std::size_t patch_at = 0;  ///< where `patch` stands instead of the file's own bytes
+  std::vector<std::byte> patch = {};
 
   static SF_VIRTUAL_IO calls() {
     SF_VIRTUAL_IO io{};
@@ -40,6 +42,10 @@ struct MappedStream {
       MappedStream& s = stream(self);
       count = std::clamp<sf_count_t>(count, 0, sf_count_t(s.bytes.size()) - s.at);
       std::memcpy(to, s.bytes.data() + s.at, std::size_t(count));
+      for (std::size_t i = 0; i < s.patch.size(); ++i) {
+        const sf_count_t place = sf_count_t(s.patch_at + i) - s.at;
+        if (place >= 0 && place < count) static_cast<std::byte*>(to)[place] = s.patch[i];
+      }
       s.at += count;
       return count;
     };
@@ -98,18 +104,40 @@ class Resampler {
   double step_;
 };
 
-/// libsndfile reads what is there of a WAV, AIFF or AU that was cut and says nothing.
-void refuse_cut_sound(const HeaderReader& in) {
+/// Whether chunks, or nothing, fill a WAV from here to its end.
+bool is_chunks(const HeaderReader& in, std::uint64_t at) {
+  while (at + 8 <= in.size()) {
+    const std::uint64_t length = in.little(at + 4, 4);
+    at += 8 + length + length % 2;
+  }
+  return at == in.size();
+}
+
+/// Makes sense of the length that a WAV, AIFF or AU gives: libsndfile reads what is there of one that was cut, and says
+/// nothing. Some bytes too few are a careless program's; a length of 0 with samples behind it is one that was never filled
+/// in. Refuses a file that was cut.
+void check_length(const HeaderReader& in, MappedStream& stream, std::vector<std::string>& notes) {
+  constexpr std::uint64_t kSlackBytes = 1024;  // 6 ms of a CD
   const auto check = [&](std::uint64_t at, std::uint64_t length) {
     // Programs that write into a pipe cannot go back to fill in the length and leave such numbers.
-    const bool unknown = length >= 0x7FFF'F000;
-    if (!unknown) in.bytes(at, length);
+    if (length >= 0x7FFF'F000 || at > in.size() || length <= in.size() - at) return;
+    const std::uint64_t lacking = length - (in.size() - at);
+    if (lacking > kSlackBytes) in.bytes(at, length);  // throws
+    notes.push_back(concat("its header promises ", lacking, " bytes more than there are; read to its end"));
   };
   if (in.has(0, ".snd")) return check(in.big(4, 4), in.big(8, 4));
   const bool aiff = in.has(0, "FORM");
   for (std::uint64_t at = 12; at + 8 <= in.size();) {
     const std::uint64_t length = in.number(at + 4, 4, aiff);
-    if (in.has(at, aiff ? "SSND" : "data")) return check(at + 8, length);
+    if (in.has(at, aiff ? "SSND" : "data")) {
+      if (!aiff && length == 0 && !is_chunks(in, at + 8)) {
+        stream.patch_at = std::size_t(at + 4);
+        for (int i = 0; i < 4; ++i) stream.patch.push_back(std::byte((in.size() - at - 8) >> 8 * i & 0xFF));
+        notes.push_back("its header says that it is empty; read to its end");
+        return;
+      }
+      return check(at + 8, length);
+    }
     at += 8 + length + length % 2;
   }
 }
@@ -157,7 +185,7 @@ FileType checked_type(std::span<const std::byte> bytes, const Refuse& refuse) {
   switch (type.kind) {
     case FileKind::kWav:
     case FileKind::kAiff:
-    case FileKind::kAu: refuse_cut_sound(HeaderReader(bytes, refuse.name, type.noun())); return type;
+    case FileKind::kAu:
     case FileKind::kCaf:
     case FileKind::kFlac:
     case FileKind::kOgg:
@@ -166,6 +194,43 @@ FileType checked_type(std::span<const std::byte> bytes, const Refuse& refuse) {
       refuse("is ", type.name,
              "; WAV, AIFF, AU, CAF, FLAC, Ogg and MP3 sounds can be read. Convert it to WAV or FLAC first");
   }
+}
+
+/// Without the zeros that some recorders and radio archives put before an MP3; all of it where none follows.
+std::span<const std::byte> without_zeros(std::span<const std::byte> bytes, std::vector<std::string>& notes) {
+  constexpr std::size_t kMost = 1 << 20;
+  const auto head = bytes.first(std::min(bytes.size(), kMost));
+  const auto zeros = std::size_t(std::ranges::find_if(head, [](std::byte b) { return b != std::byte{}; }) - head.begin());
+  if (zeros == 0 || file_type(bytes.subspan(zeros)).kind != FileKind::kMp3) return bytes;
+  notes.push_back(concat(zeros, " zeros before the sound left out"));
+  return bytes.subspan(zeros);
+}
+
+/// Whether a frame of an MP3 begins here that tells the length of those after it.
+bool is_length_frame(const HeaderReader& in, std::uint64_t at) {
+  if (at + 40 > in.size() || file_type(in.bytes(at, 2)).kind != FileKind::kMp3 || in.u8(at) != 0xFF) return false;
+  const bool mpeg1 = (in.u8(at + 1) & 0x08) != 0, mono = (in.u8(at + 3) & 0xC0) == 0xC0;
+  const std::uint64_t tag = at + 4 + (mpeg1 ? (mono ? 17u : 32u) : (mono ? 9u : 17u));
+  return in.has(tag, "Xing") || in.has(tag, "Info");
+}
+
+/// The sounds of which an MP3 was joined, one after the other. A decoder ends where the first of them says that it ends.
+std::vector<std::span<const std::byte>> mp3_parts(std::span<const std::byte> bytes) {
+  const HeaderReader in(bytes, "", "MP3 sound");
+  std::vector<std::span<const std::byte>> parts;
+  std::size_t start = 0;
+  bool headed = false;
+  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    const auto* sync = static_cast<const unsigned char*>(std::memchr(data + at, 0xFF, bytes.size() - at));
+    if (!sync) break;
+    at = std::size_t(sync - data);
+    if (!is_length_frame(in, at)) continue;
+    if (headed) parts.push_back(bytes.subspan(start, at - start)), start = at;
+    headed = true;
+  }
+  parts.push_back(bytes.subspan(start));
+  return parts;
 }
 
 void check_seconds(const char* how, double seconds, const AudioLimits& limits, const Refuse& refuse) {
@@ -188,15 +253,14 @@ void check_format(const SF_INFO& info, const Refuse& refuse) {
   }
 }
 
-}  // namespace
+/// What decode() found.
+struct Decoded {
+  sf_count_t frames = 0, promised = 0;  ///< at its own rate; promised 0: the header does not know
+  int rate_hz = 0;
+};
 
-Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) {
-  EMO_CHECK(sample_rate_hz > 0, "load_audio: a rate of ", sample_rate_hz, " Hz");
-  const Refuse refuse{path.string()};
-  const MappedFile file(path, ErrorKind::kInput);
-  const FileType type = checked_type(file.bytes(), refuse);
-
-  MappedStream stream{file.bytes()};
+/// Decodes a sound and appends it to the clip.
+Decoded decode(MappedStream stream, const FileType& type, const AudioLimits& limits, const Refuse& refuse, Clip& clip) {
   SF_VIRTUAL_IO calls = MappedStream::calls();
   SF_INFO info{};
   const std::unique_ptr<SNDFILE, int (*)(SNDFILE*)> sound(sf_open_virtual(&calls, SFM_READ, &info, &stream), sf_close);
@@ -206,14 +270,14 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
   check_format(info, refuse);
   const double rate = info.samplerate;
   const bool length_known = info.frames != SF_COUNT_MAX;
-  if (length_known) check_seconds("", double(info.frames) / rate, limits, refuse);
+  const double before_s = clip.seconds();
+  if (length_known) check_seconds("", before_s + double(info.frames) / rate, limits, refuse);
 
-  Clip clip{{}, sample_rate_hz};
   if (length_known) {  // growing by doubling would hold ten minutes three times; a header may lie, up to some 115 MB
     const double seconds = std::min(double(info.frames) / rate, limits::kMaxAudioSeconds);
-    clip.pcm.reserve(std::size_t(seconds * sample_rate_hz) + kBlockFrames);
+    clip.pcm.reserve(clip.pcm.size() + std::size_t(seconds * clip.sample_rate_hz) + kBlockFrames);
   }
-  Resampler resampler(info.samplerate, sample_rate_hz);
+  Resampler resampler(info.samplerate, clip.sample_rate_hz);
   const auto channels = std::size_t(info.channels);
   std::vector<float> block(kBlockFrames * channels), mono(kBlockFrames);
   sf_count_t frames = 0;
@@ -223,27 +287,57 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
       double sum = 0;
       for (std::size_t c = 0; c < channels; ++c) sum += double(block[i * channels + c]);
       const double sample = sum / double(channels);
-      check_sample(sample, double(frames + sf_count_t(i)) / rate, refuse);
+      check_sample(sample, before_s + double(frames + sf_count_t(i)) / rate, refuse);
       mono[i] = float(sample);
     }
     frames += got;
-    check_seconds("more than ", double(frames) / rate, limits, refuse);
+    check_seconds("more than ", before_s + double(frames) / rate, limits, refuse);
     resampler.push({mono.data(), std::size_t(got)}, clip.pcm);
     if (const auto read = std::size_t(stream.at); read > released + kReleaseBytes) {
-      release_pages(file.bytes().subspan(released, read - released));
+      release_pages(stream.bytes.subspan(released, read - released));
       released = read;
     }
   }
   resampler.finish(clip.pcm);
 
   // MP3 and Ogg are streams, cut anywhere and often with a guessed length; what is there is the sound.
-  const bool exact = length_known && type.kind != FileKind::kMp3 && type.kind != FileKind::kOgg;
-  if (exact && frames < info.frames) {
-    refuse("the ", type.noun(), " ends early, after ", to_ms(double(frames) / rate), " of ",
-           to_ms(double(info.frames) / rate), " s; copy or download it again");
+  const int codec = info.format & SF_FORMAT_SUBMASK;
+  const bool mpeg = codec >= SF_FORMAT_MPEG_LAYER_I && codec <= SF_FORMAT_MPEG_LAYER_III;
+  const bool exact = length_known && type.kind != FileKind::kOgg && !mpeg;
+  return {frames, exact ? info.frames : 0, info.samplerate};
+}
+
+}  // namespace
+
+Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) {
+  EMO_CHECK(sample_rate_hz > 0, "load_audio: a rate of ", sample_rate_hz, " Hz");
+  const Refuse refuse{path.string()};
+  const MappedFile file(path, ErrorKind::kInput);
+  Clip clip{{}, sample_rate_hz};
+  const auto bytes = without_zeros(file.bytes(), clip.notes);
+  const FileType type = checked_type(bytes, refuse);
+
+  Decoded whole;
+  if (type.kind == FileKind::kMp3) {
+    const auto parts = mp3_parts(bytes);
+    for (const auto part : parts) {
+      const Decoded decoded = decode({part}, type, limits, refuse, clip);
+      whole.frames += decoded.frames, whole.rate_hz = decoded.rate_hz;
+    }
+    if (parts.size() > 1) clip.notes.push_back(concat("is made of ", parts.size(), " sounds, read one after the other"));
+  } else {
+    MappedStream stream{bytes};
+    const bool has_length = type.kind == FileKind::kWav || type.kind == FileKind::kAiff || type.kind == FileKind::kAu;
+    if (has_length) check_length(HeaderReader(bytes, refuse.name, type.noun()), stream, clip.notes);
+    whole = decode(stream, type, limits, refuse, clip);
   }
-  if (clip.pcm.empty() && frames > 0) {
-    refuse("lasts ", frames, "/", info.samplerate, " s, too short for one sample at ", sample_rate_hz,
+  const double rate = whole.rate_hz;
+  if (whole.frames < whole.promised && clip.notes.empty()) {
+    refuse("the ", type.noun(), " ends early, after ", to_ms(double(whole.frames) / rate), " of ",
+           to_ms(double(whole.promised) / rate), " s; copy or download it again");
+  }
+  if (clip.pcm.empty() && whole.frames > 0) {
+    refuse("lasts ", whole.frames, "/", whole.rate_hz, " s, too short for one sample at ", sample_rate_hz,
            " Hz; a longer sound is needed");
   }
   if (clip.pcm.empty()) refuse("holds no samples: it is empty or was cut. Record or download it again");
