@@ -55,7 +55,7 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("generate -i " + kPhoto + " -o c.png", 2,
           "no expression was given; give --au, --emotion or --au-file, or several");
   refused("generate -i " + kPhoto + " -o c.png --au 13=1", 2, "'13' is not one of this model's");
-  refused("generate -i " + kPhoto + " -o c.png --emotion joy", 2, "'joy' is not known");
+  refused("generate -i " + kPhoto + " -o c.png --emotion bliss", 2, "'bliss' is not known");
   refused("aus -a " + kVoice + " --emotion anger=2", 2, "--emotion: anger=2 is outside 0..1");
   refused("aus -a " + kVoice + " --au 4=x", 2, "--au: '4=x' cannot be read; write for example --au \"12=1,4=+0.3\"");
   refused("aus -a " + kVoice + " --intensity -1", 2, "--intensity");
@@ -71,7 +71,7 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("sweep -i " + kPhoto + " -o c.png --steps 1", 2, "--steps");
   refused("strengths -i " + kPhoto + " -o c.png", 2, "strengths: nothing to show; give --audio, --emotion or both");
   refused("strengths -i " + kPhoto + " -o c.png --emotion anger=1", 2, "--emotion takes names alone, and 'anger=1' came");
-  refused("strengths -i " + kPhoto + " -o c.png --emotion joy", 2, "'joy' is not known");
+  refused("strengths -i " + kPhoto + " -o c.png --emotion bliss", 2, "'bliss' is not known");
   refused("aus -a " + kVoice + " --plot a.pdf", 2, "output: a.pdf ends in '.pdf'; .png or .svg is needed");
   refused("aus -a " + kVoice + " --per-frame --fps 0", 2, "--fps: 0 came; more than 0");
   refused("aus -a " + kVoice + " -o a.txt", 2, "ends in '.txt'; .csv, .json or .npy is needed");
