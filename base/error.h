@@ -15,6 +15,7 @@ enum class ErrorKind {
   kInput,       ///< a picture, a sound, a table, an output path
   kModel,       ///< a weight file or a checkpoint
   kDevice,      ///< a backend, a precision or a driver that this machine lacks
+  kMemory,      ///< the device has too little memory free
   kSomeInputs,  ///< some of many inputs; the outputs of the others are there
   kBusy,        ///< too much work waits already; ask again later
   kCancelled,   ///< the caller no longer wanted it

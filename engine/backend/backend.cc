@@ -39,7 +39,7 @@ std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFil
       return open_cuda_backend(generator, speech, options);
     } catch (const Error& e) {
 #ifdef EMO_HAVE_CPU
-      if (e.kind() != ErrorKind::kDevice) throw;
+      if (e.kind() != ErrorKind::kDevice && e.kind() != ErrorKind::kMemory) throw;
       if (options.note && has_nvidia_device()) {
         const std::string_view why = e.what(), from = "cuda: ";
         options.note(concat("no usable GPU (", why.substr(why.starts_with(from) ? from.size() : 0), "); using the CPU"));

@@ -65,9 +65,22 @@ struct RedrawJob {
 struct BackendOptions {
   BackendKind kind = BackendKind::kAuto;
   Precision precision = Precision::kAuto;  ///< auto: fp16 on a GPU; on a CPU bf16 with AMX, else fp32
-  int threads = 0;                         ///< CPU threads a call uses; 0: every processor that this process may run on
+  int threads = 0;                         ///< CPU threads a call uses; 0: every processor that this process may keep busy
+  int device = 0;  ///< the GPU, as CUDA counts them; every call selects it and then the caller's again
+  /// Calls that compute at the same time, each in memory of its own; further ones wait. 0: 2 on a GPU, on a CPU one a
+  /// thread.
+  int max_contexts = 0;
+  /// GPU: batches of 1 to so many faces are prepared when it is opened; others when the first of their size comes.
+  int prepared_batch = 0;
   /// Takes a line for the user when something else is done than was asked for; null: nobody wants to know. From any thread.
   std::function<void(const std::string&)> note;
+};
+
+/// How a backend is best kept busy.
+struct Capacity {
+  int contexts;  ///< calls at a time
+  int mixed;     ///< faces of several requests in a call: each gets the bytes that it gets alone
+  int whole;     ///< faces of one request in a call
 };
 
 /// The numerical work of the cascade on one kind of device. All calls are thread-safe: the weights are shared, each call
@@ -81,6 +94,8 @@ class Backend {
 
   /// "cpu: AVX-512, fp32, 2 threads, oneDNN 2.6.3"
   virtual std::string describe() const = 0;
+
+  virtual Capacity capacity() const = 0;
 
   /// MFCC of a mono clip at the model's rate, (T, features), before trimming and scaling. T = 1 + samples / hop,
   /// where a clip of fewer than n_fft/2 + 1 samples counts as one of so many.

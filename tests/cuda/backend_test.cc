@@ -76,7 +76,7 @@ TEST_F(CudaBackend, OutOfMemoryNamesWhatWasNeeded) {
   backend->generate(small.call());
   const auto whole = [](std::size_t bytes) { return concat(bytes >> 20); };
   play([](simt::Device& device) { device.memory_bytes = simt::allocated_bytes() + (1 << 20); });
-  EXPECT_THAT(text_of(ErrorKind::kDevice, [&] { backend->generate(batch.call()); }),
+  EXPECT_THAT(text_of(ErrorKind::kMemory, [&] { backend->generate(batch.call()); }),
               testing::MatchesRegex("cuda: the generator's activations needs [1-9][0-9]* MiB of the "
                                     "GPU's memory, and [0-9]+ of "
                                     "its " +
@@ -84,8 +84,53 @@ TEST_F(CudaBackend, OutOfMemoryNamesWhatWasNeeded) {
                                     " MiB are free; close what else uses it, or "
                                     "use `backend` cpu"));
   EXPECT_NO_THROW(backend->generate(small.call()));  // what is short of memory lives
-  EXPECT_THAT(text_of(ErrorKind::kDevice, [&] { open(model); }),
+  EXPECT_THAT(text_of(ErrorKind::kMemory, [&] { open(model); }),
               testing::StartsWith("cuda: the generator's weights needs "));
+}
+
+TEST_F(CudaBackend, EveryCallSelectsTheChosenDeviceAndThenTheCallersAgain) {
+  play([](simt::Device& device) { device.count = 2; });
+  const Model model(narrow(4, 1, 16));
+  SpeechConfig config;
+  config.lstm_hidden = 19;
+  config.feature_mean.assign(39, 0), config.feature_std.assign(39, 1);
+  const TemporaryModel weights(config);
+  const ModelFile speech(weights.path());
+  Batch batch(1, 16);
+  Image photo = noise(60, 50, 5);
+  const std::vector<float> au(17);
+  const auto pcm = random_values(4'000, 4, -0.1f, 0.1f);
+  for (const int chosen : {0, 1}) {
+    const int other = 1 - chosen;
+    ASSERT_EQ(cudaSetDevice(other), cudaSuccess);
+    const auto expect_unselected = [&](const char* call) {
+      int device = -1;
+      cudaGetDevice(&device);
+      EXPECT_EQ(device, other) << call;
+    };
+    const std::size_t there = simt::allocated_bytes_on(chosen), elsewhere = simt::allocated_bytes_on(other);
+    auto backend = make_cuda_backend(model.file.get(), &speech, {.device = chosen});
+    expect_unselected("open");
+    backend->generate(batch.call());
+    expect_unselected("generate");
+    backend->crop(photo, {0, 0, 20}, {batch.out.data(), batch.shape});
+    expect_unselected("crop");
+    std::vector<RedrawJob> jobs{{.photo = photo, .box = {3, 4, 30}, .aus = au, .out = photo}};
+    backend->redraw(jobs);
+    expect_unselected("redraw");
+    backend->speech(pcm, {});
+    expect_unselected("speech");
+    EXPECT_GT(simt::allocated_bytes_on(chosen), there);
+    EXPECT_EQ(simt::allocated_bytes_on(other), elsewhere);
+    backend.reset();
+    expect_unselected("close");
+    EXPECT_EQ(simt::allocated_bytes_on(chosen), there);
+  }
+  cudaSetDevice(0);
+  for (const int index : {2, -1}) {
+    EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { make_cuda_backend(nullptr, nullptr, {.device = index}); }),
+              concat("cuda: `device` is ", index, "; the GPUs here are 0 to 1"));
+  }
 }
 
 __global__ void one_thread_stays_away() {

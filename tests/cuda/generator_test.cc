@@ -227,6 +227,56 @@ TEST(CudaGenerator, AllocatesNothingOnceItHasSeenACall) {
 }
 #endif
 
+#ifdef EMO_SIMT
+TEST(CudaGenerator, PreparedBatchesAllocateAndRecordNothingAfterwards) {
+  const Model model(narrow(4, 1, 8));
+  std::vector<Batch> wants;
+  const CudaGenerator plain(*model.file, Precision::kFp16);
+  for (const int N : {1, 2, 3}) plain.generate(wants.emplace_back(N, 8).call());
+  const CudaGenerator generator(*model.file, Precision::kFp16, {}, 1, 3);
+  const std::size_t memory = simt::allocated_bytes();
+  const int graphs = simt::recorded_graphs();
+  for (Batch& want : wants) {
+    Batch got(want.shape.N, 8);
+    generator.generate(got.call());
+    expect_same_bytes(got.out, want.out);
+    EXPECT_EQ(simt::allocated_bytes(), memory);
+    EXPECT_EQ(simt::recorded_graphs(), graphs);
+  }
+}
+
+TEST(CudaGenerator, OtherBatchesLeaveThePreparedOnesAlone) {
+  const Model model(narrow(4, 1, 8));
+  const CudaGenerator generator(*model.file, Precision::kFp16, {}, 1, 2);
+  Batch large(5, 8), small(2, 8), other(1, 12);
+  generator.generate(large.call());
+  generator.generate(other.call());
+  const std::size_t memory = simt::allocated_bytes();
+  const int graphs = simt::recorded_graphs();
+  generator.generate(small.call());
+  EXPECT_EQ(simt::allocated_bytes(), memory);
+  EXPECT_EQ(simt::recorded_graphs(), graphs);
+}
+
+TEST(CudaGenerator, ThreadsWaitForTheContextsThatThereAre) {
+  const Model model(narrow(4, 1, 8));
+  const CudaGenerator generator(*model.file, Precision::kFp16, {}, 1);
+  Batch first(2, 8);
+  generator.generate(first.call());
+  const std::size_t memory = simt::allocated_bytes();
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&] {
+      Batch again(2, 8);
+      generator.generate(again.call());
+      expect_same_bytes(again.out, first.out);
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(simt::allocated_bytes(), memory);
+}
+#endif
+
 TEST(CudaGenerator, OutputMayBeTheFacesMemory) {
   const Model model(narrow(4, 1, 8));
   const CudaGenerator generator(*model.file, Precision::kFp16);

@@ -37,7 +37,7 @@ TEST(CudaMemory, TooLittleMemorySaysForWhatAndHowMuch) {
   const std::size_t before = simt::allocated_bytes() >> 20;
   simt::set_device({.memory_bytes = (before + 10) << 20});
   DeviceBuffer<float> buffer;
-  EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { buffer.reserve(16 << 20, "a clip"); }),
+  EXPECT_EQ(text_of(ErrorKind::kMemory, [&] { buffer.reserve(16 << 20, "a clip"); }),
             concat("cuda: a clip needs 64 MiB of the GPU's memory, and 10 of its ", before + 10,
                    " MiB are free; close what else uses it, or use `backend` cpu"));
   simt::set_device({});

@@ -13,6 +13,7 @@ namespace simt {
 namespace {
 
 State state;
+thread_local int selected_device = 0;
 constexpr int kRuntimeVersion = 13000;
 
 /// The architecture of the code that this device loads.
@@ -39,6 +40,15 @@ std::string last_fault() { return state.fault; }
 void set_device(const Device& device) { state.device = device; }
 const Device& device() { return state.device; }
 std::size_t allocated_bytes() { return state.allocated_bytes; }
+std::size_t allocated_bytes_on(int device) {
+  const std::lock_guard lock(state.mutex);
+  return state.allocated_on[device];
+}
+int recorded_graphs() {
+  const std::lock_guard lock(state.mutex);
+  return state.recorded_graphs;
+}
+int current_device() { return selected_device; }
 
 void reset() {
   forget_queued_work();
@@ -77,6 +87,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
                     l.cluster <= (limits.any_cluster ? 16u : 8u) &&
                     (l.cluster == 1 || (loaded_code() >= 90 && !l.cooperative));
   if (!fits) return report(cudaErrorInvalidConfiguration);
+  if (device_of(config.stream) != current_device()) return report(cudaErrorInvalidResourceHandle);
   if (l.cooperative &&
       blocks > unsigned(state.device.multiprocessors * blocks_per_multiprocessor(int(threads), l.smem_bytes))) {
     return report(cudaErrorCooperativeLaunchTooLarge);
@@ -161,12 +172,14 @@ cudaError_t cudaGetDeviceCount(int* count) {
 }
 
 cudaError_t cudaGetDevice(int* index) {
-  *index = 0;
+  *index = current_device();
   return report(device_error());
 }
 
 cudaError_t cudaSetDevice(int index) {
-  return report(index >= 0 && index < device().count ? cudaSuccess : cudaErrorInvalidDevice);
+  if (index < 0 || index >= device().count) return report(cudaErrorInvalidDevice);
+  selected_device = index;
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int index) {
@@ -242,7 +255,11 @@ cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
   const std::lock_guard lock(s.mutex);
   if (s.allocated_bytes + bytes > device().memory_bytes) return report(cudaErrorMemoryAllocation);
   const cudaError_t error = allocate(s.device_memory, pointer, bytes, "device memory of bytes: ");
-  if (error == cudaSuccess) s.allocated_bytes += bytes;
+  if (error == cudaSuccess && bytes > 0) {
+    s.allocated_bytes += bytes;
+    s.allocated_on[current_device()] += bytes;
+    s.device_of[*pointer] = current_device();
+  }
   return error;
 }
 
@@ -255,6 +272,8 @@ cudaError_t cudaFree(void* pointer) {
   if (found == s.device_memory.end()) return report(cudaErrorInvalidValue);
   const bool damaged = found->second.damaged();
   s.allocated_bytes -= found->second.bytes();
+  s.allocated_on[s.device_of[pointer]] -= found->second.bytes();
+  s.device_of.erase(pointer);
   s.device_memory.erase(found);
   if (damaged) {
     s.fault = "a store outside device memory: the margin of an allocation was written";

@@ -32,6 +32,9 @@ struct State {
   cudaError_t last_error = cudaSuccess;
   cudaError_t sticky = cudaSuccess;  // once a kernel has failed, every call gives this until reset()
   std::size_t allocated_bytes = 0;
+  std::map<int, std::size_t> allocated_on;  // by device
+  std::map<void*, int> device_of;           // of device memory
+  int recorded_graphs = 0;
   std::map<void*, GuardedMemory> device_memory, pinned_memory;
   std::unordered_map<const void*, std::string> kernel_names;
   std::unordered_map<const void*, KernelLimits> kernel_limits;
@@ -44,6 +47,11 @@ cudaError_t report(cudaError_t error);
 
 /// Whether the device answers at all: no driver, an old one, no GPU.
 cudaError_t device_error();
+
+/// The device that this thread has selected.
+int current_device();
+/// The device on which a stream was made; the selected one for the default stream.
+int device_of(cudaStream_t stream);
 
 /// Puts work at the end of a stream, or into the graph that is being captured.
 using Work = std::function<cudaError_t()>;

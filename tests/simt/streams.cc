@@ -16,6 +16,7 @@ struct CUgraphExec_st {
 };
 struct CUstream_st {
   bool blocking = true;  // ordered with the default stream
+  int device = 0;
   std::deque<simt::Work> queue;
   CUgraph_st* capture = nullptr;
 };
@@ -72,6 +73,8 @@ bool is_pinned(const void* p) {
 
 }  // namespace
 
+int device_of(cudaStream_t stream) { return stream ? stream->device : current_device(); }
+
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   State& s = the_state();
   const std::lock_guard lock(s.mutex);
@@ -98,7 +101,7 @@ using namespace simt;
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   if (device_error() != cudaSuccess) return report(device_error());
   const std::lock_guard lock(the_state().mutex);
-  *stream = new CUstream_st{.blocking = !(flags & cudaStreamNonBlocking)};
+  *stream = new CUstream_st{.blocking = !(flags & cudaStreamNonBlocking), .device = current_device()};
   streams.push_back(*stream);
   return report(the_state().sticky);
 }
@@ -266,6 +269,8 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  const std::lock_guard lock(the_state().mutex);
+  ++the_state().recorded_graphs;
   *exec = new CUgraphExec_st{std::make_shared<const std::vector<Work>>(graph->work)};
   return report(the_state().sticky);
 }

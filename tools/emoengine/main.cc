@@ -26,7 +26,8 @@ int exit_code(emo::ErrorKind kind) {
     case emo::ErrorKind::kUsage: return 2;
     case emo::ErrorKind::kInput: return 3;
     case emo::ErrorKind::kModel: return 4;
-    case emo::ErrorKind::kDevice: return 5;
+    case emo::ErrorKind::kDevice:
+    case emo::ErrorKind::kMemory: return 5;
     case emo::ErrorKind::kSomeInputs: return 6;
   }
   return 1;

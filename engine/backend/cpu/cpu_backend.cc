@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "engine/backend/backend.h"
 #include "engine/backend/cpu/generator.h"
 #include "engine/backend/cpu/image_ops.h"
@@ -46,10 +48,12 @@ Precision choose(Precision asked) {
 class CpuBackend : public Backend {
  public:
   CpuBackend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options)
-      : precision_(choose(options.precision)), pool_(options.threads) {
+      : precision_(choose(options.precision)),
+        pool_(options.threads),
+        contexts_(options.max_contexts > 0 ? options.max_contexts : std::min(pool_.threads(), limits::kMaxContexts)) {
     if (generator) {
       config_ = generator->generator();
-      generator_.emplace(*generator, precision_, pool_);
+      generator_.emplace(*generator, precision_, pool_, contexts_);
     }
     if (speech) speech_.emplace(*speech);
   }
@@ -60,6 +64,8 @@ class CpuBackend : public Backend {
                   ", ", pool_.threads(), pool_.threads() == 1 ? " thread" : " threads", ", oneDNN ", v.major, '.', v.minor,
                   '.', v.patch);
   }
+
+  Capacity capacity() const override { return {contexts_, 1, 1}; }  // of many faces it draws one after another
 
   Matrix mfcc(std::span<const float> pcm) const override { return speech().mfcc(pcm); }
   Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const override {
@@ -89,6 +95,7 @@ class CpuBackend : public Backend {
 
   Precision precision_;
   mutable ThreadPool pool_;
+  const int contexts_;
   GeneratorConfig config_;
   std::optional<CpuGenerator> generator_;
   std::optional<CpuSpeech> speech_;

@@ -10,6 +10,7 @@
 #include "engine/backend/cpu/pointwise.h"
 #include "engine/backend/cpu/winograd.h"
 #include "engine/backend/shared/generate_call.h"
+#include "engine/backend/shared/pool.h"
 
 namespace emo {
 
@@ -20,30 +21,8 @@ struct CpuGenerator::Row {
   std::vector<float> scale, shift;  // (C_out); empty for the head
 };
 
-// A row's convolution reads `input` and writes `raw`; its normalisation reads `raw` and writes the next row's `input`.
-// Around the residual blocks it also keeps `stream`, the fp32 sum that each block adds to: three buffers at any depth.
-struct CpuGenerator::Plan {
-  std::vector<LayerSpec> layers;
-  std::vector<std::variant<std::monostate, StripConv, WinogradConv>> convs;
-  std::size_t input = 0, raw = 0, stream = 0, row_moments = 0, channels = 0, in_points = 0, out_points = 0;  // elements
-  std::size_t scratch_bytes = 0;                                                                             // a thread
-  std::mutex mutex;
-  std::vector<std::unique_ptr<Context>> free;  // under mutex
-};
-
 struct CpuGenerator::Context {
-  Context(const Plan& plan, std::size_t input_bytes, int threads, std::size_t bias)
-      : input(plan.input * input_bytes),
-        raw(plan.raw),
-        stream(plan.stream),
-        row_mean(plan.row_moments),
-        row_m2(plan.row_moments),
-        mean(plan.channels),
-        scale(plan.channels),
-        in_points(plan.in_points),
-        out_points(plan.out_points),
-        au_bias(bias),
-        scratch(plan.scratch_bytes * threads) {}
+  Context(const Plan& plan, std::size_t input_bytes, int threads, std::size_t bias);
 
   HostBuffer<std::byte> input;  // fp32 or bf16
   HostBuffer<float> raw, stream, row_mean, row_m2, mean, scale, in_points, out_points, au_bias;
@@ -52,6 +31,31 @@ struct CpuGenerator::Context {
   float* fp32() const { return reinterpret_cast<float*>(input.data()); }
   std::uint16_t* bf16() const { return reinterpret_cast<std::uint16_t*>(input.data()); }
 };
+
+// A row's convolution reads `input` and writes `raw`; its normalisation reads `raw` and writes the next row's `input`.
+// Around the residual blocks it also keeps `stream`, the fp32 sum that each block adds to: three buffers at any depth.
+struct CpuGenerator::Plan {
+  explicit Plan(int max_contexts) : contexts(max_contexts) {}
+
+  std::vector<LayerSpec> layers;
+  std::vector<std::variant<std::monostate, StripConv, WinogradConv>> convs;
+  std::size_t input = 0, raw = 0, stream = 0, row_moments = 0, channels = 0, in_points = 0, out_points = 0;  // elements
+  std::size_t scratch_bytes = 0;                                                                             // a thread
+  Pool<Context> contexts;
+};
+
+CpuGenerator::Context::Context(const Plan& plan, std::size_t input_bytes, int threads, std::size_t bias)
+    : input(plan.input * input_bytes),
+      raw(plan.raw),
+      stream(plan.stream),
+      row_mean(plan.row_moments),
+      row_m2(plan.row_moments),
+      mean(plan.channels),
+      scale(plan.channels),
+      in_points(plan.in_points),
+      out_points(plan.out_points),
+      au_bias(bias),
+      scratch(plan.scratch_bytes * threads) {}
 
 namespace {
 
@@ -68,11 +72,12 @@ std::vector<float> image_part(const std::vector<float>& weight, const LayerSpec&
 
 }  // namespace
 
-CpuGenerator::CpuGenerator(const ModelFile& file, Precision precision, ThreadPool& pool)
+CpuGenerator::CpuGenerator(const ModelFile& file, Precision precision, ThreadPool& pool, int max_contexts)
     : file_(file),
       config_(file.generator()),
       bf16_(precision == Precision::kBf16),
       pool_(pool),
+      max_contexts_(max_contexts),
       au_bias_(file.floats(generator_layers(config_)[0].weight()), generator_layers(config_)[0], config_.au_scale) {
   const std::vector<LayerSpec> layers = generator_layers(config_);
   check_heads(layers);
@@ -99,7 +104,7 @@ CpuGenerator::Plan& CpuGenerator::plan(int side) const {
   const std::lock_guard lock(plans_mutex_);
   if (const auto known = plans_.find(side); known != plans_.end()) return *known->second;
 
-  auto plan = std::make_unique<Plan>();
+  auto plan = std::make_unique<Plan>(max_contexts_);
   plan->layers = generator_layers(config_, side);
   plan->convs.resize(rows_.size());
   const auto geometry = [&](std::size_t i) {
@@ -139,33 +144,22 @@ CpuGenerator::Plan& CpuGenerator::plan(int side) const {
   return *(plans_[side] = std::move(plan));
 }
 
-std::unique_ptr<CpuGenerator::Context> CpuGenerator::borrow(Plan& plan) const {
-  {
-    const std::lock_guard lock(plan.mutex);
-    if (!plan.free.empty()) {
-      auto context = std::move(plan.free.back());
-      plan.free.pop_back();
-      return context;
-    }
-  }
-  return std::make_unique<Context>(plan, bf16_ ? sizeof(std::uint16_t) : sizeof(float), pool_.threads(), au_bias_.size());
-}
-
 void CpuGenerator::generate(const GenerateCall& call) const {
   check(call, config_);
   const Shape& s = call.faces.shape;
   Plan& plan = this->plan(s.H);
-  std::unique_ptr<Context> context = borrow(plan);
   const auto image = [&](auto view, int n) { return view.data ? view.data + view.count() / s.N * n : nullptr; };
   std::vector<int> not_finite;
-  for (int n = 0; n < s.N && (not_finite.empty() || !call.errors.empty()); ++n) {
-    const bool finite = run(plan, *context, image(call.faces, n), image(call.aus, n), image(call.out, n),
-                            image(call.mask, n), image(call.colour, n), call.sink);
-    if (!finite) not_finite.push_back(n);
-  }
   {
-    const std::lock_guard lock(plan.mutex);
-    plan.free.push_back(std::move(context));
+    const auto context = plan.contexts.borrow([&] {
+      return std::make_unique<Context>(plan, bf16_ ? sizeof(std::uint16_t) : sizeof(float), pool_.threads(),
+                                       au_bias_.size());
+    });
+    for (int n = 0; n < s.N && (not_finite.empty() || !call.errors.empty()); ++n) {
+      const bool finite = run(plan, *context, image(call.faces, n), image(call.aus, n), image(call.out, n),
+                              image(call.mask, n), image(call.colour, n), call.sink);
+      if (!finite) not_finite.push_back(n);
+    }
   }
   for (const int n : not_finite) refuse_not_finite(call, n, file_.name(), bf16_ ? "bf16" : "fp32");
 }

@@ -16,12 +16,13 @@
 namespace emo {
 
 /// The GANimation generator on the CPU. Weights are packed once, when it is made; activations live in contexts of which a
-/// call borrows one, so calls are thread-safe and allocate no tensor once there are as many contexts as callers.
+/// call borrows one, so calls are thread-safe and allocate no tensor once there are as many contexts as callers, or
+/// max_contexts; further callers wait.
 class CpuGenerator {
  public:
   /// `precision` is kFp32 or kBf16: bf16 inputs and weights of every convolution; sums, normalisation and the residual
   /// stream are fp32. The file and the pool must outlive it. Throws Error(kModel) for a speech model's file.
-  CpuGenerator(const ModelFile& file, Precision precision, ThreadPool& pool);
+  CpuGenerator(const ModelFile& file, Precision precision, ThreadPool& pool, int max_contexts = 2);
   ~CpuGenerator();
 
   /// See Backend::generate. Images are computed one after the other, each by all threads. When it throws for an image,
@@ -34,7 +35,6 @@ class CpuGenerator {
   struct Context;  // one call's activations
 
   Plan& plan(int side) const;
-  std::unique_ptr<Context> borrow(Plan& plan) const;
   bool run(const Plan& plan, Context& context, const float* face, const float* au, float* out, float* mask, float* colour,
            const LayerSink* sink) const;
   void normalised_conv(const Plan& plan, std::size_t i, Context& context) const;
@@ -43,6 +43,7 @@ class CpuGenerator {
   const GeneratorConfig& config_;
   bool bf16_;
   ThreadPool& pool_;
+  const int max_contexts_;
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   std::vector<Row> rows_;
   AuBias au_bias_;

@@ -19,8 +19,8 @@ constexpr int kOldestCapability = 80;  // cp.async, bf16 and tf32
 
 std::string version_text(int cuda) { return concat(cuda / 1000, '.', cuda % 1000 / 10); }
 
-/// The device that answers. Throws when none does.
-cudaDeviceProp open_device() {
+/// The device of that index, if it answers.
+cudaDeviceProp open_device(int index) {
   constexpr const char* kElse = ", or use `backend` cpu";
   int driver = 0, runtime = 0, devices = 0;
   EMO_CUDA(cudaDriverGetVersion(&driver));
@@ -38,8 +38,11 @@ cudaDeviceProp open_device() {
     fail(ErrorKind::kDevice, "cuda: the NVIDIA driver finds no GPU (", cudaGetErrorString(found),
          "); look at nvidia-smi and CUDA_VISIBLE_DEVICES", kElse);
   }
+  if (index < 0 || index >= devices) {
+    fail(ErrorKind::kDevice, "cuda: `device` is ", index, "; the GPUs here are 0 to ", devices - 1);
+  }
   cudaDeviceProp device;
-  EMO_CUDA(cudaGetDeviceProperties(&device, 0));
+  EMO_CUDA(cudaGetDeviceProperties(&device, index));
   if (10 * device.major + device.minor < kOldestCapability) {
     fail(ErrorKind::kDevice, "cuda: ", device.name, " has compute capability ", device.major, '.', device.minor,
          "; 8.0 or newer is needed: use `backend` cpu");
@@ -50,13 +53,22 @@ cudaDeviceProp open_device() {
 class CudaBackend : public Backend {
  public:
   CudaBackend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options)
-      : device_(open_device()), precision_(options.precision == Precision::kAuto ? Precision::kFp16 : options.precision) {
+      : device_(open_device(options.device)),
+        index_(options.device),
+        precision_(options.precision == Precision::kAuto ? Precision::kFp16 : options.precision),
+        contexts_(options.max_contexts > 0 ? options.max_contexts : 2) {
+    const OnDevice selected(index_);
     if (generator) {
       config_ = generator->generator();
-      images_.emplace(config_);
-      generator_.emplace(*generator, precision_, options.note);
+      images_.emplace(config_, contexts_);
+      photos_.emplace(contexts_);
+      generator_.emplace(*generator, precision_, options.note, contexts_, options.prepared_batch);
     }
-    if (speech) speech_.emplace(*speech);
+    if (speech) speech_.emplace(*speech, contexts_);
+  }
+  ~CudaBackend() override {
+    const OnDevice selected(index_);
+    images_.reset(), photos_.reset(), generator_.reset(), speech_.reset();
   }
 
   std::string describe() const override {
@@ -65,6 +77,8 @@ class CudaBackend : public Backend {
     return concat("cuda: ", device_.name, ", compute capability ", device_.major, '.', device_.minor, ", ",
                   device_.multiProcessorCount, " multiprocessors, ", name_of(precision_), wgmma_note());
   }
+
+  Capacity capacity() const override { return {contexts_, kWgmmaBatch - 1, CudaGenerator::kMaxImages}; }
 
   Matrix mfcc(std::span<const float> pcm) const override {
     return attempt([&] { return speech().mfcc(pcm); });
@@ -130,7 +144,7 @@ class CudaBackend : public Backend {
       aus.insert(aus.end(), job.aus.begin(), job.aus.end());
       planes |= job.after || job.mask || job.colour;
     }
-    const auto on_device = photos_.borrow([&] { return std::make_unique<CudaPhotos>(config_); });
+    const auto on_device = photos_->borrow([&] { return std::make_unique<CudaPhotos>(config_); });
     const auto cut = [&](float* faces, cudaStream_t stream) {
       on_device->upload(places, {1, 3, side, side}, stream);
       on_device->crop(faces, stream);
@@ -165,6 +179,7 @@ class CudaBackend : public Backend {
       const std::lock_guard lock(mutex_);
       if (!failure_.empty()) fail(ErrorKind::kDevice, failure_);
     }
+    const OnDevice selected(index_);
     try {
       return call();
     } catch (const Error& e) {
@@ -178,12 +193,14 @@ class CudaBackend : public Backend {
   }
 
   const cudaDeviceProp device_;
+  const int index_;
   const Precision precision_;
+  const int contexts_;
   GeneratorConfig config_;
   std::optional<CudaImageOps> images_;
   std::optional<CudaGenerator> generator_;
   std::optional<CudaSpeech> speech_;
-  mutable Pool<CudaPhotos> photos_;
+  mutable std::optional<Pool<CudaPhotos>> photos_;
   mutable std::mutex mutex_;
   mutable std::string failure_;  // under mutex_; empty while all is well
 };

@@ -72,9 +72,18 @@ struct CudaGenerator::Context {
   }
 };
 
-CudaGenerator::CudaGenerator(const ModelFile& file, Precision precision, std::function<void(const std::string&)> note)
-    : file_(file), config_(file.generator()), math_(math_of(precision)), note_(std::move(note)), gpu_(GpuTraits::current()) {
+CudaGenerator::CudaGenerator(const ModelFile& file, Precision precision, std::function<void(const std::string&)> note,
+                             int max_contexts, int prepared_batch)
+    : file_(file),
+      config_(file.generator()),
+      math_(math_of(precision)),
+      note_(std::move(note)),
+      gpu_(GpuTraits::current()),
+      prepared_batch_(std::min(prepared_batch, kMaxImages)),
+      prepared_(max_contexts),
+      contexts_(max_contexts) {
   weights(math_);
+  if (prepared_batch_ > 0) prepared_.fill([this] { return prepare(); });
 }
 
 CudaGenerator::~CudaGenerator() = default;
@@ -87,7 +96,23 @@ const GeneratorWeights& CudaGenerator::weights(MathType math) const {
   return *weights;
 }
 
-Pool<CudaGenerator::Context>::Lease CudaGenerator::borrow() const {
+bool CudaGenerator::is_prepared(MathType math, int side, int N) const {
+  return math == math_ && side == config_.image_size && N <= prepared_batch_;
+}
+
+/// A context with the graphs of all prepared batches.
+std::unique_ptr<CudaGenerator::Context> CudaGenerator::prepare() const {
+  auto context = std::make_unique<Context>();
+  // Room for all first: a small batch whose products are split may need more than a large one.
+  for (int N = 1; N <= prepared_batch_; ++N) context->reserve({config_, math_, config_.image_size, N, gpu_});
+  EMO_CUDA(cudaMemsetAsync(context->memory.data(), 0, context->memory.size(), context->stream.get()));
+  for (int N = 1; N <= prepared_batch_; ++N) launch(session(*context, math_, config_.image_size, N), *context);
+  context->stream.wait();
+  return context;
+}
+
+Pool<CudaGenerator::Context>::Lease CudaGenerator::borrow(MathType math, int side, int N) const {
+  if (is_prepared(math, side, N)) return prepared_.borrow([this] { return prepare(); });
   return contexts_.borrow([] { return std::make_unique<Context>(); });
 }
 
@@ -121,7 +146,7 @@ bool CudaGenerator::run_on_device(int side, std::span<const float> aus, int pass
   const int N = int(aus.size() / config_.au_names.size());
   EMO_CHECK(N >= 1 && N <= kMaxImages && aus.size() == N * config_.au_names.size(), "generate: ", aus.size(),
             " AU intensities; ", config_.au_names.size(), " for each of 1 to ", kMaxImages, " faces are needed");
-  const auto context = borrow();
+  const auto context = borrow(math_, side, N);
   Session& session = this->session(*context, math_, side, N);
   const auto& at = session.plan.at;
   float* const host = context->staging.data();
@@ -165,7 +190,7 @@ bool CudaGenerator::run_on_device(int side, std::span<const float> aus, int pass
 void CudaGenerator::run(MathType math, const GenerateCall& call, int first, int count) const {
   std::vector<int> not_finite;
   {
-    const auto context = borrow();
+    const auto context = borrow(math, call.faces.shape.H, count);
     Session& session = this->session(*context, math, call.faces.shape.H, count);
     const GeneratorPlan& plan = session.plan;
     const auto& at = plan.at;

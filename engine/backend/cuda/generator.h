@@ -12,18 +12,22 @@
 #include "engine/backend/cuda/generator_plan.h"
 #include "engine/backend/cuda/generator_weights.h"
 #include "engine/backend/cuda/memory.h"
-#include "engine/backend/cuda/pool.h"
+#include "engine/backend/shared/pool.h"
 
 namespace emo {
 
 /// The GANimation generator on a GPU. Weights are packed and sent there when it is made. A call borrows a context, a stream
 /// with a block of memory that grows to the largest call so far, and is one copy there, one graph and one copy back, with
-/// one wait. The first call of a batch size and picture side plans the memory and records the graph. Thread-safe.
+/// one wait. The first call of a batch size and picture side plans the memory and records the graph, unless the size was
+/// prepared. Thread-safe.
 class CudaGenerator {
  public:
   /// `precision` is not kAuto. The file must outlive it. `note`, if any, takes a line for the user, from any thread.
-  /// Throws Error(kModel) for a speech model's file, Error(kDevice) when the device has no room for the weights.
-  CudaGenerator(const ModelFile& file, Precision precision, std::function<void(const std::string&)> note = {});
+  /// Throws Error(kModel) for a speech model's file, Error(kMemory) when the device has no room for the weights.
+  /// At most max_contexts calls run at a time; further ones wait. `prepared_batch`: for batches of 1 to so many pictures of
+  /// the model's size, contexts with all graphs are made now and never change; other batches have as many contexts more.
+  CudaGenerator(const ModelFile& file, Precision precision, std::function<void(const std::string&)> note = {},
+                int max_contexts = 2, int prepared_batch = 0);
   ~CudaGenerator();
 
   /// See Backend::generate. An image that is not finite in fp16 is computed again in fp32, which a note tells the first
@@ -53,7 +57,9 @@ class CudaGenerator {
   struct Session;
 
   const GeneratorWeights& weights(MathType math) const;
-  Pool<Context>::Lease borrow() const;
+  bool is_prepared(MathType math, int side, int N) const;
+  std::unique_ptr<Context> prepare() const;
+  Pool<Context>::Lease borrow(MathType math, int side, int N) const;
   Session& session(Context& context, MathType math, int side, int N) const;
   void run(MathType math, const GenerateCall& call, int first, int count) const;
   void launch(Session& session, const Context& context) const;
@@ -68,7 +74,8 @@ class CudaGenerator {
   mutable std::mutex weights_mutex_;
   mutable std::array<std::unique_ptr<const GeneratorWeights>, 4> weights_;  // by MathType, under weights_mutex_
   mutable std::atomic<bool> noted_{false};
-  mutable Pool<Context> contexts_;
+  const int prepared_batch_;
+  mutable Pool<Context> prepared_, contexts_;
 };
 
 }  // namespace emo

@@ -5,8 +5,8 @@
 
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/memory.h"
-#include "engine/backend/cuda/pool.h"
 #include "engine/backend/shared/face_taps.h"
+#include "engine/backend/shared/pool.h"
 #include "kernels/images.h"
 #include "weights/config.h"
 
@@ -68,7 +68,7 @@ class CudaPhotos {
 /// crop() and paste() of a backend on a GPU. Thread-safe.
 class CudaImageOps {
  public:
-  explicit CudaImageOps(const GeneratorConfig& config) : config_(config) {}
+  explicit CudaImageOps(const GeneratorConfig& config, int max_contexts = 2) : config_(config), pool_(max_contexts) {}
 
   /// See Backend::crop.
   void crop(const ImageView& photo, const Box& box, TensorView<float> face) const;

@@ -20,7 +20,7 @@ template <typename T>
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
-  /// Throws Error(kDevice) when the device has not got that much left; the text says for what, how much, and how much is
+  /// Throws Error(kMemory) when the device has not got that much left; the text says for what, how much, and how much is
   /// free.
   DeviceBuffer(std::size_t count, const char* what) : count_(count) {
     if (count == 0) return;
@@ -53,7 +53,7 @@ class DeviceBuffer {
     cudaGetLastError();
     std::size_t free_bytes = 0, total_bytes = 0;
     cudaMemGetInfo(&free_bytes, &total_bytes);
-    fail(ErrorKind::kDevice, "cuda: ", what, " needs ", bytes >> 20, " MiB of the GPU's memory, and ", free_bytes >> 20,
+    fail(ErrorKind::kMemory, "cuda: ", what, " needs ", bytes >> 20, " MiB of the GPU's memory, and ", free_bytes >> 20,
          " of its ", total_bytes >> 20, " MiB are free; close what else uses it, or use `backend` cpu");
   }
   struct Free {
@@ -92,6 +92,21 @@ class PinnedBuffer {
   };
   std::unique_ptr<T, Free> data_;
   std::size_t count_ = 0;
+};
+
+/// Selects a device for the calls of this thread, and at the end of its scope the one that was selected before. What fails
+/// here is reported by the calls between.
+class OnDevice {
+ public:
+  explicit OnDevice(int device) {
+    cudaGetDevice(&before_);
+    cudaSetDevice(device);
+  }
+  OnDevice(const OnDevice&) = delete;
+  ~OnDevice() { cudaSetDevice(before_); }
+
+ private:
+  int before_ = 0;
 };
 
 /// A stream that waits for no other.

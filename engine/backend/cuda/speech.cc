@@ -56,7 +56,7 @@ struct CudaSpeech::Context {
   DeviceBuffer<ReadOutRange> ranges;
 };
 
-CudaSpeech::CudaSpeech(const ModelFile& model)
+CudaSpeech::CudaSpeech(const ModelFile& model, int max_contexts)
     : name_(model.name()),
       config_(model.speech()),
       mfcc_(config_),
@@ -64,7 +64,8 @@ CudaSpeech::CudaSpeech(const ModelFile& model)
       feature_mean_(std::span<const double>(config_.feature_mean), kModel),
       feature_std_(std::span<const double>(config_.feature_std), kModel),
       fc_weight_(std::span<const float>(model.floats("fc.weight")), kModel),
-      fc_bias_(std::span<const float>(model.floats("fc.bias")), kModel) {}
+      fc_bias_(std::span<const float>(model.floats("fc.bias")), kModel),
+      contexts_(max_contexts) {}
 
 CudaSpeech::~CudaSpeech() = default;
 

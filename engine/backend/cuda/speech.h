@@ -8,7 +8,7 @@
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/lstm.h"
 #include "engine/backend/cuda/mfcc.h"
-#include "engine/backend/cuda/pool.h"
+#include "engine/backend/shared/pool.h"
 #include "engine/backend/shared/speech_rows.h"
 #include "weights/model_file.h"
 
@@ -16,11 +16,11 @@ namespace emo {
 
 /// Model B on the device: engine/backend/cpu/speech.h's preparation, checks and answers. Only which rows hold speech is
 /// decided on the host, from the energies that the device found, while it is at the MFCC. Thread-safe: a call borrows a
-/// context (a stream and memory for the longest clips so far), the weights are shared.
+/// context (a stream and memory for the longest clips so far) and waits while all are lent; the weights are shared.
 class CudaSpeech {
  public:
-  /// Throws Error(kDevice) for a model that the kernels do not take, or that the device has no memory for.
-  explicit CudaSpeech(const ModelFile& model);
+  /// Throws Error(kDevice) for a model that the kernels do not take, Error(kMemory) when the device has no room for it.
+  explicit CudaSpeech(const ModelFile& model, int max_contexts = 2);
   ~CudaSpeech();
 
   /// See Backend::mfcc.

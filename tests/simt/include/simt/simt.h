@@ -49,5 +49,9 @@ const Device& device();
 
 /// Device memory that is allocated now, in bytes.
 std::size_t allocated_bytes();
+/// The same on one device alone.
+std::size_t allocated_bytes_on(int device);
+/// Graphs that were instantiated so far.
+int recorded_graphs();
 
 }  // namespace simt
