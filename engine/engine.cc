@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "base/error.h"
 
@@ -20,7 +22,21 @@ Engine::Engine(const EngineOptions& options)
       speech_(open_model(options.speech, options.max_tensors)) {
   if (generator_) generator_->generator();  // a model of the other kind is refused here, by name
   if (speech_) speech_->speech();
-  backend_ = open_backend(generator_.get(), speech_.get(), options.backend);
+  BackendOptions backend = options.backend;
+  if (options.scheduler.max_contexts > 0) backend.max_contexts = options.scheduler.max_contexts;
+  backend_ = open_backend(generator_.get(), speech_.get(), backend);
+  SchedulerOptions scheduler = options.scheduler;
+  const Capacity capacity = backend_->capacity();
+  if (scheduler.max_batch == 0) scheduler.max_batch = capacity.mixed;
+  if (scheduler.max_contexts == 0) scheduler.max_contexts = capacity.contexts;
+  scheduler_ = std::make_unique<Scheduler>(scheduler, [backend = backend_.get()](std::span<Scheduler::Item* const> batch) {
+    std::vector<RedrawJob> jobs;
+    for (const Scheduler::Item* item : batch) jobs.push_back(*static_cast<const RedrawJob*>(item->job));
+    backend->redraw(jobs);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      batch[i]->error = static_cast<RedrawJob*>(batch[i]->job)->error = jobs[i].error;
+    }
+  });
 }
 
 const GeneratorConfig& Engine::generator_config() const {
@@ -63,12 +79,24 @@ CutFace Engine::cut(const ImageView& photo, const Box& face) const {
   return cut;
 }
 
-void Engine::redraw(std::span<FaceJob> jobs) const {
-  const auto& config = generator_config();
-  const auto side = float(config.image_size);
+/// The jobs of a call as the scheduler takes them.
+struct Engine::Call {
+  Call(const GeneratorConfig& config, int whole, std::span<FaceJob> jobs);
+  void group(int whole);
+  void take_errors() const {
+    for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].error = items[i].error;
+  }
+  void throw_what_concerns_all() const;
+
+  const std::span<FaceJob> jobs;
   std::vector<ActionUnits> aus;
   std::vector<RedrawJob> redraws;
-  aus.reserve(jobs.size());
+  std::vector<Scheduler::Item> items;
+};
+
+Engine::Call::Call(const GeneratorConfig& config, int whole, std::span<FaceJob> jobs) : jobs(jobs) {
+  const auto side = float(config.image_size);
+  aus.reserve(jobs.size()), redraws.reserve(jobs.size());
   for (const FaceJob& job : jobs) {
     if (job.passes < 1 || job.passes > limits::kMaxPasses) {
       fail(ErrorKind::kUsage, "`passes`: ", job.passes, " came; 1 to ", limits::kMaxPasses, " are possible");
@@ -76,19 +104,81 @@ void Engine::redraw(std::span<FaceJob> jobs) const {
     if (job.is_crop && job.face.side != side) {
       fail(ErrorKind::kInput, "`face`: a crop of ", job.face.side, " px came; this model takes one of ", side, " px");
     }
-    redraws.push_back({.photo = job.photo,
-                       .box = job.is_crop ? job.face : scaled(job.face, config.crop_scale),
-                       .aus = aus.emplace_back(job.au.reordered(config.au_names)).values(),
-                       .passes = job.passes,
-                       .cut = job.cut ? job.cut->view() : TensorView<const float>(),
-                       .out = job.out,
-                       .after = job.after,
-                       .mask = job.mask,
-                       .colour = job.colour,
-                       .sink = job.sink});
+    RedrawJob& redraw = redraws.emplace_back(RedrawJob{.photo = job.photo,
+                                                       .box = job.is_crop ? job.face : scaled(job.face, config.crop_scale),
+                                                       .aus = aus.emplace_back(job.au.reordered(config.au_names)).values(),
+                                                       .passes = job.passes,
+                                                       .cut = job.cut ? job.cut->view() : TensorView<const float>(),
+                                                       .out = job.out,
+                                                       .after = job.after,
+                                                       .mask = job.mask,
+                                                       .colour = job.colour,
+                                                       .sink = job.sink});
+    items.push_back({.job = &redraw, .deadline = job.deadline});
   }
-  backend_->redraw(redraws);
-  for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].error = redraws[i].error;
+  group(whole);
+}
+
+/// The backend threw it: it is neither a face's own nor the scheduler's.
+void Engine::Call::throw_what_concerns_all() const {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (!items[i].error || redraws[i].error) continue;
+    try {
+      std::rethrow_exception(items[i].error);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::kTimeout && e.kind() != ErrorKind::kCancelled) throw;
+    }
+  }
+}
+
+/// Groups of `whole` faces, as equal as can be, since a small rest might be drawn by another instruction; and no picture is
+/// divided among groups, those who write it and those who read it.
+void Engine::Call::group(int whole) {
+  std::map<const void*, std::size_t> last;  // job that has to do with a picture that is written
+  for (std::size_t i = 0; i < redraws.size(); ++i) {
+    if (redraws[i].out.data) last[redraws[i].out.data] = i;
+  }
+  for (std::size_t i = 0; i < redraws.size(); ++i) {
+    if (const auto found = last.find(redraws[i].photo.data); found != last.end()) found->second = std::max(found->second, i);
+  }
+  const auto last_of = [&last](const void* picture) {
+    const auto found = last.find(picture);
+    return found == last.end() ? 0 : found->second;
+  };
+  const std::size_t parts = (items.size() + std::size_t(whole) - 1) / std::size_t(whole);
+  std::size_t begin = 0, end = 0, part = 0;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    items[i].group = &items[begin];
+    end = std::max({end, last_of(redraws[i].out.data), last_of(redraws[i].photo.data)});
+    if (i < end || i + 1 < items.size() * (part + 1) / parts) continue;
+    begin = i + 1;
+    while (items.size() * (part + 1) / parts <= i + 1) ++part;
+  }
+}
+
+void Engine::redraw(std::span<FaceJob> jobs, Scheduler::Client client) const {
+  Call call(generator_config(), backend_->capacity().whole, jobs);
+  if (std::ranges::any_of(jobs, [](const FaceJob& job) { return job.sink; })) {  // who watches layers is not in a hurry
+    backend_->redraw(call.redraws);
+    for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].error = call.redraws[i].error;
+    return;
+  }
+  scheduler_->run(call.items, client);
+  call.take_errors();
+  call.throw_what_concerns_all();
+}
+
+std::shared_ptr<Scheduler::Request> Engine::submit(std::span<FaceJob> jobs, std::function<void()> done,
+                                                   Scheduler::Client client) const {
+  const auto call = std::make_shared<Call>(generator_config(), backend_->capacity().whole, jobs);
+  for (const FaceJob& job : jobs) {
+    if (job.sink) fail(ErrorKind::kUsage, "`sink`: redraw() shows the layers, submit() does not");
+  }
+  const auto finish = [call, done = std::move(done)] {
+    call->take_errors();
+    if (done) done();
+  };
+  return scheduler_->submit(call->items, finish, client);
 }
 
 void Engine::redraw_all(std::span<FaceJob> jobs) const {

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 #include "engine/backend/backend.h"
 #include "engine/expression/action_units.h"
 #include "engine/expression/au_curve.h"
+#include "engine/scheduler.h"
 #include "weights/model_file.h"
 
 namespace emo {
@@ -18,6 +20,9 @@ struct EngineOptions {
   std::filesystem::path generator;  ///< weight file of Model A; empty: not needed
   std::filesystem::path speech;     ///< weight file of Model B; empty: not needed
   BackendOptions backend;
+  /// How the calls of many threads share the device, in faces. max_batch 0: as many as get the same bytes together as alone.
+  /// max_contexts 0: as many as suit the backend; it is the backend's, too.
+  SchedulerOptions scheduler = {.max_batch = 0, .max_contexts = 0};
   std::size_t max_tensors = limits::kMaxTensors;
 };
 
@@ -45,8 +50,9 @@ struct FaceJob {
   /// Planes in the model's range, S being generator_config().image_size, or null: the generated face (3,S,S), and the mask
   /// (S,S) and colour (3,S,S) whose blend over the face as it was cut gives it, over all passes.
   float *after = nullptr, *mask = nullptr, *colour = nullptr;
-  const LayerSink* sink = nullptr;  ///< every layer's output, of the last pass
-  std::exception_ptr error;         ///< set by redraw(): why this face could not be drawn
+  const LayerSink* sink = nullptr;                            ///< every layer's output, of the last pass
+  Scheduler::Clock::time_point deadline = Scheduler::kNever;  ///< not begun by then, it fails with Error(kTimeout)
+  std::exception_ptr error;  ///< set by redraw() and submit(): why this face could not be drawn
 };
 
 /// The public API: weights, a backend and options. Thread-safe: use one Engine from as many threads as you like.
@@ -58,6 +64,9 @@ class Engine {
   const GeneratorConfig& generator_config() const;
   const SpeechConfig& speech_config() const;
   const Backend& backend() const { return *backend_; }
+  Scheduler::Counts counts() const { return scheduler_->counts(); }
+  /// Cancels the faces that wait, waits for those that are drawn, and refuses all from then on; the destructor does it too.
+  void close() { scheduler_->close(); }
 
   /// (T, features) of a mono clip at the model's rate; see Backend::mfcc.
   Matrix mfcc(std::span<const float> pcm) const { return backend_->mfcc(pcm); }
@@ -68,18 +77,27 @@ class Engine {
 
   /// Cuts a face out by its detector box, to be redrawn any number of times.
   CutFace cut(const ImageView& photo, const Box& face) const;
-  /// Redraws faces of any photos, all cut out before any is put back, in one call of the generator, which fills the device.
-  /// A face that cannot be drawn fails alone, in FaceJob::error; what concerns all is thrown. Throws Error(kUsage) for
-  /// passes out of range, Error(kInput) for a crop that is not of the network's size.
-  void redraw(std::span<FaceJob> jobs) const;
+  /// Redraws faces of any photos. Those of one picture `out` are all cut out before any is put back, in their order. Calls
+  /// of other threads share the device, by the scheduler; a face gets the same bytes. A face that cannot be drawn fails
+  /// alone, in FaceJob::error; what concerns all is thrown. Throws Error(kUsage) for passes out of range, Error(kInput) for
+  /// a crop that is not of the network's size, Error(kBusy) when too many faces wait; then nothing is drawn. `client`: see
+  /// Scheduler.
+  void redraw(std::span<FaceJob> jobs, Scheduler::Client client = 0) const;
+  /// The same, but returns at once: the jobs and what they point to stay until the request is answered. What concerns all
+  /// is the error of each. Throws Error(kUsage) for a job with a sink, too. `done`: see Scheduler::submit().
+  std::shared_ptr<Scheduler::Request> submit(std::span<FaceJob> jobs, std::function<void()> done = {},
+                                             Scheduler::Client client = 0) const;
   /// The same for who needs every face: throws the first error.
   void redraw_all(std::span<FaceJob> jobs) const;
   /// A face's planes (1,3,H,W) in the model's range as a picture.
   Image to_image(TensorView<const float> planes) const;
 
  private:
+  struct Call;
+
   std::unique_ptr<const ModelFile> generator_, speech_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Scheduler> scheduler_;  // goes first: what runs needs the others
 };
 
 }  // namespace emo

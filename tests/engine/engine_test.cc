@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <random>
+#include <thread>
 
 #include "tests/random_generator.h"
 #include "tests/random_image.h"
@@ -188,6 +190,158 @@ TEST_P(Passes, AFaceThatIsNotFiniteFailsAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(OfMasksThatKeepTheFaceOrTheColour, Passes, testing::Bool());
+
+/// Calls of many threads on one engine.
+class SharedEngine : public testing::Test {
+ protected:
+  void SetUp() override {
+    GeneratorConfig config;
+    config.conv_dim = 4, config.res_blocks = 1, config.image_size = 16;
+    write_random_generator(dir_ / "model", config);
+  }
+  Engine open(const SchedulerOptions& scheduler = {}) const {
+    return Engine({.generator = dir_ / "model", .scheduler = scheduler});
+  }
+  /// A photo with some faces, overlapping ones, that shows them redrawn after a call.
+  struct Request {
+    Request(int faces, unsigned seed) : photo(noise(60, 50, seed)), before(photo) {
+      for (int i = 0; i < faces; ++i) {
+        jobs.push_back({.photo = photo,
+                        .face = {float(2 + 9 * i % 25), float(1 + 7 * i % 20), float(16 + i % 5)},
+                        .au = parse_action_units(i % 2 ? "12=1" : "4=0.5", default_au_names()),
+                        .out = photo});
+      }
+    }
+    Request(const Request&) = delete;
+    Image photo;
+    const Image before;
+    std::vector<FaceJob> jobs;
+  };
+  static std::string error(const FaceJob& job, ErrorKind kind) {
+    return text_of(kind, [&] {
+      if (job.error) std::rethrow_exception(job.error);
+    });
+  }
+
+  const TempDir dir_;
+};
+
+TEST_F(SharedEngine, APhotoIsDrawnInOneBatchHoweverSmallTheyAre) {
+  Request small(6, 1), large(6, 1);
+  open({.max_batch = 1}).redraw_all(small.jobs);
+  open({.max_batch = 64}).redraw_all(large.jobs);
+  EXPECT_EQ(small.photo.rgb, large.photo.rgb);  // all cut out before any is put back
+  EXPECT_NE(small.photo.rgb, small.before.rgb);
+
+  Image out = large.before;  // the second reads what the first and the third write
+  const auto jobs = [&](Image& photo, Image& other) {
+    std::vector<FaceJob> jobs(3, large.jobs[0]);
+    for (FaceJob& job : jobs) job.photo = photo, job.out = photo;
+    jobs[1].out = other;
+    return jobs;
+  };
+  Image a = large.before, b = large.before, c = large.before;
+  auto divided = jobs(a, out), whole = jobs(b, c);
+  open({.max_batch = 1}).redraw_all(divided);
+  open({.max_batch = 64}).redraw_all(whole);
+  EXPECT_EQ(a.rgb, b.rgb);
+  EXPECT_EQ(out.rgb, c.rgb);
+}
+
+TEST_F(SharedEngine, ConcurrentRequestsGetTheBytesThatTheyGetAlone) {
+  const Engine engine = open({.max_batch = 4, .max_queue = 60, .max_contexts = 2});
+  std::vector<Image> alone;
+  for (int faces = 0; faces < 5; ++faces) {
+    Request request(faces, 1);
+    engine.redraw_all(request.jobs);
+    alone.push_back(request.photo);
+  }
+  CutFace nan = engine.cut(alone[0], {5, 5, 20});
+  nan.planes[7] = std::numeric_limits<float>::quiet_NaN();
+  std::atomic<int> drawn{0}, dropped{0};
+  const auto talk = [&](unsigned seed) {
+    std::mt19937 random(seed);
+    const auto one_in = [&](unsigned n) { return random() % n == 0; };
+    for (int i = 0; i < 6; ++i) {
+      const int faces = int(1 + random() % 4);
+      Request request(faces, 1);
+      const bool bad = one_in(4);
+      if (bad) request.jobs.push_back({.photo = request.before, .face = {5, 5, 20}, .cut = &nan, .au = request.jobs[0].au});
+      if (one_in(4)) {
+        for (FaceJob& job : request.jobs)
+          job.deadline = Scheduler::Clock::now() + std::chrono::microseconds(random() % 3000);
+      }
+      std::atomic<int> answers{0};
+      try {
+        if (one_in(2)) {
+          engine.redraw(request.jobs, seed % 3);
+          ++answers;
+        } else {
+          const auto asked = engine.submit(
+              request.jobs, [&] { ++answers; }, seed % 3);
+          if (one_in(3)) asked->cancel();
+          asked->wait();
+        }
+      } catch (const Error& e) {
+        EXPECT_EQ(e.kind(), ErrorKind::kBusy);
+        EXPECT_EQ(request.photo.rgb, request.before.rgb);
+        continue;
+      }
+      EXPECT_EQ(answers, 1);
+      const bool whole = std::ranges::none_of(request.jobs, [&](const FaceJob& job) { return job.error && !job.cut; });
+      if (whole) {
+        EXPECT_EQ(request.photo.rgb, alone[std::size_t(faces)].rgb);
+        ++drawn;
+      } else {
+        ++dropped;
+      }
+      if (bad && whole && request.jobs.back().error) {
+        EXPECT_THROW(std::rethrow_exception(request.jobs.back().error), Error);
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 16; ++t) threads.emplace_back(talk, t + 1);
+  for (auto& thread : threads) thread.join();
+  EXPECT_GT(drawn, 0);
+  EXPECT_GT(dropped, 0);
+}
+
+TEST_F(SharedEngine, AFaceThatIsNotFiniteFailsAlone) {
+  const Engine engine = open({.max_batch = 8});
+  Request request(2, 3), alone(2, 3);
+  engine.redraw_all(alone.jobs);
+  CutFace nan = engine.cut(request.photo, request.jobs[0].face);
+  nan.planes[7] = std::numeric_limits<float>::quiet_NaN();
+  request.jobs.insert(request.jobs.begin(), FaceJob{.photo = request.photo, .cut = &nan, .au = request.jobs[0].au});
+  engine.redraw(request.jobs);
+  EXPECT_THAT(error(request.jobs[0], ErrorKind::kModel), testing::HasSubstr("came out with NaN or infinity"));
+  EXPECT_FALSE(request.jobs[1].error || request.jobs[2].error);
+  EXPECT_EQ(request.photo.rgb, alone.photo.rgb);
+}
+
+TEST_F(SharedEngine, WhatTheBackendThrowsIsThrownOrTheErrorOfEachThatWasSubmitted) {
+  const Engine engine = open();
+  CutFace small{8, HostBuffer<float>(3 * 8 * 8)};
+  Request request(1, 1);
+  request.jobs[0].cut = &small;
+  const std::string text = "redraw: the face has shape (1,3,8,8); (1,3,16,16) is needed";
+  EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { engine.redraw(request.jobs); }), text);
+  engine.submit(request.jobs)->wait();
+  EXPECT_EQ(error(request.jobs[0], ErrorKind::kInternal), text);
+}
+
+TEST_F(SharedEngine, AClosedEngineRefuses) {
+  Engine engine = open();
+  engine.close();
+  Request request(1, 1);
+  EXPECT_EQ(text_of(ErrorKind::kCancelled, [&] { engine.redraw(request.jobs); }),
+            "scheduler: closed; nothing more is taken");
+  const LayerSink sink = [](const std::string&, TensorView<const float>) {};
+  request.jobs[0].sink = &sink;
+  EXPECT_EQ(text_of(ErrorKind::kUsage, [&] { engine.submit(request.jobs); }),
+            "`sink`: redraw() shows the layers, submit() does not");
+}
 
 }  // namespace
 }  // namespace emo
