@@ -24,6 +24,41 @@ std::string upright(const AVStream& stream) {
   return concat(m[0] < 0 ? "hflip," : "", m[4] < 0 ? "vflip," : "");
 }
 
+/// The filter that brings what HDR cameras and telephones write (PQ or HLG in BT.2020) to BT.709;
+/// empty: nothing needs it, or this FFmpeg lacks zimg.
+std::string to_bt709(const AVFrame& frame) {
+  const bool pq = frame.color_trc == AVCOL_TRC_SMPTE2084, hlg = frame.color_trc == AVCOL_TRC_ARIB_STD_B67;
+  const bool wide = frame.color_primaries == AVCOL_PRI_BT2020;
+  if (!(pq || hlg || wide) || !avfilter_get_by_name("zscale") || !avfilter_get_by_name("tonemap")) return "";
+  const std::string in = concat("zscale=primariesin=2020:matrixin=2020_ncl:transferin=", pq    ? "smpte2084"
+                                                                                         : hlg ? "arib-std-b67"
+                                                                                               : "2020_10");
+  if (!pq && !hlg) return in + ":primaries=709:transfer=709:matrix=709,";
+  // White is 203 cd/m2 (BT.2408). Mobius leaves what is darker than a third of it alone and rolls off the rest.
+  return in +
+         ":transfer=linear:npl=203,format=gbrpf32le,zscale=primaries=709,tonemap=mobius:desat=0,"
+         "zscale=transfer=709:matrix=709:range=limited,";
+}
+
+/// From the first picture's time to the last one's end, by the packets: some files do not say, or count from zero although
+/// their pictures begin later. 0 when no packet has a time.
+double scanned_seconds(const std::filesystem::path& path, double frame_s) {
+  const Decoder video(path, AVMEDIA_TYPE_VIDEO);
+  const Packet packet = new_packet();
+  std::optional<double> first, end;
+  while (av_read_frame(video.file(), packet.get()) >= 0) {
+    const std::int64_t time = packet->pts == AV_NOPTS_VALUE ? packet->dts : packet->pts;
+    if (packet->stream_index == video.stream()->index && time != AV_NOPTS_VALUE) {
+      const double unit = av_q2d(video.stream()->time_base), start_s = double(time) * unit;
+      const double length_s = packet->duration > 0 ? double(packet->duration) * unit : frame_s;
+      first = std::min(first.value_or(start_s), start_s);
+      end = std::max(end.value_or(start_s), start_s + length_s);
+    }
+    av_packet_unref(packet.get());
+  }
+  return first ? *end - *first : 0;
+}
+
 class Reader final : public VideoReader {
  public:
   Reader(const std::filesystem::path& path, const ImageLimits& limits)
@@ -35,9 +70,9 @@ class Reader final : public VideoReader {
     fps_ = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 25;
     seconds_ = stream->duration > 0 ? double(stream->duration) * av_q2d(stream->time_base)
                                     : double(decoder_.file()->duration) / AV_TIME_BASE;
-    if (!(seconds_ > 0)) {
-      decoder_.refuse("does not say how long it lasts; remux it, for example with ffmpeg -i IN -c copy OUT.mkv");
-    }
+    const double start_s = stream->start_time == AV_NOPTS_VALUE ? 0 : double(stream->start_time) * av_q2d(stream->time_base);
+    if (!(seconds_ > 0) || start_s > 0.1) seconds_ = scanned_seconds(path, 1 / fps_);
+    if (!(seconds_ > 0)) decoder_.refuse("does not say how long it lasts, nor when its pictures are shown; re-encode it");
   }
 
   double fps() const override { return fps_; }
@@ -52,7 +87,8 @@ class Reader final : public VideoReader {
       // The header promises nothing: a frame may be of another size.
       const int shown = shown_width(width_, height_);
       const std::string square = shown == width_ ? "" : concat("scale=", shown, ":", height_, ",");
-      filter_.emplace(width_, height_, AVPixelFormat(format_), stream.time_base, square + upright(stream) + "format=rgb24");
+      filter_.emplace(width_, height_, AVPixelFormat(format_), stream.time_base,
+                      square + to_bt709(*frame_) + upright(stream) + "format=rgb24");
     }
     const double t = decoder_.time_s(*frame_, last_s_ + 1 / fps_);
     if (!first_s_) first_s_ = t;
