@@ -30,30 +30,55 @@ __global__ void window_energies_kernel(const float* pcm, std::int64_t samples, i
   energies[first + threadIdx.x] = energy / window;
 }
 
+// --- measures ---
+
+// A thread a frame: its two sums of some 64 bands cost little beside the frame's transform, and the cache has its rows.
+constexpr int kMeasureThreads = 64;
+
+__global__ void frame_measures_kernel(const float* log_mel, int frames, int n_mels, int lag, float range_db, float2* out) {
+  const int t = blockIdx.x * kMeasureThreads + threadIdx.x;
+  if (t >= frames) return;
+  const float* mel = log_mel + size_t(t) * n_mels;
+  const float* before = log_mel + size_t(max(0, t - lag)) * n_mels;
+  float level = mel[0], level_before = before[0];
+  for (int m = 1; m < n_mels; ++m) {
+    level = fmaxf(level, mel[m]);
+    level_before = fmaxf(level_before, before[m]);
+  }
+  float sum = 0.f;
+  int count = 0;
+  for (int m = 0; m < n_mels; ++m) {
+    if (mel[m] < level - range_db && before[m] < level_before - range_db) continue;
+    sum += fabsf(mel[m] - before[m]);
+    ++count;
+  }
+  out[t] = {level, sum / float(count)};
+}
+
 // --- standardise ---
 
 constexpr int kThreads = 256;
 
 // A block a feature.
-__global__ void standardise_kernel(const float* features, int columns, int begin, int end, int stride, bool subtracted,
-                                   const double* mean, const double* std, float* out) {
+__global__ void standardise_kernel(const float* features, int columns, const int* rows, int count, int stride,
+                                   bool subtracted, const double* mean, const double* std, float* out) {
   SharedMemory smem;
   double* sums = smem.take<double>(kThreads);
   const int i = blockIdx.x;
   double shift = 0;
   if (subtracted) {
     double sum = 0;
-    for (int t = begin + threadIdx.x; t < end; t += kThreads) sum += features[size_t(t) * columns + i];
+    for (int t = threadIdx.x; t < count; t += kThreads) sum += features[size_t(rows[t]) * columns + i];
     sums[threadIdx.x] = sum;
     for (int half = kThreads / 2; half > 0; half /= 2) {
       __syncthreads();  // both terms are there
       if (int(threadIdx.x) < half) sums[threadIdx.x] += sums[threadIdx.x + half];
     }
     __syncthreads();  // the sum is there
-    shift = sums[0] / (end - begin);
+    shift = sums[0] / count;
   }
-  for (int s = threadIdx.x; begin + s * stride < end; s += kThreads) {
-    const double x = features[size_t(begin + s * stride) * columns + i] - shift;
+  for (int s = threadIdx.x; s * stride < count; s += kThreads) {
+    const double x = features[size_t(rows[s * stride]) * columns + i] - shift;
     out[size_t(s) * columns + i] = float((x - mean[i]) / std[i]);
   }
 }
@@ -71,11 +96,18 @@ void window_energies(const float* pcm, std::int64_t samples, int window, int hop
          pcm, samples, window, hop, energies, count, windows);
 }
 
-void standardise(const float* features, int columns, int begin, int end, int stride, bool subtracted, const double* mean,
-                 const double* std, float* out, cudaStream_t stream) {
-  launch("standardise", concat('(', end - begin, ',', columns, ')'), standardise_kernel,
+void frame_measures(const float* log_mel, int frames, int n_mels, int lag, float range_db, float2* out,
+                    cudaStream_t stream) {
+  launch("frame_measures", concat('(', frames, ',', n_mels, ')'), frame_measures_kernel,
+         {.grid = unsigned(ceil_div(frames, kMeasureThreads)), .block = kMeasureThreads, .stream = stream}, log_mel, frames,
+         n_mels, lag, range_db, out);
+}
+
+void standardise(const float* features, int columns, const int* rows, int count, int stride, bool subtracted,
+                 const double* mean, const double* std, float* out, cudaStream_t stream) {
+  launch("standardise", concat('(', count, ',', columns, ')'), standardise_kernel,
          {.grid = unsigned(columns), .block = kThreads, .smem = kThreads * sizeof(double), .stream = stream}, features,
-         columns, begin, end, stride, subtracted, mean, std, out);
+         columns, rows, count, stride, subtracted, mean, std, out);
 }
 
 }  // namespace emo

@@ -91,20 +91,19 @@ struct Rows {
 };
 
 __global__ void __launch_bounds__(kThreads)
-    cepstrum_kernel(const float* log_mel, MfccShape shape, int frames, const float* dct, const unsigned* loudest,
-                    float top_db, float* out) {
+    cepstrum_kernel(const float* log_mel, MfccShape shape, int frames, const float* dct, MelFloor bounds, float* out) {
   const int n = shape.n_mfcc, begin = blockIdx.x * kRows, end = min(begin + kRows, frames);
   SharedMemory smem;
   float* coefficients = smem.take<float>(kept_rows(shape.deltas) * n);
   float* slopes = coefficients + (kRows + 4 * kReach) * n;
   const auto around = [&](int reach) { return int2{max(begin - reach, 0), min(end + reach, frames)}; };
 
-  const float floor = loudest ? from_ordered(*loudest) - top_db : -INFINITY;
+  const float floor = bounds.loudest ? from_ordered(*bounds.loudest) - bounds.top_db : bounds.floor;
   const int2 wide = around(shape.deltas ? 2 * kReach : 0);
   for (int i = threadIdx.x; i < (wide.y - wide.x) * n; i += kThreads) {
     const float* mel = log_mel + size_t(wide.x + i / n) * shape.n_mels;
     float sum = 0.f;
-    for (int m = 0; m < shape.n_mels; ++m) sum = fmaf(fmaxf(floor, mel[m]), dct[m * n + i % n], sum);
+    for (int m = 0; m < shape.n_mels; ++m) sum = fmaf(fmaxf(floor, mel[m]) - bounds.reference, dct[m * n + i % n], sum);
     coefficients[i] = sum;
   }
   __syncthreads();  // all coefficients are there
@@ -141,14 +140,14 @@ void log_mel(const float2* spectrum, const MfccShape& shape, const MelBands& ban
          shape.bins(), shape.n_mels, bands, out, loudest);
 }
 
-void cepstrum(const float* log_mel, const MfccShape& shape, const float* dct, const unsigned* loudest, float top_db,
-              float* out, cudaStream_t stream) {
+void cepstrum(const float* log_mel, const MfccShape& shape, const float* dct, const MelFloor& floor, float* out,
+              cudaStream_t stream) {
   launch("cepstrum", concat('(', shape.frames(), ',', shape.features(), ')'), cepstrum_kernel,
          {.grid = unsigned(ceil_div(shape.frames(), kRows)),
           .block = kThreads,
           .smem = std::size_t(kept_rows(shape.deltas)) * shape.n_mfcc * sizeof(float),
           .stream = stream},
-         log_mel, shape, shape.frames(), dct, loudest, top_db, out);
+         log_mel, shape, shape.frames(), dct, floor, out);
 }
 
 }  // namespace emo

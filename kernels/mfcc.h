@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 /// Mel-frequency cepstral coefficients, all but the Fourier transform between frames and spectrum. The formulas are those of
@@ -46,14 +47,21 @@ struct MelBands {
 void log_mel(const float2* spectrum, const MfccShape& shape, const MelBands& bands, int count, float* out, unsigned* loudest,
              cudaStream_t stream);
 
-/// out[t,k] = sum over m of max(floor, log_mel[t,m]) * dct[m,k]; with `deltas` the slopes over 5 frames of these follow, and
-/// the slopes of those. Apart from log_mel(), since the floor is known after the clip's last frame.
+/// Where the bands end below, and from where they count.
+struct MelFloor {
+  const unsigned* loudest = nullptr;  ///< what log_mel() left: the floor lies top_db under it; null: `floor` is it
+  float top_db = 0;
+  float floor = -INFINITY;
+  float reference = 0;
+};
+
+/// out[t,k] = sum over m of (max(floor, log_mel[t,m]) - reference) * dct[m,k]; with `deltas` the slopes over 5 frames of
+/// these follow, and the slopes of those. Apart from log_mel(), since the floor is known after the clip's last frame.
 ///
 /// log_mel  (frames(), n_mels), device.   dct  (n_mels, n_mfcc), device.   out  (frames(), features()), device.
-/// loudest  what log_mel() left; the floor lies top_db under it. Null: no floor.
 /// Throws Error when the launch fails.
 /// Source: Davis and Mermelstein 1980; torchaudio 2.
-void cepstrum(const float* log_mel, const MfccShape& shape, const float* dct, const unsigned* loudest, float top_db,
-              float* out, cudaStream_t stream);
+void cepstrum(const float* log_mel, const MfccShape& shape, const float* dct, const MelFloor& floor, float* out,
+              cudaStream_t stream);
 
 }  // namespace emo

@@ -1,5 +1,6 @@
 #include "weights/config.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -19,6 +20,10 @@ namespace {
 using nlohmann::json;
 
 constexpr int kFormat = 1;
+
+/// Keys that older weight files lack; their defaults are what such a file means.
+constexpr std::string_view kCameLater[] = {"emotion_sharpness", "voice_change_db", "voice_over_noise_db",
+                                           "voice_hold_frames", "level_frames",    "live_window_s"};
 
 // The keys of a config, named once: writing, reading, unknown and missing keys all follow from these two.
 
@@ -57,6 +62,10 @@ void for_each_key(Config& c, Visit&& visit) {
   visit("deltas", c.deltas);
   visit("trim_db", c.trim_db);
   visit("trim_pad_frames", c.trim_pad_frames);
+  visit("voice_change_db", c.voice_change_db);
+  visit("voice_over_noise_db", c.voice_over_noise_db);
+  visit("voice_hold_frames", c.voice_hold_frames);
+  visit("level_frames", c.level_frames);
   visit("utterance_mean_subtracted", c.utterance_mean_subtracted);
   visit("frame_stride", c.frame_stride);
   visit("feature_mean", c.feature_mean);
@@ -66,6 +75,7 @@ void for_each_key(Config& c, Visit&& visit) {
   visit("bidirectional", c.bidirectional);
   visit("readout", c.readout);
   visit("readout_window_s", c.readout_window_s);
+  visit("live_window_s", c.live_window_s);
   visit("emotion_sharpness", c.emotion_sharpness);
   visit("au_names", c.au_names);
 }
@@ -127,8 +137,7 @@ ModelConfig read_config(const json& object, const std::string& where, bool compl
     known.insert(key);
     const auto found = object.find(key);
     if (found == object.end()) {
-      const bool came_later = std::string_view(key) == "emotion_sharpness";
-      if (complete && !came_later)
+      if (complete && std::ranges::find(kCameLater, key) == std::end(kCameLater))
         fail(ErrorKind::kModel, where, ": ", key, " is missing; a ", noun_of(config), " needs it");
     } else if (!read(*found, value)) {
       fail(ErrorKind::kModel, where, ": ", key, " is ", printable(found->dump()), "; ", needed(value), " is needed");
@@ -280,6 +289,14 @@ void check(const SpeechConfig& config, const std::string& where) {
   check.range("n_mfcc", config.n_mfcc, 1, config.n_mels);
   check.range("trim_db", config.trim_db, -1e3, 1e3);
   check.range("trim_pad_frames", config.trim_pad_frames, 0, 1e6);
+  check.range("voice_change_db", config.voice_change_db, 0, 100);
+  check.holds(config.voice_change_db == 0 || config.log_mode == "db_power",
+              concat("voice_change_db ", config.voice_change_db, " needs log_mode db_power"));
+  check.holds(config.voice_change_db == 0 || !config.deltas,
+              concat("voice_change_db ", config.voice_change_db, " needs deltas false: there are no slopes over a cut"));
+  check.range("voice_over_noise_db", config.voice_over_noise_db, 0, 100);
+  check.range("voice_hold_frames", config.voice_hold_frames, 0, 1e6);
+  check.range("level_frames", config.level_frames, 1, 1e6);
   check.range("frame_stride", config.frame_stride, 1, 1e3);
   for (const auto& [key, values] : {std::pair{"feature_mean", &config.feature_mean}, {"feature_std", &config.feature_std}}) {
     check.holds(int(values->size()) == config.features(),
@@ -291,6 +308,7 @@ void check(const SpeechConfig& config, const std::string& where) {
   check.range("lstm_layers", config.lstm_layers, 1, limits::kMaxLstmLayers);
   check.one_of("readout", config.readout, {"last", "mean"});
   check.range("readout_window_s", config.readout_window_s, 1e-3, limits::kMaxAudioSeconds);
+  check.range("live_window_s", config.live_window_s, 1e-3, limits::kMaxAudioSeconds);
   check.range("emotion_sharpness", config.emotion_sharpness, 0, 1e3);
   check.au_names(config.au_names);
 }

@@ -37,9 +37,13 @@ struct SpeechConfig {
   std::string log_mode = "db_power";  ///< db_power: 10 log10 max(1e-10, power); ln: log(power + 1e-6)
   double top_db = 80;                 ///< db_power only: floor under the clip's maximum; < 0: none
   int n_mfcc = 39;
-  bool deltas = false;      ///< append first and second differences: 3 * n_mfcc features
-  double trim_db = 30;      ///< frames further than this under the loudest at both ends go; < 0: none
-  int trim_pad_frames = 5;  ///< frames kept before the first and after the last loud one
+  bool deltas = false;             ///< append first and second differences: 3 * n_mfcc features
+  double trim_db = 30;             ///< frames further than this under the loudest at both ends go; < 0: none
+  int trim_pad_frames = 5;         ///< frames kept before the first and after the last loud one
+  double voice_change_db = 0;      ///< steadier sounds are no voice, see engine/backend/shared/voice_activity.h; 0: all are
+  double voice_over_noise_db = 6;  ///< how far a voice lies over the noise floor; this and the next two need voice_change_db
+  int voice_hold_frames = 15;      ///< frames kept after each frame of voice
+  int level_frames = 20;           ///< the reference of top_db and trim_db is the level that so many frames of voice reach
   bool utterance_mean_subtracted = true;
   int frame_stride = 2;                           ///< every n-th frame reaches the LSTM
   std::vector<double> feature_mean, feature_std;  ///< (features); x = (x - mean) / std after the above
@@ -47,6 +51,7 @@ struct SpeechConfig {
   bool bidirectional = false;
   std::string readout = "mean";   ///< last | mean: which LSTM state the FC layer reads
   double readout_window_s = 1.0;  ///< window of a per-frame value, seconds
+  double live_window_s = 2.0;     ///< the same of a live value, whose window ends at its time
   double emotion_sharpness = 0;   ///< how far answers are drawn to single emotions; 0: not (Engine::aus)
   std::vector<std::string> au_names = default_au_names();
 
@@ -59,11 +64,11 @@ using ModelConfig = std::variant<GeneratorConfig, SpeechConfig>;
 /// The JSON object under the metadata key "emoengine", with `format` and `kind` first.
 std::string to_json(const ModelConfig& config, int indent = -1);
 
-/// Reads such an object. A weight file must name all keys, but emotion_sharpness, which older ones lack. When `complete` is
-/// false (convert --config) those left out keep their defaults: feature_mean and feature_std then are zeros and ones, and
-/// without `kind` it is a speech model if some key belongs to speech models alone, else a generator. Throws Error(kModel)
-/// "WHERE: ..." for bad JSON, an unknown or missing key (named), a wrong type, a value out of range, a format newer than
-/// this build.
+/// Reads such an object. A weight file must name all keys but those that came later (kCameLater): without them it means what
+/// it meant before. When `complete` is false (convert --config) those left out keep their defaults: feature_mean and
+/// feature_std then are zeros and ones, and without `kind` it is a speech model if some key belongs to speech models alone,
+/// else a generator. Throws Error(kModel) "WHERE: ..." for bad JSON, an unknown or missing key (named), a wrong type, a
+/// value out of range, a format newer than this build.
 ModelConfig config_from_json(const std::string& json, const std::string& where, bool complete);
 
 /// Throws Error(kModel) when values are out of range or do not go together.

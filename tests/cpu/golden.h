@@ -35,6 +35,21 @@ inline Matrix read_matrix(const SafeTensors& file, const std::string& name) {
 /// frames divides what is left: 2e-6 was seen.
 inline constexpr double kAuTolerance = 2e-5;
 
+/// A backend's Speech against the training code's, with voice activity: clips and moments.
+template <typename Speech>
+void expect_golden_voice() {
+  const SafeTensors golden(golden_path("speech_voice_aus.safetensors"));
+  std::vector<double> times(golden.at("times").count());
+  std::memcpy(times.data(), golden.at("times").bytes.data(), golden.at("times").bytes.size());
+  const Speech speech(ModelFile(golden_path("speech_voice.safetensors")));
+  for (const std::string signal : {"voice", "short", "tone", "nothing"}) {
+    SCOPED_TRACE(signal);
+    const auto pcm = read_floats(golden, signal + ".pcm");
+    expect_close(speech.speech(pcm, {}).values, read_floats(golden, signal + "/clip"), kAuTolerance);
+    expect_close(speech.speech(pcm, times).values, read_floats(golden, signal + "/frames"), kAuTolerance);
+  }
+}
+
 /// A backend's Speech, from sound to AUs of clips and of moments, against PyTorch's.
 template <typename Speech>
 void expect_golden_chain() {

@@ -57,6 +57,8 @@ bool is_zero(const Matrix& m, int row) {
 
 TEST(Speech, ChainMatchesPyTorch) { expect_golden_chain<CpuSpeech>(); }
 
+TEST(Speech, VoiceActivityMatchesTheTrainingCode) { expect_golden_voice<CpuSpeech>(); }
+
 TEST(Speech, SilenceGivesZeros) {
   const CpuSpeech speech = make(narrow());
   std::vector<float> dither(8000);

@@ -39,6 +39,8 @@ TEST(CudaSpeech, MfccMatchesTorchaudio) {
 
 TEST(CudaSpeech, ChainMatchesPyTorch) { expect_golden_chain<CudaSpeech>(); }
 
+TEST(CudaSpeech, VoiceActivityMatchesTheTrainingCode) { expect_golden_voice<CudaSpeech>(); }
+
 SpeechConfig config_of(int hidden, int layers = 1, bool bidirectional = false) {
   SpeechConfig config;
   config.lstm_hidden = hidden;
@@ -136,6 +138,9 @@ TEST(CudaSpeech, AgreesWithTheCpuInEverySetting) {
   with([](SpeechConfig& c) { c.frame_stride = 3, c.readout_window_s = 0.1; });
   with([](SpeechConfig& c) { c.readout = "last"; });
   with([](SpeechConfig& c) { c.readout = "last", c.bidirectional = true; });
+  with([](SpeechConfig& c) { c.voice_change_db = 0.1, c.voice_over_noise_db = 0; });
+  with([](SpeechConfig& c) { c.voice_change_db = 2, c.voice_over_noise_db = 1, c.top_db = 20, c.level_frames = 3; });
+  with([](SpeechConfig& c) { c.voice_change_db = 1, c.voice_hold_frames = 0, c.top_db = -1, c.trim_db = -1; });
   with([](SpeechConfig& c) { c.n_fft = 46, c.win_length = 31, c.hop_length = 7, c.n_mels = 19, c.n_mfcc = 5; });
 }
 

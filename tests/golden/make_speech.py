@@ -5,13 +5,18 @@
   speech_mean.safetensors   a whole model file, narrow: read-out mean, 39 coefficients
   speech_last.safetensors   another: read-out last, bidirectional, 2 layers, 13 coefficients with deltas, trimming deeper
   speech_aus.safetensors    SIGNAL.pcm fp16, times (rows) fp64; MODEL/SIGNAL/clip (1, AUs), MODEL/SIGNAL/frames (rows, AUs)
+  speech_voice.safetensors       a model with voice activity, which runs on streams too
+  speech_voice_aus.safetensors   SIGNAL.pcm fp16, times (rows) fp64; SIGNAL/clip (1, AUs), SIGNAL/frames (rows, AUs),
+                                 SIGNAL/live (rows, AUs) at 25 a second; by tools/training, whose features these are
 
 Needs espeak-ng for the spoken signal. Usage: python tests/golden/make_speech.py
 """
+import dataclasses
 import json
 import math
 import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import torch
@@ -161,6 +166,43 @@ def make_chain(signals):
     save_file(tensors, HERE / "speech_aus.safetensors")
 
 
+def make_voice():
+    sys.path.insert(0, str(HERE.parents[1] / "tools" / "training"))
+    import speech_features
+    import speech_model
+    from speech_signals import Style, espeak
+    torch.manual_seed(21)
+    c = speech_features.SpeechConfig(f_max_hz=5400, top_db=35, frame_stride=3, lstm_hidden=12, lstm_layers=2,
+                                     readout_window_s=0.4, live_window_s=0.6,
+                                     feature_mean=[0.3 * math.sin(i) for i in range(39)],
+                                     feature_std=[20 / (1 + i / 8) for i in range(39)])
+    model = speech_model.SpeechModel(c).eval()
+    voice, pause = espeak("Look at that!", Style())[:14400] / 4, 1e-4 * torch.randn(16000)
+    click, beep = torch.zeros(1600), 0.5 * torch.sin(2 * math.pi * 0.0625 * torch.arange(4800))
+    click[200:360] = 1
+    signals = {"voice": torch.cat([click, beep, pause[:3200], voice, pause, voice / 2, pause[:1600]]).half(),
+               "short": voice[:6000].half(), "tone": beep.half(), "nothing": torch.zeros(10).half()}
+    times_s = np.append(np.arange(0, 3.4, 0.08), [-0.3, 9])
+    tensors = {f"{name}.pcm": pcm for name, pcm in signals.items()} | {"times": torch.from_numpy(times_s)}
+    for name, pcm in signals.items():
+        mel = speech_features.log_mel(pcm.float(), c)
+        kept, level = speech_features.voice_activity(mel, c)
+        clip, frames = torch.zeros(1, 17), torch.zeros(len(times_s), 17)
+        if level is not None:
+            x = speech_features.network_input(speech_features.trimmed_log_mel(pcm.float(), c), c)
+            h = model.lstm(x[None])[0][0]
+            at_s = kept.nonzero()[::c.frame_stride, 0].double() * 0.01
+            clip[0] = model.fc(h.mean(0))
+            for i, t in enumerate(times_s):
+                seen = h[(at_s - t).abs() <= c.readout_window_s / 2 + 1e-9]
+                if len(seen):
+                    frames[i] = model.fc(seen.mean(0))
+        tensors |= {f"{name}/clip": clip, f"{name}/frames": frames, f"{name}/live": speech_model.live_aus(model, pcm.float(), 25)}
+    save_file(tensors, HERE / "speech_voice_aus.safetensors")
+    state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith("emotion.")}
+    save_file(state, HERE / "speech_voice.safetensors", {"emoengine": json.dumps({"format": 1, **dataclasses.asdict(c)})})
+
+
 def main():
     torch.manual_seed(20)
     torch.set_num_threads(1)
@@ -176,6 +218,7 @@ def main():
         make_lstm()
         quiet_ends = torch.cat([torch.zeros(3000), signals["spoken"].float(), 1e-3 * torch.randn(4000)]).half()
         make_chain({"spoken": quiet_ends, "voice": signals["voice"], "click": click, "short": signals["short"]})
+        make_voice()
 
 
 if __name__ == "__main__":

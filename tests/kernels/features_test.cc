@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cfloat>
+#include <cmath>
 
 #include "tests/close.h"
 #include "tests/random_generator.h"
@@ -41,9 +43,35 @@ TEST(WindowEnergies, SameBitsAsAPlainLoop) {
   }
 }
 
+TEST(FrameMeasures, SameBitsAsAPlainLoop) {
+  for (const auto& [frames, n_mels, lag] : {std::array{1, 1, 3}, {2, 7, 3}, {131, 64, 3}, {5, 19, 0}}) {
+    SCOPED_TRACE(frames);
+    const auto mel = random_values(frames * n_mels, 3, -60, 20);
+    std::vector<float> want;
+    for (int t = 0; t < frames; ++t) {
+      const float *now = &mel[t * n_mels], *before = &mel[std::max(0, t - lag) * n_mels];
+      const float level = *std::max_element(now, now + n_mels), level_before = *std::max_element(before, before + n_mels);
+      float sum = 0, count = 0;
+      for (int m = 0; m < n_mels; ++m) {
+        if (now[m] >= level - 30 || before[m] >= level_before - 30) sum += std::abs(now[m] - before[m]), ++count;
+      }
+      want.insert(want.end(), {level, sum / count});
+    }
+    const Buffer<float> from(mel);
+    const Buffer<float2> out(frames);
+    for_each_seed([&] {
+      frame_measures(from, frames, n_mels, lag, 30, out, nullptr);
+      for (int t = 0; t < frames; ++t) {
+        EXPECT_EQ(out.host()[t].x, want[2 * t]);
+        EXPECT_EQ(out.host()[t].y, want[2 * t + 1]);
+      }
+    });
+  }
+}
+
 TEST(Standardise, MatchesAPlainLoop) {
   struct Case {
-    int begin, end, stride;
+    int begin, end, gap, stride;  // every gap-th row of [begin, end)
     bool subtracted;
   };
   constexpr int rows = 700, columns = 7;
@@ -52,18 +80,26 @@ TEST(Standardise, MatchesAPlainLoop) {
   for (int i = 0; i < columns; ++i) mean[i] = i - 3, std[i] = 0.5 + i;
   const Buffer<float> from(features);
   const Buffer<double> m(mean), d(std);
-  for (const Case& c : {Case{0, rows, 2, true}, {3, 600, 3, false}, {5, 6, 2, true}, {1, 20, 50, true}, {9, 10, 1, false}}) {
+  for (const Case& c : {Case{0, rows, 1, 2, true},
+                        {3, 600, 1, 3, false},
+                        {5, 6, 1, 2, true},
+                        {1, 20, 1, 50, true},
+                        {9, 10, 1, 1, false},
+                        {3, 690, 5, 3, true}}) {
+    std::vector<int> heard;
+    for (int t = c.begin; t < c.end; t += c.gap) heard.push_back(t);
     std::vector<float> want;
-    for (int t = c.begin; t < c.end; t += c.stride) {
+    for (std::size_t s = 0; s < heard.size(); s += std::size_t(c.stride)) {
       for (int i = 0; i < columns; ++i) {
         double shift = 0;
-        for (int u = c.begin; u < c.end && c.subtracted; ++u) shift += features[u * columns + i] / double(c.end - c.begin);
-        want.push_back(float((features[t * columns + i] - shift - mean[i]) / std[i]));
+        for (const int u : heard) shift += c.subtracted ? features[u * columns + i] / double(heard.size()) : 0;
+        want.push_back(float((features[heard[s] * columns + i] - shift - mean[i]) / std[i]));
       }
     }
+    const Buffer<int> list(heard);
     const Buffer<float> out(want.size());
     for_each_seed([&] {
-      standardise(from, columns, c.begin, c.end, c.stride, c.subtracted, m, d, out, nullptr);
+      standardise(from, columns, list, int(heard.size()), c.stride, c.subtracted, m, d, out, nullptr);
       expect_close(out.host(), want, 300 * FLT_EPSILON);  // the last rounding of values up to 290
     });
   }

@@ -153,9 +153,9 @@ TEST(Cepstrum, MatchesAPlainLoop) {
     // n_mels products of up to 90, whose roundings add up as their square root.
     const double tol = 4 * 90 * std::sqrt(c.n_mels) * c.n_mels * FLT_EPSILON;
     for_each_seed([&] {
-      cepstrum(from, s, basis, loudest, top_db, out, nullptr);
+      cepstrum(from, s, basis, {loudest, top_db}, out, nullptr);
       expect_close(out.host(), plain(loudest_db - top_db), tol);
-      cepstrum(from, s, basis, nullptr, top_db, out, nullptr);
+      cepstrum(from, s, basis, {}, out, nullptr);
       expect_close(out.host(), plain(-INFINITY), tol);
     });
   }
@@ -167,7 +167,7 @@ TEST(Cepstrum, FloorLiesUnderTheLoudestOfAnySign) {
   for (const auto& [decibels, want] :
        {std::pair{std::vector{-30.f, -20.f, -50.f}, -60.f}, {{-1.f, 3.f, 2.f}, -37.f}, {{-100.f}, -140.f}}) {
     const Buffer<unsigned> loudest(std::vector<unsigned>{ordered_loudest(decibels)});
-    cepstrum(mel, s, one, loudest, 40, out, nullptr);
+    cepstrum(mel, s, one, {loudest, 40}, out, nullptr);
     EXPECT_NEAR(out.host()[0], want, 1e-4);
   }
 }

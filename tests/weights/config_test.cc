@@ -62,6 +62,9 @@ SpeechConfig unusual_speech() {
           .deltas = true,
           .trim_db = -1,
           .trim_pad_frames = 0,
+          .voice_over_noise_db = 2,
+          .voice_hold_frames = 3,
+          .level_frames = 7,
           .utterance_mean_subtracted = false,
           .frame_stride = 1,
           .feature_mean = {0.1, 2, -3},
@@ -71,6 +74,7 @@ SpeechConfig unusual_speech() {
           .bidirectional = true,
           .readout = "last",
           .readout_window_s = 0.5,
+          .live_window_s = 0.25,
           .emotion_sharpness = 2.5,
           .au_names = {"AU12"}};
 }
@@ -107,17 +111,22 @@ TEST(Config, AWeightFileMustNameEveryKeyOfItsFormat) {
                  "n_mfcc",         "deltas",       "trim_db",          "trim_pad_frames", "utterance_mean_subtracted",
                  "frame_stride",   "feature_mean", "feature_std",      "lstm_hidden",     "lstm_layers",
                  "bidirectional",  "readout",      "readout_window_s", "au_names"},
-                1);
+                6);
 }
 
-TEST(Config, AFileFromBeforeSharpnessIsNotSharpened) {
+TEST(Config, WithoutTheKeysThatCameLaterAFileMeansWhatItMeant) {
   SpeechConfig config = speech_config();
   config.emotion_sharpness = 16;
+  config.voice_change_db = config.voice_over_noise_db = config.voice_hold_frames = config.level_frames = 1;
+  config.live_window_s = 1;
   std::string json = to_json(config);
-  const std::string key = R"("emotion_sharpness":16.0,)";
-  ASSERT_NE(json.find(key), std::string::npos) << json;
-  const auto older = config_from_json(json.erase(json.find(key), key.size()), "c", true);
-  EXPECT_EQ(std::get<SpeechConfig>(older).emotion_sharpness, 0);
+  for (const char* key : {"emotion_sharpness", "voice_change_db", "voice_over_noise_db", "voice_hold_frames", "level_frames",
+                          "live_window_s"}) {
+    const std::size_t at = json.find('"' + std::string(key) + "\":");
+    ASSERT_NE(at, std::string::npos) << json;
+    json.erase(at, json.find(',', at) + 1 - at);
+  }
+  EXPECT_EQ(std::get<SpeechConfig>(config_from_json(json, "c", true)), speech_config());
 }
 
 TEST(Config, KeysLeftOutOfAConfigFileKeepTheirDefaults) {
@@ -236,6 +245,17 @@ TEST(Config, SpeechValuesAreChecked) {
       {[](S& c) { c.lstm_layers = 0; }, "lstm_layers is 0; 1 to 8 is needed"},
       {[](S& c) { c.readout = "max"; }, "readout is 'max'; last or mean is needed"},
       {[](S& c) { c.readout_window_s = 0; }, "readout_window_s is 0; 0.001 to 600 is needed"},
+      {[](S& c) { c.voice_change_db = -1; }, "voice_change_db is -1; 0 to 100 is needed"},
+      {[](S& c) { c.voice_change_db = 2, c.log_mode = "ln"; }, "voice_change_db 2 needs log_mode db_power"},
+      {[](S& c) {
+         c.voice_change_db = 2, c.deltas = true;
+         c.feature_mean.resize(3 * c.n_mfcc), c.feature_std.resize(3 * c.n_mfcc);
+       },
+       "voice_change_db 2 needs deltas false: there are no slopes over a cut"},
+      {[](S& c) { c.voice_over_noise_db = 101; }, "voice_over_noise_db is 101; 0 to 100 is needed"},
+      {[](S& c) { c.voice_hold_frames = -1; }, "voice_hold_frames is -1; 0 to 1e+06 is needed"},
+      {[](S& c) { c.level_frames = 0; }, "level_frames is 0; 1 to 1e+06 is needed"},
+      {[](S& c) { c.live_window_s = 0; }, "live_window_s is 0; 0.001 to 600 is needed"},
       {[](S& c) { c.emotion_sharpness = -1; }, "emotion_sharpness is -1; 0 to 1000 is needed"},
       {[](S& c) { c.au_names[0] = "smile"; }, "au_names holds 'smile'; AU and two digits are needed, as AU01"},
   };

@@ -1,6 +1,7 @@
 """Model B: LSTM over MFCC, mean or last state, one fully connected layer to 17 AUs."""
 import dataclasses
 import json
+import math
 import pathlib
 
 import torch
@@ -9,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from common import (AU_NUMBERS, EMOTIONS, NEUTRAL_NORM, TrainingError, load_tensors, save_checkpoint, sharpened, unit_prototypes,
                     write_json)
-from speech_features import SpeechConfig, mfcc, network_input
+from speech_features import OLDER, SpeechConfig, live_input, mfcc, network_input
 
 
 class SpeechModel(nn.Module):
@@ -119,6 +120,26 @@ def predict(model, mels, batch=64):
     return torch.cat(rows)
 
 
+@torch.no_grad()
+def live_states(model, pcm):
+    """The LSTM's states (states, hidden) of a stream, and the seconds (states) at which they stand."""
+    x, frames = live_input(pcm, model.config)
+    states = model.lstm(x[None])[0][0] if len(x) else torch.zeros(0, model.config.lstm_hidden)
+    return states, torch.tensor(frames, dtype=torch.float64) * model.config.hop_length / model.config.sample_rate_hz
+
+
+@torch.no_grad()
+def live_aus(model, pcm, fps):
+    """AUs (rows, 17) as engine/pipeline/live_voice.h gives them before they are clamped and sharpened, at i / fps."""
+    states, at_s = live_states(model, pcm)
+    aus = torch.zeros(max(1, math.ceil(len(pcm) / model.config.sample_rate_hz * fps - 1e-9)), len(AU_NUMBERS))
+    for i in range(len(aus)):
+        seen = states[(at_s >= i / fps - model.config.live_window_s - 1e-9) & (at_s <= i / fps + 1e-9)]
+        if len(seen):
+            aus[i] = model.fc(seen.mean(0) if model.config.readout == "mean" else seen[-1])
+    return aus
+
+
 def export(model, pth_path, json_path):
     """Writes what `emoengine convert PTH --layout speech --config JSON` takes: the LSTM and FC alone, and the config."""
     state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()
@@ -134,7 +155,7 @@ def load_export(pth_path):
     """The model that export() wrote to PTH and to the .json of the same name."""
     pth_path = pathlib.Path(pth_path)
     try:
-        config = SpeechConfig(**json.loads(pth_path.with_suffix(".json").read_text()))
+        config = SpeechConfig(**{**OLDER, **json.loads(pth_path.with_suffix(".json").read_text())})
         model = SpeechModel(config)
         missing, unknown = model.load_state_dict(load_tensors(pth_path), strict=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:

@@ -104,19 +104,38 @@ Lstm::Cell Lstm::pack(const SafeTensors& tensors, const std::string& suffix, int
   return cell;
 }
 
+Lstm::Run::Run(const Cell& cell, int hidden)
+    : cell_(cell), xh_(std::size_t(cell.input + hidden)), gates_(cell.bias.size()), c_(gates_.size() / 4), h_(c_.size()) {
+  std::ranges::fill(c_.span(), 0.f);
+  std::ranges::fill(h_.span(), 0.f);
+}
+
+std::span<const float> Lstm::Run::step(std::span<const float> x) {
+  std::ranges::copy(x, xh_.begin());
+  multiply(cell_.weights.data(), cell_.bias.data(), xh_.data(), int(xh_.size()), int(gates_.size()), gates_.data());
+  update(gates_.data(), int(c_.size()), c_.data(), h_.data());
+  const std::span<const float> h(h_.data(), xh_.size() - std::size_t(cell_.input));
+  std::ranges::copy(h, xh_.begin() + cell_.input);
+  return h;
+}
+
 void Lstm::run(const Cell& cell, const Matrix& x, bool backward, Matrix& out) const {
-  const int n = cell.input + hidden_, units = padded(hidden_);
-  HostBuffer<float> gates(4 * units), c(units), h(units);
-  std::vector<float> xh(n);
-  std::ranges::fill(c.span(), 0.f);
+  Run run(cell, hidden_);
   for (int step = 0; step < x.rows; ++step) {
     const int t = backward ? x.rows - 1 - step : step;
-    std::copy_n(x.row(t), cell.input, xh.data());
-    multiply(cell.weights.data(), cell.bias.data(), xh.data(), n, 4 * units, gates.data());
-    update(gates.data(), units, c.data(), h.data());
-    std::copy_n(h.data(), hidden_, xh.data() + cell.input);
-    std::copy_n(h.data(), hidden_, out.row(t) + (backward ? hidden_ : 0));
+    const auto h = run.step({x.row(t), std::size_t(cell.input)});
+    std::ranges::copy(h, out.row(t) + (backward ? hidden_ : 0));
   }
+}
+
+Lstm::Stream::Stream(const Lstm& lstm) {
+  EMO_CHECK(lstm.directions_ == 1, "lstm: a stream has no end from which to go back");
+  for (const Cell& cell : lstm.cells_) runs_.emplace_back(cell, lstm.hidden_);
+}
+
+std::span<const float> Lstm::Stream::step(std::span<const float> x) {
+  for (Run& run : runs_) x = run.step(x);
+  return x;
 }
 
 Matrix Lstm::operator()(const Matrix& x) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "base/tensor.h"
@@ -17,6 +18,25 @@ namespace emo {
 /// in one fixed order on the calling thread: the same bytes on every run.
 /// Source: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000.
 class Lstm {
+  struct Cell {
+    int input = 0;
+    HostBuffer<float> weights;  // [W_ih W_hh] transposed, in tiles of columns as multiply() reads them
+    HostBuffer<float> bias;     // b_ih + b_hh
+  };
+
+  /// A cell on its way through a sequence.
+  class Run {
+   public:
+    Run(const Cell& cell, int hidden);
+    /// x (input). Gives h (hidden), valid until the next call.
+    std::span<const float> step(std::span<const float> x);
+
+   private:
+    const Cell& cell_;
+    std::vector<float> xh_;
+    HostBuffer<float> gates_, c_, h_;  // padded
+  };
+
  public:
   /// Packs lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0, ..._l0_reverse, ..._l1 and so on.
   /// Throws Error(kModel) when one is missing or has another shape.
@@ -26,12 +46,20 @@ class Lstm {
   /// another number of columns.
   Matrix operator()(const Matrix& x) const;
 
- private:
-  struct Cell {
-    int input = 0;
-    HostBuffer<float> weights;  // [W_ih W_hh] transposed, in tiles of columns as multiply() reads them
-    HostBuffer<float> bias;     // b_ih + b_hh
+  /// The same frames one at a time, of a stack that is not bidirectional: the bytes that operator() gives. `lstm` must
+  /// outlive it.
+  class Stream {
+   public:
+    /// Throws Error(kInternal) for a bidirectional stack.
+    explicit Stream(const Lstm& lstm);
+    /// x (input). Gives the last layer's h (hidden), valid until the next call.
+    std::span<const float> step(std::span<const float> x);
+
+   private:
+    std::vector<Run> runs_;  // a layer each
   };
+
+ private:
   Cell pack(const SafeTensors& tensors, const std::string& suffix, int input) const;
   void run(const Cell& cell, const Matrix& x, bool backward, Matrix& out) const;
 

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <memory>
 #include <span>
+#include <vector>
 
 #include "engine/backend/backend.h"
 #include "engine/backend/shared/mfcc_tables.h"
 #include "weights/config.h"
+
+struct kiss_fftr_state;
 
 namespace emo {
 
@@ -21,6 +25,23 @@ namespace emo {
 /// Source: Davis and Mermelstein 1980; torchaudio 2.
 class Mfcc {
  public:
+  /// The spectrum of one frame at a time, with scratch of its own. `mfcc` must outlive it.
+  class Frame {
+   public:
+    explicit Frame(const Mfcc& mfcc);
+    /// samples (win_length), out (n_mels): in log_mode, without a floor.
+    void log_mel(std::span<const float> samples, std::span<float> out);
+
+   private:
+    struct FreeFft {
+      void operator()(kiss_fftr_state* fft) const;
+    };
+    const Mfcc& mfcc_;
+    std::unique_ptr<kiss_fftr_state, FreeFft> fft_;
+    std::vector<float> frame_, power_;
+    std::vector<float> spectrum_;  // (bins, 2)
+  };
+
   /// A config that check() lets pass; n_fft is even there because KissFFT's real transform takes no other.
   explicit Mfcc(const SpeechConfig& config) : config_(config), tables_(config) {}
 
@@ -28,9 +49,11 @@ class Mfcc {
   /// Throws as check_clip() does.
   Matrix operator()(std::span<const float> pcm) const;
 
- private:
+  /// The two steps of it: mel (T, n_mels) without a floor; then the DCT, and slopes, of max(mel, floor) - reference.
   Matrix log_mel(std::span<const float> pcm) const;
+  Matrix cepstrum(const Matrix& mel, float floor, float reference) const;
 
+ private:
   SpeechConfig config_;
   MfccTables tables_;
 };

@@ -1,6 +1,9 @@
 #include "engine/backend/cpu/speech.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "engine/backend/shared/voice_activity.h"
 
 namespace emo {
 namespace {
@@ -44,8 +47,24 @@ CpuSpeech::CpuSpeech(const ModelFile& model)
       config_(model.speech()),
       mfcc_(config_),
       lstm_(model.tensors(), config_.features(), config_.lstm_hidden, config_.lstm_layers, config_.bidirectional),
-      fc_weight_(model.floats("fc.weight")),
-      fc_bias_(model.floats("fc.bias")) {}
+      fc_(model) {}
+
+CpuSpeech::Heard CpuSpeech::hear(std::span<const float> pcm) const {
+  if (config_.voice_change_db == 0) {
+    Heard heard{mfcc_(pcm), {}};
+    const Rows kept = speech_rows(energies(pcm), heard.features.rows, config_);
+    for (int row = kept.begin; row < kept.end; ++row) heard.rows.push_back(row);
+    return heard;
+  }
+  const Matrix mel = mfcc_.log_mel(pcm);
+  const std::size_t bands = std::size_t(mel.cols);
+  std::vector<FrameMeasure> measures;
+  for (int t = 0; t < mel.rows; ++t) {
+    measures.push_back(measure({mel.row(t), bands}, {mel.row(std::max(0, t - kChangeFrames)), bands}));
+  }
+  VoiceRows voice = voice_rows(measures, config_);
+  return {mfcc_.cepstrum(mel, voice_floor(voice.reference_db, config_), voice.reference_db), std::move(voice.rows)};
+}
 
 std::vector<double> CpuSpeech::energies(std::span<const float> pcm) const {
   const std::size_t window = config_.win_length, hop = config_.hop_length;
@@ -57,42 +76,43 @@ std::vector<double> CpuSpeech::energies(std::span<const float> pcm) const {
   return energies;
 }
 
-Matrix CpuSpeech::prepare(const Matrix& features, Rows kept) const {
-  const int count = kept.count(), stride = config_.frame_stride;
+Matrix CpuSpeech::prepare(const Matrix& features, std::span<const int> rows) const {
+  const std::size_t stride = std::size_t(config_.frame_stride);
   std::vector<double> mean(features.cols);
-  for (int t = kept.begin; config_.utterance_mean_subtracted && t < kept.end; ++t) {
-    for (int i = 0; i < features.cols; ++i) mean[i] += double(features.row(t)[i]) / count;
+  if (config_.utterance_mean_subtracted) {
+    for (const int t : rows) {
+      for (int i = 0; i < features.cols; ++i) mean[i] += double(features.row(t)[i]) / double(rows.size());
+    }
   }
-  Matrix out(states_of(kept, config_), features.cols);
+  Matrix out(states_of(int(rows.size()), config_), features.cols);
   for (int s = 0; s < out.rows; ++s) {
     for (std::size_t i = 0; i < mean.size(); ++i) {
-      const double x = features.row(kept.begin + s * stride)[i] - mean[i];
+      const double x = features.row(rows[std::size_t(s) * stride])[i] - mean[i];
       out.row(s)[i] = float((x - config_.feature_mean[i]) / config_.feature_std[i]);
     }
   }
   return out;
 }
 
-void CpuSpeech::fully_connected(std::span<const double> z, float* au) const {
-  for (std::size_t row = 0; row < fc_bias_.size(); ++row) {
-    double sum = fc_bias_[row];
-    for (std::size_t i = 0; i < z.size(); ++i) sum += z[i] * fc_weight_[row * z.size() + i];
+void FullyConnected::operator()(std::span<const double> z, float* au) const {
+  for (std::size_t row = 0; row < bias.size(); ++row) {
+    double sum = bias[row];
+    for (std::size_t i = 0; i < z.size(); ++i) sum += z[i] * weight[row * z.size() + i];
     au[row] = float(sum);
   }
 }
 
 Matrix CpuSpeech::speech(std::span<const float> pcm, std::span<const double> times_s) const {
   check_times(times_s);
-  const Matrix features = mfcc_(pcm);
-  Matrix out(std::max(1, int(times_s.size())), int(fc_bias_.size()));
-  const Rows kept = speech_rows(energies(pcm), features.rows, config_);
-  if (kept.empty()) return out;
+  const Heard heard = hear(pcm);
+  Matrix out(std::max(1, int(times_s.size())), int(fc_.bias.size()));
+  if (heard.rows.empty()) return out;
 
-  const Matrix states = lstm_(prepare(features, kept));
+  const Matrix states = lstm_(prepare(heard.features, heard.rows));
   const ReadOut read_out(states, config_);
   for (int row = 0; row < out.rows; ++row) {
-    const Rows seen = times_s.empty() ? Rows{0, states.rows} : states_around(times_s[row], kept, config_);
-    if (!seen.empty()) fully_connected(read_out(seen.begin, seen.end), out.row(row));
+    const Rows seen = times_s.empty() ? Rows{0, states.rows} : states_around(times_s[row], heard.rows, config_);
+    if (!seen.empty()) fc_(read_out(seen.begin, seen.end), out.row(row));
   }
   check_answers(out.values, name_);
   return out;

@@ -12,12 +12,21 @@
 
 namespace emo {
 
+/// The last layer, hidden * directions to AUs.
+struct FullyConnected {
+  explicit FullyConnected(const ModelFile& model) : weight(model.floats("fc.weight")), bias(model.floats("fc.bias")) {}
+  void operator()(std::span<const double> z, float* au) const;
+
+  std::vector<float> weight, bias;  ///< (AUs, hidden * directions), (AUs)
+};
+
 /// Model B on the CPU: MFCC, preparation as in training, LSTM, read-out, FC layer. The preparation, in this order:
 ///
-///   1. MFCC of the whole clip (its top_db looks at the whole clip).
-///   2. Trimming to the rows that hold speech, see speech_rows().
-///   3. The mean over the rows kept is subtracted (utterance_mean_subtracted), then (x - feature_mean) / feature_std.
-///   4. Every frame_stride-th row goes into the LSTM, beginning with the first.
+///   1. MFCC of the whole clip, floored top_db under its loudest band, and the rows between its quiet ends, see
+///   speech_rows();
+///      or, with voice_change_db, relative to the level of its voice, and the rows that hold voice, see voice_activity.h.
+///   2. The mean over the rows kept is subtracted (utterance_mean_subtracted), then (x - feature_mean) / feature_std.
+///   3. Every frame_stride-th row goes into the LSTM, beginning with the first.
 ///
 /// A clip without such rows is silence: no speech, no emotion, so its AUs are zero whatever the network would make of it.
 /// Thread-safe; a call runs on the calling thread.
@@ -33,15 +42,19 @@ class CpuSpeech {
   Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const;
 
  private:
+  struct Heard {
+    Matrix features;
+    std::vector<int> rows;
+  };
+  Heard hear(std::span<const float> pcm) const;
   std::vector<double> energies(std::span<const float> pcm) const;
-  Matrix prepare(const Matrix& features, Rows kept) const;
-  void fully_connected(std::span<const double> z, float* au) const;
+  Matrix prepare(const Matrix& features, std::span<const int> rows) const;
 
   std::string name_;  // of the model's file
   SpeechConfig config_;
   Mfcc mfcc_;
   Lstm lstm_;
-  std::vector<float> fc_weight_, fc_bias_;  // (AUs, hidden * directions), (AUs)
+  FullyConnected fc_;
 };
 
 }  // namespace emo

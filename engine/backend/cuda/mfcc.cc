@@ -43,20 +43,31 @@ MfccShape CudaMfcc::shape(std::size_t samples) const {
           config_.n_mels,        config_.n_mfcc, config_.deltas};
 }
 
-void CudaMfcc::operator()(const float* pcm, const MfccShape& shape, float* out, Workspace& w, cudaStream_t stream) const {
+void CudaMfcc::log_mel(const float* pcm, const MfccShape& shape, float* mel, unsigned* loudest, Workspace& w,
+                       cudaStream_t stream) const {
   const int frames = shape.frames();
-  const bool decibels = config_.log_mode == "db_power";
-  w.log_mel.reserve(std::size_t(frames) * shape.n_mels, kFrames);
-  EMO_CUDA(cudaMemsetAsync(w.loudest.data(), 0, sizeof(unsigned), stream));
+  if (loudest) EMO_CUDA(cudaMemsetAsync(loudest, 0, sizeof(unsigned), stream));
   for (int first = 0; first < frames; first += kPiece) {
     const int count = std::min(kPiece, frames - first);
     window_frames(pcm, shape, window_.data(), first, count, w.frames.data(), stream);
     w.fft(w.frames.data(), w.spectrum.data());
-    log_mel(w.spectrum.data(), shape, {first_bin_.data(), band_begin_.data(), band_weights_.data()}, count,
-            w.log_mel.data() + std::size_t(first) * shape.n_mels, decibels ? w.loudest.data() : nullptr, stream);
+    emo::log_mel(w.spectrum.data(), shape, {first_bin_.data(), band_begin_.data(), band_weights_.data()}, count,
+                 mel + std::size_t(first) * shape.n_mels, loudest, stream);
   }
-  cepstrum(w.log_mel.data(), shape, dct_.data(), decibels && config_.top_db >= 0 ? w.loudest.data() : nullptr,
-           float(config_.top_db), out, stream);
+}
+
+void CudaMfcc::cepstrum(const float* mel, const MfccShape& shape, const MelFloor& floor, float* out,
+                        cudaStream_t stream) const {
+  emo::cepstrum(mel, shape, dct_.data(), floor, out, stream);
+}
+
+void CudaMfcc::operator()(const float* pcm, const MfccShape& shape, float* out, Workspace& w, cudaStream_t stream) const {
+  const bool decibels = config_.log_mode == "db_power";
+  w.log_mel.reserve(std::size_t(shape.frames()) * shape.n_mels, kFrames);
+  log_mel(pcm, shape, w.log_mel.data(), decibels ? w.loudest.data() : nullptr, w, stream);
+  MelFloor floor;
+  if (decibels && config_.top_db >= 0) floor = {w.loudest.data(), float(config_.top_db)};
+  cepstrum(w.log_mel.data(), shape, floor, out, stream);
 }
 
 }  // namespace emo

@@ -30,6 +30,11 @@ class CudaMfcc {
 
   MfccShape shape(std::size_t samples) const;
 
+  /// The two steps of operator(): mel (frames, n_mels) without a floor, with `loudest` the clip's; then the DCT and slopes.
+  void log_mel(const float* pcm, const MfccShape& shape, float* mel, unsigned* loudest, Workspace& workspace,
+               cudaStream_t stream) const;
+  void cepstrum(const float* mel, const MfccShape& shape, const MelFloor& floor, float* out, cudaStream_t stream) const;
+
   /// pcm (shape.samples), out (shape.frames(), shape.features()), device. Waits for nothing.
   void operator()(const float* pcm, const MfccShape& shape, float* out, Workspace& workspace, cudaStream_t stream) const;
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "engine/backend/shared/mfcc_tables.h"
+#include "engine/backend/shared/voice_activity.h"
 #include "kernels/features.h"
 #include "kernels/read_out.h"
 
@@ -34,7 +36,8 @@ struct CudaSpeech::Clip {
   MfccShape shape = {};
   int energies = 0;
   std::size_t first_sample = 0, first_energy = 0, first_frame = 0;
-  Rows kept = {};
+  std::vector<int> heard = {};  ///< rows
+  std::size_t first_heard = 0;
   LstmClip states = {};
 };
 
@@ -42,15 +45,19 @@ struct CudaSpeech::Context {
   explicit Context(const SpeechConfig& config) : mfcc(config, stream.get()), lstm(stream.get()) {}
 
   Stream stream;
-  Event energies_known;
+  Event measured;
   CudaMfcc::Workspace mfcc;
   CudaLstm::Workspace lstm;
 
   PinnedBuffer<float> host_pcm, host_features, host_aus;
   PinnedBuffer<double> host_energies;
+  PinnedBuffer<float2> host_measures;
+  PinnedBuffer<int> host_heard;
   PinnedBuffer<LstmClip> host_clips;
   PinnedBuffer<ReadOutRange> host_ranges;
-  DeviceBuffer<float> pcm, features, x, aus;  ///< of all clips of a call, one after another
+  DeviceBuffer<float> pcm, log_mel, features, x, aus;  ///< of all clips of a call, one after another
+  DeviceBuffer<float2> measures;
+  DeviceBuffer<int> heard;
   DeviceBuffer<double> energies, sums;
   DeviceBuffer<LstmClip> clips;
   DeviceBuffer<ReadOutRange> ranges;
@@ -103,7 +110,7 @@ void CudaSpeech::measure(std::span<const Clip> clips, Context& context) const {
   }
   const std::size_t count = clips.back().first_energy + std::size_t(clips.back().energies);
   to_host(context.energies, context.host_energies, count, context.stream);
-  context.energies_known.record(context.stream);
+  context.measured.record(context.stream);
 }
 
 void CudaSpeech::extract(std::span<const Clip> clips, Context& context) const {
@@ -115,13 +122,45 @@ void CudaSpeech::extract(std::span<const Clip> clips, Context& context) const {
 
 /// Waits for the energies.
 void CudaSpeech::choose(std::span<Clip> clips, const Context& context) const {
-  context.energies_known.wait();
-  int rows = 0;
+  context.measured.wait();
   for (Clip& clip : clips) {
     const auto energies = context.host_energies.span().subspan(clip.first_energy, std::size_t(clip.energies));
-    clip.kept = speech_rows(energies, clip.shape.frames(), config_);
-    clip.states = {rows, states_of(clip.kept, config_)};
-    rows += clip.states.rows;
+    const Rows kept = speech_rows(energies, clip.shape.frames(), config_);
+    for (int row = kept.begin; row < kept.end; ++row) clip.heard.push_back(row);
+  }
+}
+
+/// Has the measures of voice activity sent back.
+void CudaSpeech::measure_voices(std::span<const Clip> clips, Context& context) const {
+  const std::size_t frames = clips.back().first_frame + std::size_t(clips.back().shape.frames());
+  context.log_mel.reserve(frames * config_.n_mels, kClip);
+  context.measures.reserve(frames, kClip);
+  context.host_measures.reserve(frames);
+  for (const Clip& clip : clips) {
+    float* mel = context.log_mel.data() + clip.first_frame * config_.n_mels;
+    // A floor under the loudest band is not asked for; a place for it asks for decibels.
+    mfcc_.log_mel(context.pcm.data() + clip.first_sample, clip.shape, mel, context.mfcc.loudest.data(), context.mfcc,
+                  context.stream.get());
+    frame_measures(mel, clip.shape.frames(), config_.n_mels, kChangeFrames, kChangeRange_db,
+                   context.measures.data() + clip.first_frame, context.stream.get());
+  }
+  to_host(context.measures, context.host_measures, frames, context.stream);
+  context.measured.record(context.stream);
+}
+
+/// Waits for the measures, chooses, and goes on to the features, which are relative to the voice's level.
+void CudaSpeech::choose_voices(std::span<Clip> clips, Context& context) const {
+  context.measured.wait();
+  for (Clip& clip : clips) {
+    std::vector<FrameMeasure> frames;
+    for (const float2 m : context.host_measures.span().subspan(clip.first_frame, std::size_t(clip.shape.frames()))) {
+      frames.push_back({m.x, m.y});
+    }
+    VoiceRows voice = voice_rows(frames, config_);
+    mfcc_.cepstrum(context.log_mel.data() + clip.first_frame * config_.n_mels, clip.shape,
+                   {.floor = voice_floor(voice.reference_db, config_), .reference = voice.reference_db},
+                   context.features.data() + clip.first_frame * config_.features(), context.stream.get());
+    clip.heard = std::move(voice.rows);
   }
 }
 
@@ -131,19 +170,29 @@ void CudaSpeech::answer(std::span<Clip> clips, Context& context) const {
   std::vector<Clip*> spoken;
   std::vector<LstmClip> states;
   std::vector<ReadOutRange> ranges;
+  std::vector<int> heard;
+  int first_row = 0;
   for (Clip& clip : clips) {
+    clip.first_heard = heard.size();
+    heard.insert(heard.end(), clip.heard.begin(), clip.heard.end());
+    clip.states = {first_row, states_of(int(clip.heard.size()), config_)};
+    first_row += clip.states.rows;
     clip.aus = Matrix(std::max(1, int(clip.times_s.size())), int(fc_bias_.size()));
     if (clip.states.rows == 0) continue;
     spoken.push_back(&clip);
     states.push_back(clip.states);
     if (clip.times_s.empty()) ranges.push_back({clip.states.first_row, 0, clip.states.rows});
     for (const double time_s : clip.times_s) {
-      const Rows seen = states_around(time_s, clip.kept, config_);
+      const Rows seen = states_around(time_s, clip.heard, config_);
       ranges.push_back({clip.states.first_row, seen.begin, seen.end});
     }
   }
   if (spoken.empty()) return context.stream.wait();  // what the device is still at may fail
 
+  context.host_heard.reserve(heard.size());
+  context.heard.reserve(heard.size(), kClip);
+  std::ranges::copy(heard, context.host_heard.data());
+  to_device(context.host_heard, context.heard, heard.size(), context.stream);
   context.host_clips.reserve(states.size());
   context.clips.reserve(states.size(), kClip);
   std::ranges::copy(states, context.host_clips.data());
@@ -157,9 +206,9 @@ void CudaSpeech::answer(std::span<Clip> clips, Context& context) const {
   const std::size_t rows = std::size_t(states.back().first_row) + std::size_t(states.back().rows);
   context.x.reserve(rows * features, kClip);
   for (const Clip* clip : spoken) {
-    standardise(context.features.data() + clip->first_frame * features, features, clip->kept.begin, clip->kept.end,
-                config_.frame_stride, config_.utterance_mean_subtracted, feature_mean_.data(), feature_std_.data(),
-                context.x.data() + std::size_t(clip->states.first_row) * features, stream);
+    standardise(context.features.data() + clip->first_frame * features, features, context.heard.data() + clip->first_heard,
+                int(clip->heard.size()), config_.frame_stride, config_.utterance_mean_subtracted, feature_mean_.data(),
+                feature_std_.data(), context.x.data() + std::size_t(clip->states.first_row) * features, stream);
   }
   const float* h = lstm_(context.x.data(), states, context.clips.data(), context.lstm, stream);
 
@@ -191,9 +240,14 @@ void CudaSpeech::run(std::span<Clip> clips) const {
   }
   const auto context = borrow();
   upload(clips, *context);
-  measure(clips, *context);
-  extract(clips, *context);
-  choose(clips, *context);
+  if (config_.voice_change_db > 0) {
+    measure_voices(clips, *context);
+    choose_voices(clips, *context);
+  } else {
+    measure(clips, *context);
+    extract(clips, *context);
+    choose(clips, *context);
+  }
   answer(clips, *context);
 }
 

@@ -15,8 +15,9 @@
 namespace emo {
 
 /// Model B on the device: engine/backend/cpu/speech.h's preparation, checks and answers. Only which rows hold speech is
-/// decided on the host, from the energies that the device found, while it is at the MFCC. Thread-safe: a call borrows a
-/// context (a stream and memory for the longest clips so far) and waits while all are lent; the weights are shared.
+/// decided on the host, from a number or two a frame that the device found: energies, while it is at the MFCC, or the
+/// measures of voice_activity.h, before it can be. Thread-safe: a call borrows a context (a stream and memory for the longest
+/// clips so far) and waits while all are lent; the weights are shared.
 class CudaSpeech {
  public:
   /// Throws Error(kDevice) for a model that the kernels do not take, Error(kMemory) when the device has no room for it.
@@ -41,6 +42,8 @@ class CudaSpeech {
   void measure(std::span<const Clip> clips, Context& context) const;
   void extract(std::span<const Clip> clips, Context& context) const;
   void choose(std::span<Clip> clips, const Context& context) const;
+  void measure_voices(std::span<const Clip> clips, Context& context) const;
+  void choose_voices(std::span<Clip> clips, Context& context) const;
   void answer(std::span<Clip> clips, Context& context) const;
   void run(std::span<Clip> clips) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ranges>
 
 #include "base/error.h"
 
@@ -28,19 +29,19 @@ Rows speech_rows(std::span<const double> energies, int rows, const SpeechConfig&
   return {std::max(0, first - config.trim_pad_frames), std::min(rows, std::max(first + 1, last + config.trim_pad_frames))};
 }
 
-int states_of(Rows kept, const SpeechConfig& config) {
-  return (kept.count() + config.frame_stride - 1) / config.frame_stride;
-}
+int states_of(int rows, const SpeechConfig& config) { return (rows + config.frame_stride - 1) / config.frame_stride; }
 
-Rows states_around(double time_s, Rows kept, const SpeechConfig& config) {
-  // In units of the distance of two states, from the first. The slack keeps a state on the window's edge inside it when
-  // the seconds were rounded.
-  const int states = states_of(kept, config);
-  const double state_s = double(config.frame_stride) * config.hop_length / config.sample_rate_hz;
-  const double centre = time_s / state_s - double(kept.begin) / config.frame_stride;
+Rows states_around(double time_s, std::span<const int> rows, const SpeechConfig& config) {
+  // In units of the distance of two states. The slack keeps a state on the window's edge inside it when the seconds were
+  // rounded.
+  const int stride = config.frame_stride;
+  const double state_s = double(stride) * config.hop_length / config.sample_rate_hz, centre = time_s / state_s;
   const double half = std::max(0.5, config.readout_window_s / state_s / 2) + 1e-9;
-  return {int(std::ceil(std::clamp(centre - half, 0.0, double(states)))),
-          int(std::floor(std::clamp(centre + half, -1.0, double(states - 1)))) + 1};
+  const auto position = [&](int state) { return double(rows[std::size_t(state) * std::size_t(stride)]) / stride; };
+  const auto states = std::views::iota(0, states_of(int(rows.size()), config));
+  const auto first = std::ranges::lower_bound(states, centre - half, {}, position);
+  const auto end = std::ranges::upper_bound(states, centre + half, {}, position);
+  return {int(first - states.begin()), int(end - states.begin())};
 }
 
 void check_times(std::span<const double> times_s) {

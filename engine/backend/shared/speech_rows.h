@@ -26,13 +26,13 @@ int energy_windows(std::size_t samples, const SpeechConfig& config);
 /// below -90 dBFS, one step of 16-bit sound.
 Rows speech_rows(std::span<const double> energies, int rows, const SpeechConfig& config);
 
-/// Every frame_stride-th of these rows becomes a state, beginning with the first.
-int states_of(Rows kept, const SpeechConfig& config);
+/// Every frame_stride-th row heard becomes a state, beginning with the first.
+int states_of(int rows, const SpeechConfig& config);
 
-/// The states that the answer at a time reads. State s stands at the centre of its MFCC frame, (kept.begin + s * stride) *
-/// hop / rate. A window takes in those from time - w/2 to time + w/2, both included, w being readout_window_s or, when that
-/// is shorter, the distance of two states.
-Rows states_around(double time_s, Rows kept, const SpeechConfig& config);
+/// The states that the answer at a time reads, of a clip of which `rows` (ascending) are heard. State s stands at the centre
+/// of its MFCC frame, rows[s * stride] * hop / rate. A window takes in those from time - w/2 to time + w/2, both included, w
+/// being readout_window_s or, when that is shorter, the distance of two states.
+Rows states_around(double time_s, std::span<const int> rows, const SpeechConfig& config);
 
 /// Throws Error(kInternal) for a time that is not finite.
 void check_times(std::span<const double> times_s);
