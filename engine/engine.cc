@@ -15,6 +15,11 @@ std::unique_ptr<const ModelFile> open_model(const std::filesystem::path& path, s
   return std::make_unique<const ModelFile>(path, max_tensors);
 }
 
+/// A backend answers with zeros where it finds no speech; what a network gives, not clamped, is never zero in every AU.
+bool holds_speech(const Matrix& answer) {
+  return std::ranges::any_of(answer.values, [](float au) { return au != 0; });
+}
+
 }  // namespace
 
 Engine::Engine(const EngineOptions& options)
@@ -49,12 +54,13 @@ const SpeechConfig& Engine::speech_config() const {
   return speech_->speech();
 }
 
-ActionUnits Engine::aus(std::span<const float> pcm) const {
+ActionUnits Engine::aus(std::span<const float> pcm, bool* speech_found) const {
   const Matrix answer = backend_->speech(pcm, {});
+  if (speech_found) *speech_found = holds_speech(answer);
   return sharpened({speech_config().au_names, answer.values}, speech_config().emotion_sharpness);
 }
 
-AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
+AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps, bool* speech_found) const {
   if (!(fps > 0 && fps <= 1000)) fail(ErrorKind::kUsage, "`fps`: ", fps, " came; more than 0 and at most 1000 is needed");
   const auto& config = speech_config();
   // A clip of any length has a first frame; a frame belongs to the clip when its time lies before the clip's end.
@@ -63,6 +69,7 @@ AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps) const {
   AuCurve curve(config.au_names, std::vector<double>(rows));
   for (std::size_t i = 0; i < rows; ++i) curve.times_s[i] = double(i) / fps;
   const Matrix values = backend_->speech(pcm, curve.times_s);
+  if (speech_found) *speech_found = holds_speech(values);
   const ActionUnits neutral(config.au_names);
   for (int r = 0; r < values.rows; ++r) {
     const ActionUnits row = neutral.with({values.row(r), std::size_t(values.cols)});

@@ -88,10 +88,10 @@ class Media {
   virtual std::vector<Box> find_faces(const Image& image, std::string* tried, const FaceSearch& search = {}) const = 0;
 
   /// Reads WAV, AIFF, AU, CAF, FLAC, Ogg (Vorbis, Opus) and MP3 by their content, not their name, mixes to mono (mean of
-  /// the channels) and resamples with soxr (HQ). Throws Error(kInput) naming the file:
-  /// missing, of another kind, no samples, longer than the limit, NaN or infinity. A WAV, AIFF, AU or FLAC with less sound
-  /// than its header says was cut and is refused (a length that was never filled in, or some bytes too large, is no
-  /// promise); MP3 and Ogg, which are streams, give what is there, MP3s that were joined all of it.
+  /// the channels; the strongest alone where they cancel in it) and resamples with soxr (HQ). Throws Error(kInput) naming
+  /// the file: missing, of another kind, no samples, longer than the limit, NaN or infinity. A WAV, AIFF, AU or FLAC with
+  /// less sound than its header says was cut and is refused (a length that was never filled in, or some bytes too large, is
+  /// no promise); MP3 and Ogg, which are streams, give what is there, MP3s that were joined all of it.
   virtual Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const = 0;
 
   /// "OpenCV 4.6.0, dlib 19.24.0, libsndfile 1.2.0, soxr 0.1.3"

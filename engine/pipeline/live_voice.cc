@@ -25,7 +25,7 @@ struct LiveVoice::State {
 };
 
 LiveVoice::LiveVoice(const ModelFile& model, double fps) {
-  if (!(fps > 0 && fps <= 1000)) fail(ErrorKind::kUsage, "fps: ", fps, " came; more than 0 and at most 1000 is needed");
+  if (!(fps > 0 && fps <= 1000)) fail(ErrorKind::kUsage, "`fps`: ", fps, " came; more than 0 and at most 1000 is needed");
   state_ = std::make_unique<State>(State{CpuLiveSpeech(model, fps), model.speech(), fps});
 }
 

@@ -60,7 +60,9 @@ TEST(Engine, DrawsTheVoicesAnswersToEmotionsAsTheModelSays) {
 TEST(Engine, ASilentClipIsNeutralHoweverSharp) {
   const SpeechConfig config = config_with(16);
   const TemporaryModel model(config);
-  EXPECT_EQ(Engine({.speech = model.path()}).aus(std::vector<float>(16'000)).norm(), 0);
+  bool speech_found = true;
+  EXPECT_EQ(Engine({.speech = model.path()}).aus(std::vector<float>(16'000), &speech_found).norm(), 0);
+  EXPECT_FALSE(speech_found);
 }
 
 /// A small generator.

@@ -90,6 +90,18 @@ TEST(LoadAudio, MixesToTheMeanOfTheChannels) {
   EXPECT_EQ(load(path).pcm, (std::vector<float>{0.5f, -0.25f}));
 }
 
+TEST(LoadAudio, TheStrongestOfChannelsThatCancelIsHeard) {
+  const Folder folder;
+  const auto tone = sine(1000, 16000, 0.5, 0.5);
+  std::vector<float> opposite, independent;
+  for (std::size_t i = 0; i < tone.size(); ++i) {
+    opposite.insert(opposite.end(), {-0.9f * tone[i], tone[i]});
+    independent.insert(independent.end(), {tone[i], 0.f});
+  }
+  EXPECT_EQ(load(folder.write("a.wav", float_wav(opposite, 16000, 2))).pcm, tone);
+  EXPECT_NEAR(rms(load(folder.write("b.wav", float_wav(independent, 16000, 2)))), 0.25 / std::sqrt(2), 1e-4);
+}
+
 TEST(LoadAudio, ResamplingKeepsPitchAndLevel) {
   const Folder folder;
   for (const int rate : {8000, 11025, 22050, 44100, 48000, 96000, 768000}) {

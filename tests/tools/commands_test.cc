@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/npy.h"
@@ -124,6 +125,16 @@ TEST_F(Commands, AusWritesTheSameAnswerInEachFormat) {
   for (const char* name : {"a.csv", "a.json"}) {
     expect_close(read_au_file(dir_ / name, default_au_names()).row(0).values(), want.row(0).values(), 1.01e-5);
   }
+}
+
+TEST_F(Commands, ASoundWithoutSpeechIsNoted) {
+  const std::string header("RIFF\x24\x19\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80\x3e\0\0\0\x7d\0\0\2\0\x10\0data\0\x19\0\0", 44);
+  std::ofstream(dir_ / "silence.wav", std::ios::binary) << header + std::string(6400, '\0');
+  const std::string note = "emoengine: note: silence.wav: no speech found, so the face is neutral\n";
+  EXPECT_EQ(run("aus -a silence.wav").err, note);
+  EXPECT_EQ(run("aus -a silence.wav --quiet").err, "");
+  EXPECT_EQ(run("run -i " + kPhoto + " -a silence.wav -o out.png").err, note);
+  EXPECT_EQ(run("aus -a " + kVoice).err, "");
 }
 
 TEST_F(Commands, PerFrameGivesARowAVideoFrame) {

@@ -100,7 +100,9 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
     if (curve.rows() > 1) seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;
   } else if (!job.audio.empty()) {
     const Clip voice = loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
-    curve = engine.aus_per_frame(voice.pcm, fps);
+    bool speech_found = false;
+    curve = engine.aus_per_frame(voice.pcm, fps, &speech_found);
+    note_speech(job.audio, speech_found, options.model.quiet);
     seconds = voice.seconds();
   } else {
     curve = AuCurve(engine.generator_config().au_names, {0.0});

@@ -36,7 +36,9 @@ void aus_of(const AusOptions& options, const Engine& engine, const AusTask& task
   const auto& [audio, out, plot] = task;
   const Loader loader(options.model.quiet);
   const Clip clip = loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits);
-  const ActionUnits whole = options.expression.over(engine.aus(clip.pcm));
+  bool speech_found = false;
+  const ActionUnits whole = options.expression.over(engine.aus(clip.pcm, &speech_found));
+  note_speech(audio, speech_found, options.model.quiet);
   AuCurve curve;
   if (options.per_frame || !plot.empty()) {
     curve = engine.aus_per_frame(clip.pcm, options.fps);

@@ -31,6 +31,10 @@ void note(const std::string& text) {
   if (std::find(notes.begin(), notes.end(), line) == notes.end()) notes.push_back(line);
 }
 
+void note_speech(const std::string& audio, bool found, bool quiet) {
+  if (!found && !quiet) note(audio + ": no speech found, so the face is neutral");
+}
+
 void tell_notes() {
   const std::lock_guard lock(notes_mutex);
   for (const auto& line : notes) std::fprintf(messages(), "emoengine: note: %s\n", one_line(line).c_str());

@@ -17,6 +17,8 @@ std::FILE* messages();
 
 /// Keeps a line for the user until tell_notes(), once however often it comes. From any thread.
 void note(const std::string& text);
+/// Notes that a sound holds no speech, unless `found` or `quiet`.
+void note_speech(const std::string& audio, bool found, bool quiet);
 /// Tells on stderr what was noted, when a command has done its work: an error stays one line.
 void tell_notes();
 

@@ -56,7 +56,9 @@ Heard hear(const RunOptions& options, const Loader& loader, const std::string& a
   Engine engine = clock.time("models", [&] { return open_engine(options.model, Needs::kBoth); });
   Clip clip =
       clock.time("audio", [&] { return loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
-  ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm)); });
+  bool speech_found = false;
+  ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm, &speech_found)); });
+  note_speech(audio, speech_found, options.model.quiet);
   return {std::move(engine), std::move(clip), std::move(au), std::move(clock)};
 }
 
@@ -115,7 +117,9 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
     if (!audio_needed[a]) return;
     failed[a].attempt([&] {
       const Clip clip = loader.audio(audios[a], engine.speech_config().sample_rate_hz, options.audio_limits);
-      voices[a] = options.expression.over(engine.aus(clip.pcm));
+      bool speech_found = false;
+      voices[a] = options.expression.over(engine.aus(clip.pcm, &speech_found));
+      note_speech(audios[a], speech_found, options.model.quiet);
     });
   });
   Failures failures;

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -102,6 +104,34 @@ class Resampler {
   };
   std::unique_ptr<soxr, Delete> soxr_;
   double step_;
+};
+
+/// What shows that channels cancel in their mean: microphones wired the wrong way round, "surround" effects.
+class ChannelEnergies {
+ public:
+  explicit ChannelEnergies(std::size_t channels) : of_(channels) {}
+
+  /// The mean of a frame (channels), whose energies are added up.
+  double add(std::span<const float> frame) {
+    double sum = 0;
+    for (std::size_t c = 0; c < frame.size(); ++c) {
+      sum += double(frame[c]);
+      of_[c] += double(frame[c]) * double(frame[c]);
+    }
+    const double mean = sum / double(frame.size());
+    of_mean_ += mean * mean;
+    return mean;
+  }
+  /// The mean has less than a tenth of the energy that it has of channels which are independent.
+  bool cancel() const {
+    const double n = double(of_.size()), independent = std::accumulate(of_.begin(), of_.end(), 0.0) / (n * n);
+    return of_mean_ < 0.1 * independent;
+  }
+  std::size_t strongest() const { return std::size_t(std::ranges::max_element(of_) - of_.begin()); }
+
+ private:
+  std::vector<double> of_;
+  double of_mean_ = 0;
 };
 
 /// Whether chunks, or nothing, fill a WAV from here to its end.
@@ -277,28 +307,39 @@ Decoded decode(MappedStream stream, const FileType& type, const AudioLimits& lim
     const double seconds = std::min(double(info.frames) / rate, limits::kMaxAudioSeconds);
     clip.pcm.reserve(clip.pcm.size() + std::size_t(seconds * clip.sample_rate_hz) + kBlockFrames);
   }
-  Resampler resampler(info.samplerate, clip.sample_rate_hz);
   const auto channels = std::size_t(info.channels);
+  const std::size_t before = clip.pcm.size();
   std::vector<float> block(kBlockFrames * channels), mono(kBlockFrames);
+  ChannelEnergies energies(channels);
   sf_count_t frames = 0;
   std::size_t released = 0;
-  while (const sf_count_t got = sf_readf_float(sound.get(), block.data(), kBlockFrames)) {
-    for (std::size_t i = 0; i < std::size_t(got); ++i) {
-      double sum = 0;
-      for (std::size_t c = 0; c < channels; ++c) sum += double(block[i * channels + c]);
-      const double sample = sum / double(channels);
-      check_sample(sample, before_s + double(frames + sf_count_t(i)) / rate, refuse);
-      mono[i] = float(sample);
+  /// Channel `only` or, for their number, the mean of all.
+  const auto read = [&](std::size_t only) {
+    Resampler resampler(info.samplerate, clip.sample_rate_hz);
+    while (const sf_count_t got = sf_readf_float(sound.get(), block.data(), kBlockFrames)) {
+      for (std::size_t i = 0; i < std::size_t(got); ++i) {
+        const std::span<const float> frame(block.data() + i * channels, channels);
+        const double sample = only < channels ? double(frame[only]) : energies.add(frame);
+        check_sample(sample, before_s + double(frames + sf_count_t(i)) / rate, refuse);
+        mono[i] = float(sample);
+      }
+      frames += got;
+      check_seconds("more than ", before_s + double(frames) / rate, limits, refuse);
+      resampler.push({mono.data(), std::size_t(got)}, clip.pcm);
+      if (const auto at = std::size_t(stream.at); at > released + kReleaseBytes) {
+        release_pages(stream.bytes.subspan(released, at - released));
+        released = at;
+      }
     }
-    frames += got;
-    check_seconds("more than ", before_s + double(frames) / rate, limits, refuse);
-    resampler.push({mono.data(), std::size_t(got)}, clip.pcm);
-    if (const auto read = std::size_t(stream.at); read > released + kReleaseBytes) {
-      release_pages(stream.bytes.subspan(released, read - released));
-      released = read;
-    }
+    resampler.finish(clip.pcm);
+  };
+  read(channels);
+  if (energies.cancel() && sf_seek(sound.get(), 0, SF_SEEK_SET) == 0) {
+    clip.pcm.resize(before);
+    frames = 0;
+    released = 0;
+    read(energies.strongest());
   }
-  resampler.finish(clip.pcm);
 
   // MP3 and Ogg are streams, cut anywhere and often with a guessed length; what is there is the sound.
   const int codec = info.format & SF_FORMAT_SUBMASK;
