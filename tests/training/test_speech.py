@@ -42,10 +42,24 @@ except (ImportError, OSError):
 
 
 def config(**changes):
-    c = SpeechConfig(lstm_hidden=5, lstm_layers=2, **changes)
+    c = SpeechConfig(**{**dict(lstm_hidden=5, lstm_layers=2, voice_change_db=0), **changes})
     c.feature_mean = [0.1 * i for i in range(c.features())]
     c.feature_std = [1 + 0.2 * i for i in range(c.features())]
     return c
+
+
+def tones():
+    """A config for sounds that are no voice, as toy clips are."""
+    return SpeechConfig(voice_change_db=0)
+
+
+def voice(seconds=1.0, level=0.1, seed=0):
+    """Harmonics of a gliding pitch under a moving formant, with a little noise."""
+    t = torch.arange(int(16_000 * seconds)) / 16_000
+    pitch_hz = 140 + 30 * torch.sin(2 * math.pi * 3 * t)
+    phase, formant_hz = 2 * math.pi * pitch_hz.cumsum(0) / 16_000, 900 + 500 * torch.sin(2 * math.pi * 2 * t)
+    pcm = sum(torch.exp(-((n * pitch_hz - formant_hz) / 300) ** 2) * torch.sin(n * phase) for n in range(1, 30))
+    return level * pcm + 1e-4 * torch.randn(len(t), generator=torch.Generator().manual_seed(seed))
 
 
 def sound(hz, seconds=0.8, level=0.3, seed=0):
@@ -65,14 +79,14 @@ def toy_clips(per_speaker=3):
                     if emotion == "neutral" and strength == 2:
                         continue
                     pcm = sound(200 * 3 ** e * (1 + 0.05 * s), 0.4 + 0.3 * strength, seed=i)
-                    mel = speech_features.trimmed_log_mel(pcm, SpeechConfig()).half()
+                    mel = speech_features.trimmed_log_mel(pcm, tones()).half()
                     clips.append(Clip(f"{speaker}-{emotion}-{i}-{strength}", speaker, prototype(emotion, intensity),
                                       f"{emotion}-{i}-{speaker}", strength, mels=[mel, mel + 1]))
     return clips
 
 
 def options(out, **changes):
-    return train_speech.Options(**{**dict(data="toy", out=str(out), epochs=4, batch=8, hidden=8, layers=1, stride=3,
+    return train_speech.Options(**{**dict(data="toy", out=str(out), epochs=4, batch=8, hidden=8, layers=1, stride=3, voice_change_db=0,
                                           members=1), **changes})
 
 
@@ -183,7 +197,7 @@ class CommonTest(InTempDir):
 
 class FeaturesTest(unittest.TestCase):
     def test_log_mel_is_a_filterbank_over_a_dft(self):
-        pcm, c, frame = sound(440), SpeechConfig(), 20
+        pcm, c, frame = sound(440), tones(), 20
         start = frame * 160 - 200
         n = torch.arange(400, dtype=torch.float64)
         windowed = pcm[start:start + 400].double() * (0.5 - 0.5 * torch.cos(2 * math.pi * n / 400))
@@ -203,7 +217,8 @@ class FeaturesTest(unittest.TestCase):
     def test_mfcc_is_torchaudios(self):
         mel = dict(n_fft=512, win_length=400, hop_length=160, n_mels=64)
         for pcm in (sound(440), sound(90, 2.0), 1e-4 * torch.randn(3000, generator=torch.Generator().manual_seed(3))):
-            ours = speech_features.mfcc(speech_features.log_mel(pcm, SpeechConfig()), SpeechConfig())
+            mel_db = speech_features.log_mel(pcm, SpeechConfig())
+            ours = speech_features.mfcc(mel_db.clamp(min=mel_db.max().item() - 80), SpeechConfig())
             theirs = torchaudio.transforms.MFCC(16_000, 39, log_mels=False, melkwargs=mel)(pcm).T
             # 64 terms of some 80 dB, each off by fp32's rounding of a log: 64 * 80 * 2^-23 and the same of the filterbank
             torch.testing.assert_close(ours, theirs, rtol=0, atol=5e-3)
@@ -229,7 +244,7 @@ class FeaturesTest(unittest.TestCase):
 
     def test_silence_has_no_speech(self):
         for pcm in (torch.zeros(16_000), torch.full((50,), 1e-6)):
-            self.assertIsNone(speech_features.trimmed_log_mel(pcm, SpeechConfig()))
+            self.assertIsNone(speech_features.trimmed_log_mel(pcm, tones()))
 
     def test_gain_changes_nothing_when_the_mean_is_subtracted(self):
         c = config()
@@ -237,7 +252,7 @@ class FeaturesTest(unittest.TestCase):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-3)
 
     def test_a_padded_batch_is_its_clips(self):
-        mels = [speech_features.trimmed_log_mel(sound(300, s), SpeechConfig()) for s in (0.3, 0.7, 0.41)]
+        mels = [speech_features.trimmed_log_mel(sound(300, s), tones()) for s in (0.3, 0.7, 0.41)]
         for changes in ({}, dict(utterance_mean_subtracted=False, frame_stride=3), dict(n_mfcc=13, deltas=True)):
             for first in (0, 1):
                 c = config(**changes)
@@ -246,6 +261,63 @@ class FeaturesTest(unittest.TestCase):
                     alone = speech_features.network_input(mel, c, first)
                     self.assertEqual(n, len(alone))
                     torch.testing.assert_close(row[:n], alone, rtol=1e-4, atol=1e-3)
+
+
+class VoiceActivityTest(unittest.TestCase):
+    def reading(self, pcm):
+        c = SpeechConfig()
+        return speech_features.voice_activity(speech_features.log_mel(pcm, c), c)
+
+    def test_a_click_a_beep_and_silence_change_nothing(self):
+        rest = 1e-4 * torch.randn(16_000, generator=torch.Generator().manual_seed(1))
+        click, beep = torch.zeros(1600), 0.5 * torch.sin(2 * math.pi * 0.06 * torch.arange(4800))
+        click[200:360] = 1
+        kept, level = self.reading(torch.cat([rest, voice(), rest]))
+        self.assertTrue(95 < kept.sum() < 130)
+        for before in (click, beep, torch.zeros(48_000)):
+            other, other_level = self.reading(torch.cat([before, rest, voice(), rest]))
+            self.assertTrue(torch.equal(other[len(before) // 160:], kept))
+            self.assertFalse(other[:len(before) // 160].any())
+            self.assertEqual(other_level, level)
+
+    def test_tones_noise_and_silence_hold_no_voice(self):
+        noise = 0.1 * torch.randn(32_000, generator=torch.Generator().manual_seed(1))
+        for pcm in (0.5 * torch.sin(0.1 * torch.arange(32_000)), noise, torch.zeros(16_000), torch.ones(3)):
+            self.assertIsNone(self.reading(pcm)[1])
+
+    def test_gain_changes_nothing(self):
+        c = SpeechConfig()
+        a, b = (speech_features.trimmed_log_mel(voice() * gain, c) for gain in (1, 1 / 4))
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-3)
+
+    def test_live_features_do_not_know_what_comes_later(self):
+        c = config(voice_change_db=2.5)
+        long = torch.cat([1e-4 * torch.randn(8000), voice(), torch.zeros(4000), voice(0.5, seed=2)])
+        x, frames = speech_features.live_input(long, c)
+        self.assertGreater(len(x), 50)
+        part, part_frames = speech_features.live_input(long[:16_000], c)
+        known = [f for f in part_frames if f < 100 - speech_features.REACH - c.trim_pad_frames - 2]
+        self.assertGreater(len(known), 10)
+        self.assertEqual(frames[:len(known)], known)
+        torch.testing.assert_close(x[:len(known)], part[:len(known)])
+
+    def test_running_means_are_those_of_the_loop(self):
+        x = torch.randn(1, 320, 3, generator=torch.Generator().manual_seed(1))
+        mean = torch.zeros(3)
+        for t, got in enumerate(speech_model.running_mean(x)[0], 1):
+            mean = mean + (x[0, t - 1] - mean) / min(t, 300)
+            torch.testing.assert_close(got, mean, rtol=0, atol=1e-5)
+
+    def test_live_aus_follow_the_clips(self):
+        torch.manual_seed(0)
+        model = speech_model.SpeechModel(config(voice_change_db=2.5)).eval()
+        pcm = torch.cat([torch.zeros(8000), voice(), torch.zeros(48_000)])
+        aus = speech_model.live_aus(model, pcm + 1e-3 * torch.randn(len(pcm)), 25)
+        self.assertEqual(aus.shape, (113, 17))
+        heard = aus.abs().sum(1) > 0
+        self.assertFalse(heard[:11].any())
+        self.assertTrue(heard[16:85].all())
+        self.assertFalse(heard[95:].any())  # 2 s after the voice's end
 
 
 class SignalsTest(unittest.TestCase):
@@ -315,6 +387,13 @@ class AugmentTest(unittest.TestCase):
         for clip, n in zip(out, new):
             self.assertAlmostEqual((clip[:n].max() - clip[:n].min()).item(), 35, delta=1e-3)
 
+    def test_levels_are_relative_to_what_the_loudest_frames_reach(self):
+        mel, lengths = torch.rand(2, 60, 64) * 90 - 90, torch.tensor([60, 50])
+        out, new = augment(mel, lengths, torch.Generator().manual_seed(3), top_db=35, level_frames=5)
+        for clip, n in zip(out, new):
+            self.assertAlmostEqual(clip[:n].amax(1).sort(descending=True).values[4].item(), 0, delta=1e-3)
+            self.assertAlmostEqual(clip[:n].min().item(), -35, delta=1e-3)
+
     def test_padding_is_not_heard(self):
         mel, lengths = torch.rand(2, 40, 64) * 40 - 60, torch.tensor([40, 30])
         other = mel.clone()
@@ -348,6 +427,19 @@ class DataTest(InTempDir):
         self.assertEqual((clip.speaker, clip.pair), ("anna", ""))
         torch.testing.assert_close(clip.target, torch.full((17,), 0.3))
 
+    def test_a_table_of_clips(self):
+        rows = ["file,corpus,language,speaker,sex,emotion,heard,level", "a.opus,x,en,anna,female,anger,fear|anger,50",
+                "b.opus,x,en,bob,male,happiness,neutral,", "c.opus,y,de,carl,male,sadness,,"]
+        (self.dir / "clips.csv").write_text("\n".join(rows))
+        found = speech_data.find_clips([self.dir])
+        self.assertEqual([path.name for path, _ in found], ["a.opus", "b.opus", "c.opus"])
+        self.assertEqual([EMOTIONS[clip.emotion] for _, clip in found], ["anger", "neutral", "sadness"])
+        self.assertEqual([(clip.speaker, clip.corpus) for _, clip in found], [("anna", "x"), ("bob", "x"), ("carl", "y")])
+        self.assertEqual([path.name for path, _ in speech_data.find_clips(self.dir, ("y",))], ["c.opus"])
+        self.assertFails("lists no clips of z", speech_data.find_clips, self.dir, ("z",))
+        (self.dir / "clips.csv").write_text("\n".join([*rows, "d.opus,y,de,dora,female,boredom,,"]))
+        self.assertFails("clips.csv: line 5: file, corpus, speaker and an emotion (neutral", speech_data.find_clips, self.dir)
+
     def test_videos_need_ffmpeg(self):
         with mock.patch.dict(sys.modules, soundfile=mock.Mock()), mock.patch("shutil.which", return_value=None):
             self.assertFails("needs ffmpeg", speech_data.load_pcm, self.dir / "a.mp4")
@@ -355,9 +447,9 @@ class DataTest(InTempDir):
     @unittest.skipUnless(soundfile, "soundfile is not installed")
     def test_bad_sound_files(self):
         (self.dir / "03-01-01-01-01-01-01.wav").write_bytes(b"no sound")
-        self.assertFails("not a readable sound file", speech_data.load_clips, self.dir, SpeechConfig(), 0, 0, False)
+        self.assertFails("not a readable sound file", speech_data.load_clips, self.dir, tones(), 0, 0, False)
         soundfile.write(self.dir / "03-01-01-01-01-01-01.wav", torch.zeros(8000).numpy(), 16_000)
-        self.assertFails("03-01-01-01-01-01-01: is silent", speech_data.load_clips, self.dir, SpeechConfig(), 0, 0, False)
+        self.assertFails("no speech is found in any clip", speech_data.load_clips, self.dir, tones(), 0, 0, False)
 
     @unittest.skipUnless(soundfile, "soundfile is not installed")
     def test_cache_is_read_and_made_anew(self):
@@ -365,7 +457,7 @@ class DataTest(InTempDir):
         cache = self.dir / "cache.pt"
 
         def load(seed=0):
-            return speech_data.load_clips(self.dir, SpeechConfig(), 2, seed, False, cache)
+            return speech_data.load_clips(self.dir, tones(), 2, seed, False, cache)
         first = load()
         with mock.patch.object(speech_data, "load_pcm", side_effect=AssertionError("the cache was not used")):
             again = load()
@@ -467,6 +559,15 @@ class TrainingTest(InTempDir):
         lists = train_speech.batches(self.clips, 7, torch.Generator().manual_seed(0))
         self.assertEqual(sorted(sum(lists, [])), list(range(len(self.clips))))
         self.assertEqual({len(batch) for batch in lists[:-1]}, {7})
+
+    def test_a_balanced_epoch_has_as_many_clips_of_each_emotion_of_each_corpus(self):
+        clips = [Clip("", "1", prototype(emotion), corpus=corpus) for corpus, emotion, count in
+                 (("x", "anger", 9), ("x", "fear", 2), ("y", "anger", 3)) for _ in range(count)]
+        clips.append(Clip("", "none", prototype("neutral"), kind="other"))
+        drawn = train_speech.balanced(clips, 4, torch.Generator().manual_seed(0))
+        self.assertEqual([sum(first <= i < last for i in drawn) for first, last in ((0, 9), (9, 11), (11, 14), (14, 15))], [4, 4, 4, 1])
+        self.assertEqual(len({i for i in drawn if i < 9}), 4)
+        self.assertEqual(train_speech.balanced(clips, 0, torch.Generator()), list(range(15)))
 
     def test_pairs_are_normal_then_strong_of_one_emotion(self):
         emotion, strength = (torch.tensor([getattr(clip, name) for clip in self.clips]) for name in ("emotion", "strength"))
@@ -609,7 +710,7 @@ class EvaluationTest(InTempDir):
             patched.enter_context(mock.patch.object(evaluate_speech, "measure", measure))
             patched.enter_context(contextlib.redirect_stdout(io.StringIO()))
             evaluate_speech.cross_validate(evaluate_speech.EvaluationOptions(
-                data=str(self.dir), out=str(self.dir / "cv"), folds=2, copies=0, synthetic=False, robust_every=1))
+                data=str(self.dir), out=str(self.dir / "cv"), folds=2, copies=0, synthetic=False, robust_every=1, voice_change_db=0))
         for speaker, pcm in voices.items():
             self.assertTrue(torch.equal(heard[speaker], pcm))
 
@@ -629,7 +730,7 @@ class EvaluationTest(InTempDir):
                     name = f"03-01-{emotion}-{strength}-01-01-{actor}.wav"
                     soundfile.write(data / name, sound(200 * int(emotion)).numpy(), 16_000)
         arguments = ["evaluate_speech.py", "--data", str(data), "--out", str(self.dir / "cv"), "--folds", "2", "--epochs", "1",
-                     "--hidden", "4", "--layers", "1", "--copies", "1", "--no-synthetic", "--robust-every", "2"]
+                     "--hidden", "4", "--layers", "1", "--copies", "1", "--no-synthetic", "--voice-change-db", "0", "--robust-every", "2"]
         with mock.patch.object(sys, "argv", arguments), contextlib.redirect_stdout(io.StringIO()) as out:
             with mock.patch.object(evaluate_speech, "has_espeak", return_value=False):
                 evaluate_speech.main()

@@ -3,12 +3,13 @@ import torch
 import torch.nn.functional as F
 
 
-def augment(mel, lengths, generator, amount=1.0, gain_db=12.0, top_db=80.0):
+def augment(mel, lengths, generator, amount=1.0, gain_db=12.0, top_db=80.0, level_frames=0):
     """mel (N, T, n_mels) in dB, rows past `lengths` (N) are padding. Returns the same form, T and lengths changed.
 
     amount 0..1 scales how far: at 1 frequencies move by up to 12 %, the tempo by 15 %, the level by gain_db; the response
     over frequency wanders by 0.5 dB a band; a half of the clips get a noise floor; two bands of up to 7 are masked. What
-    then lies more than top_db under the clip's maximum is raised to there, as the features have it (top_db < 0: not).
+    then lies more than top_db under the clip's maximum is raised to there, as the features have it (top_db < 0: not); with
+    level_frames, the clip becomes relative to the level that so many frames reach, which takes the place of its maximum.
     """
     N, T, M = mel.shape
     warp, tempo, gain_db = 0.12 * amount, 0.15 * amount, gain_db * amount
@@ -45,7 +46,10 @@ def augment(mel, lengths, generator, amount=1.0, gain_db=12.0, top_db=80.0):
     for _ in range(2):
         first, width = (rand(N, 1) * (M - 8)).long(), (rand(N, 1) * 8 * amount).long()
         mel = torch.where(((band >= first) & (band < first + width))[:, None], mean, mel)
+    level = mel.amax(2).masked_fill(~inside[..., 0], -1e9).sort(1, descending=True).values
+    if level_frames > 0:
+        mel = mel - level.gather(1, ((new_lengths + 3) // 4).clamp(max=level_frames)[:, None] - 1)[..., None]
+        level = torch.zeros_like(level)
     if top_db >= 0:
-        loudest = mel.masked_fill(~inside, -1e9).amax((1, 2), keepdim=True)
-        mel = torch.maximum(mel, loudest - top_db)
+        mel = torch.maximum(mel, level[:, :1, None] - top_db)
     return mel, new_lengths

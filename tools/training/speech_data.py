@@ -2,9 +2,12 @@
 
 A folder is searched for clips: sound files, and videos where ffmpeg is installed. A clip's target is
   - the mean AUs of its frames, when an OpenFace CSV file of the same name lies beside it;
+  - else, of a clip that its folder's clips.csv lists (file, corpus, speaker, emotion, heard), the prototype of what listeners
+    heard, at 0.8: of several the one acted if it is among them, else the first; without listeners the one acted;
   - else the prototype of the emotion in its name, when it is named as RAVDESS names them
     (modality-channel-emotion-intensity-statement-repetition-actor): intensity normal 0.6, strong 1, neutral and calm zero.
 """
+import csv
 import dataclasses
 import hashlib
 import json
@@ -20,7 +23,7 @@ from common import EMOTIONS, TrainingError, prototype, read_emotions, read_openf
 from speech_features import SAMPLE_RATE_HZ, mfcc, trimmed_log_mel
 from speech_signals import NO_SPEECH, STYLES, degraded, espeak, has_espeak, jittered, no_speech, resample
 
-SOUND = {".wav", ".flac", ".ogg", ".aiff"}
+SOUND = {".wav", ".flac", ".ogg", ".opus", ".aiff"}
 VIDEO = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4a", ".mp3"}
 RAVDESS_EMOTIONS = {1: "neutral", 2: "neutral", 3: "happiness", 4: "sadness", 5: "anger", 6: "fear", 7: "disgust",
                     8: "surprise"}  # 02 is calm
@@ -45,6 +48,7 @@ class Clip:
     pair: str = ""  # shared by clips that differ in strength alone; empty: has no partner
     strength: int = 0  # RAVDESS intensity; 0 unknown
     kind: str = "speech"  # speech | synthetic | other
+    corpus: str = ""
     mels: list = dataclasses.field(default_factory=list)
 
     @property
@@ -82,9 +86,34 @@ def ravdess_clip(path):
     return Clip(path.stem, actor, target, f"{emotion}-{statement}-{repetition}-{actor}", int(strength))
 
 
-def find_clips(folder):
-    """[(path, Clip)] of every clip under a folder, sorted by name."""
+def listed_clips(folder, corpora=()):
+    """[(path, Clip)] of a folder's clips.csv, those of the named corpora or all."""
+    table = folder / "clips.csv"
+    found = []
+    with open(table, newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines), 2):
+            try:
+                heard = (row.get("heard") or row["emotion"]).split("|")
+                emotion = row["emotion"] if row["emotion"] in heard else heard[0]
+                strength = 0.8 if EMOTIONS.index(emotion) else 0
+                clip = Clip(row["file"], row["speaker"], prototype(emotion, strength), corpus=row["corpus"])
+            except (KeyError, ValueError, AttributeError):
+                raise TrainingError(f"{table}: line {number}: file, corpus, speaker and an emotion ({', '.join(EMOTIONS)}) are "
+                                    "needed") from None
+            if not corpora or clip.corpus in corpora:
+                found.append((folder / row["file"], clip))
+    if not found:
+        raise TrainingError(f"{table}: lists no clips of {', '.join(corpora) or 'any corpus'}")
+    return found
+
+
+def find_clips(folder, corpora=()):
+    """[(path, Clip)] of every clip under a folder, or several, sorted by name."""
+    if not isinstance(folder, (str, pathlib.Path)):
+        return [pair for one in folder for pair in find_clips(one, corpora)]
     folder = pathlib.Path(folder)
+    if (folder / "clips.csv").exists():
+        return listed_clips(folder, corpora)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND | VIDEO)
     if not paths:
         raise TrainingError(f"{folder}: no sound or video files under it; give the folder of clips")
@@ -119,13 +148,14 @@ def synthetic_clips(generator):
     return made
 
 
-def load_clips(folder, config, copies, seed, synthetic=True, cache=None):
+def load_clips(folder, config, copies, seed, synthetic=True, cache=None, corpora=()):
     """Clips of a folder and, if asked, synthetic ones, each with `copies` degraded copies.
 
     What took minutes is kept in the file `cache`, which is made anew when the data or these arguments change.
     """
-    found = find_clips(folder)
-    mel_keys = ["n_fft", "win_length", "hop_length", "n_mels", "f_min_hz", "f_max_hz", "top_db", "trim_db", "trim_pad_frames"]
+    found = find_clips(folder, corpora)
+    mel_keys = ["n_fft", "win_length", "hop_length", "n_mels", "f_min_hz", "f_max_hz", "top_db", "trim_db", "trim_pad_frames",
+                "voice_change_db", "voice_over_noise_db", "voice_hold_frames", "level_frames"]
     about = [[getattr(config, k) for k in mel_keys], copies, seed, synthetic and has_espeak(), synthetic,
              VOICES, SENTENCES, SYNTHETIC_REPETITIONS, {k: dataclasses.astuple(v) for k, v in STYLES.items()}, NO_SPEECH_CLIPS,
              [(str(p), p.stat().st_size, p.stat().st_mtime_ns, c.target.tolist()) for p, c in found]]
@@ -144,10 +174,16 @@ def load_clips(folder, config, copies, seed, synthetic=True, cache=None):
     for pcm, clip in [*((load_pcm(path), clip) for path, clip in found), *made]:
         for version in [pcm, *(degraded(pcm, generator) for _ in range(copies))]:
             mel = trimmed_log_mel(version, config)
-            if mel is None:
-                raise TrainingError(f"{clip.name}: is silent; leave it out")
-            clip.mels.append(mel.half())
-        clips.append(clip)
+            if mel is not None:
+                clip.mels.append(mel.half())
+            elif version is pcm:
+                break
+        if clip.mels:
+            clips.append(clip)
+        elif clip.kind != "other":  # of sounds that are no speech, the network hears those that pass for it
+            print(f"{clip.name}: no speech is found in it; it is left out", file=sys.stderr)
+    if not any(clip.kind == "speech" for clip in clips):
+        raise TrainingError(f"{folder}: no speech is found in any clip")
     if cache:
         stored = {"key": key, "clips": [vars(clip) for clip in clips]}
         write_whole(cache, lambda part: torch.save(stored, part))

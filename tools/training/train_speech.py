@@ -3,7 +3,7 @@
   python train_speech.py --data DATA/speech --out out/speech            # all speakers
   python train_speech.py --data DATA/speech --out out/fold0 --hold-out 01 02 03 04
 
-DATA holds RAVDESS clips, or your own clips and videos with OpenFace CSV files beside them (speech_data.py). After each
+DATA holds clips named in a clips.csv, RAVDESS clips, or your own clips and videos with OpenFace CSV files beside them (speech_data.py). After each
 epoch the state goes to OUT/member0/state.pth; the same command carries on from it, to the same result as without a break.
 """
 import dataclasses
@@ -26,10 +26,12 @@ RECIPE = "speech"
 
 @dataclasses.dataclass
 class Options:
-    data: str = option(dataclasses.MISSING, "folder of clips")
+    data: str = option(dataclasses.MISSING, "folders of clips", many=True)
     out: str = option(dataclasses.MISSING, "folder for state.pth, speech.pth and speech.json")
     cache: str = option("", "file that keeps the spectrograms between runs; empty: none")
+    corpora: str = option((), "corpora to hear of clips.csv; none named: all", many=True)
     hold_out: str = option((), "speakers to leave out of training", many=True)
+    balance: int = option(0, "clips an epoch of each emotion of each corpus, whatever their number; 0: every clip once")
     epochs: int = option(40, "passes over the clips")
     batch: int = option(24, "clips a step")
     rate: float = option(3e-3, "highest learning rate; it rises for a tenth of the steps, then falls as a cosine")
@@ -42,6 +44,7 @@ class Options:
     gain_db: float = option(12.0, "level changes of up to this")
     longest: int = option(280, "frames; of longer clips a random part of this length is heard, or padding would rule")
     ramp: float = option(0.3, "share of the epochs over which the changes to the clips grow from nothing to all")
+    live_share: float = option(0.5, "how often the mean of what came before is subtracted, as on a stream, not the utterance's")
     window_share: float = option(0.1, "how often a random window of states, not all, is averaged")
     mse_weight: float = option(2.0, "of the AUs' squared error")
     reading_weight: float = option(1.0, "of the cross-entropy of the emotion that the engine reads from the AUs")
@@ -52,7 +55,12 @@ class Options:
     bidirectional: bool = option(False, "a second LSTM from the end")
     stride: int = option(3, "every n-th frame reaches the LSTM")
     mean_subtracted: bool = option(True, "subtract the utterance's mean features")
-    top_db: float = option(35.0, "floor of the log-mel spectrogram under the clip's maximum")
+    top_db: float = option(35.0, "floor of the log-mel spectrogram under the level of its voice")
+    f_max_hz: float = option(5400.0, "end of the mel bands; CREMA-D has nothing above 5.5 kHz, by which a network would know it")
+    voice_change_db: float = option(2.5, "steadier sounds are no voice; 0: all are, and levels count from the loudest frame")
+    voice_over_noise_db: float = option(6.0, "how far a voice lies over the noise floor")
+    voice_hold_frames: int = option(15, "frames kept after each frame of voice")
+    level_frames: int = option(20, "the level of a voice is the one that so many frames reach")
     n_mfcc: int = option(39, "coefficients; 13 with --deltas makes 39 features too")
     deltas: bool = option(False, "append first and second differences")
     sharpness: float = option(16.0, "how far the engine draws answers to single emotions (emotion_sharpness of the weight "
@@ -68,13 +76,29 @@ class Options:
     def speech_config(self):
         return SpeechConfig(lstm_hidden=self.hidden, lstm_layers=self.layers, bidirectional=self.bidirectional,
                             frame_stride=self.stride, utterance_mean_subtracted=self.mean_subtracted,
-                            n_mfcc=self.n_mfcc, deltas=self.deltas, top_db=self.top_db, emotion_sharpness=self.sharpness)
+                            n_mfcc=self.n_mfcc, deltas=self.deltas, top_db=self.top_db, emotion_sharpness=self.sharpness,
+                            f_max_hz=self.f_max_hz, voice_change_db=self.voice_change_db,
+                            voice_over_noise_db=self.voice_over_noise_db, voice_hold_frames=self.voice_hold_frames,
+                            level_frames=self.level_frames)
 
 
 def batches(clips, size, generator):
     """Lists of clip indices, each clip once. Sorting by length or keeping pairs together would save padding, and learns
     at half the pace: alike clips make alike gradients."""
     return [order.tolist() for order in torch.randperm(len(clips), generator=generator).split(size)]
+
+
+def balanced(clips, each, generator):
+    """Indices of an epoch: `each` clips of every emotion of every corpus, drawn anew until there are enough, and what is no
+    speech or was made. each = 0: all."""
+    groups = {}
+    for i, clip in enumerate(clips):
+        groups.setdefault((clip.corpus, clip.emotion) if each and clip.kind == "speech" else None, []).append(i)
+    drawn = list(groups.pop(None, []))
+    for indices in groups.values():
+        rounds = [torch.randperm(len(indices), generator=generator) for _ in range(math.ceil(each / len(indices)))]
+        drawn += [indices[i] for i in torch.cat(rounds)[:each].tolist()]
+    return drawn
 
 
 def pairs_of(emotion, strength):
@@ -136,7 +160,8 @@ class Training:
         self.average = SpeechModel(self.config)
         self.average.load_state_dict(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(self.model.parameters(), options.rate, weight_decay=options.weight_decay)
-        self.steps = options.epochs * math.ceil(len(self.clips) / options.batch)
+        drawn = len(balanced(self.clips, options.balance, torch.Generator()))
+        self.steps = options.epochs * math.ceil(drawn / options.batch)
         self.step = self.epoch = 0
 
     def settings(self):
@@ -178,9 +203,11 @@ class Training:
                     if len(clip.mels) > 1 and torch.rand((), generator=generator) < amount * options.degraded_share else 0
                     for clip in clips]
         mel, lengths = pad_mels([random_part(clip.mels[v], options.longest, generator) for clip, v in zip(clips, versions)])
-        mel, lengths = augment(mel, lengths, generator, amount, options.gain_db, options.top_db)
+        mel, lengths = augment(mel, lengths, generator, amount, options.gain_db, options.top_db,
+                               options.level_frames if options.voice_change_db > 0 else 0)
         first = int(torch.randint(self.config.frame_stride, (), generator=generator))
-        x, lengths = batch_input(mel, lengths, self.config, first)
+        live = torch.rand(len(clips), generator=generator) < options.live_share
+        x, lengths = batch_input(mel, lengths, self.config, first, live)
         windows = random_windows(lengths, amount * options.window_share, generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
             au, head = self.model(x, lengths, windows)
@@ -189,9 +216,10 @@ class Training:
     def run_epoch(self, checkpoint):
         """One pass; returns the mean loss."""
         self.model.train()
-        total, order = 0.0, batches(self.clips, self.options.batch, self.generator)
+        clips = [self.clips[i] for i in balanced(self.clips, self.options.balance, self.generator)]
+        total, order = 0.0, batches(clips, self.options.batch, self.generator)
         for indices in order:
-            loss = self.batch_loss([self.clips[i] for i in indices])
+            loss = self.batch_loss([clips[i] for i in indices])
             check_finite(loss.item(), f"epoch {self.epoch + 1}", checkpoint)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate()
@@ -247,7 +275,7 @@ def main():
     options = parse_options(Options, __doc__.splitlines()[0])
     torch.set_num_threads(options.threads)
     clips = load_clips(options.data, options.speech_config(), options.copies, options.seed, options.synthetic,
-                       options.cache)
+                       options.cache, options.corpora)
     unknown = set(options.hold_out) - set(speakers(clips))
     if unknown:
         raise TrainingError(f"--hold-out {min(unknown)}: no such speaker; there are {', '.join(speakers(clips))}")
