@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -34,12 +35,13 @@ double LiveVoice::delay_s() const { return state_->speech.delay_s(); }
 AuCurve LiveVoice::rows_of(std::span<const float> pcm, std::size_t most) {
   State& s = *state_;
   const Matrix values = s.speech.push(pcm);
+  std::vector<double> times_s;
+  for (int r = 0; r < values.rows && s.rows < most; ++r) times_s.push_back(double(s.rows++) / s.fps);
+  AuCurve curve(s.config.au_names, std::move(times_s));
   const ActionUnits neutral(s.config.au_names);
-  AuCurve curve;
-  for (int r = 0; r < values.rows && s.rows < most; ++r) {
-    curve.times_s.push_back(double(s.rows++) / s.fps);
-    const ActionUnits row = neutral.with({values.row(r), std::size_t(values.cols)});
-    curve.rows.push_back(sharpened(row, s.config.emotion_sharpness));
+  for (std::size_t r = 0; r < curve.rows(); ++r) {
+    const ActionUnits row = neutral.with({values.row(int(r)), std::size_t(values.cols)});
+    curve.set_row(r, sharpened(row, s.config.emotion_sharpness));
   }
   return curve;
 }
@@ -57,14 +59,10 @@ AuCurve LiveVoice::finish() {
   s.finished = true;
   const double seconds = double(s.samples) / s.config.sample_rate_hz;
   const auto wanted = std::max<std::size_t>(1, std::size_t(std::ceil(seconds * s.fps - 1e-9)));
-  const std::vector<float> silence(std::size_t(s.config.hop_length));
-  AuCurve curve;
-  while (s.rows < wanted) {
-    const AuCurve more = rows_of(silence, wanted);
-    curve.times_s.insert(curve.times_s.end(), more.times_s.begin(), more.times_s.end());
-    curve.rows.insert(curve.rows.end(), more.rows.begin(), more.rows.end());
-  }
-  return curve;
+  // A row is known delay_s() after its time, and the last one's lies before the end.
+  const double silence_s = delay_s() + double(s.config.hop_length) / s.config.sample_rate_hz;
+  const std::vector<float> silence(std::size_t(std::ceil(silence_s * s.config.sample_rate_hz)));
+  return rows_of(silence, wanted);
 }
 
 #else

@@ -1,9 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 
-#include "engine/expression/au_file.h"
+#include "engine/expression/au_curve.h"
 #include "weights/model_file.h"
 
 namespace emo {

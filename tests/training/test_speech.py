@@ -690,6 +690,20 @@ class EvaluationTest(InTempDir):
         self.assertEqual(merged["b"]["c"], {"mean": 2.0, "spread": 0.0})
         self.assertEqual(evaluate_speech.mean_and_spread([{"a": 1.0}, {"b": 2.0}])["b"], {"mean": 2.0, "spread": 0.0})
 
+    def test_readings_that_a_disturbance_leaves_are_counted(self):
+        (self.dir / "clips.csv").write_text("file,corpus,speaker,emotion\n" + "".join(f"{i}.wav,x,anna,fear\n" for i in range(4)))
+        fear, anger = EMOTIONS.index("fear"), EMOTIONS.index("anger")
+
+        def readings(engine, weights, clips):
+            wide = clips[0].dim() == 2
+            return torch.tensor([anger if wide and i < 1 else fear for i in range(len(clips))])
+        with mock.patch.object(evaluate_speech, "engine_readings", readings):
+            with mock.patch.object(evaluate_speech, "load_pcm", lambda path: sound(300)):
+                table = evaluate_speech.kept_readings(evaluate_speech.EvaluationOptions(
+                    data=str(self.dir), out="", engine="emoengine", weights="w", speakers=("anna",)))
+        self.assertEqual(table, {"clips": 4, "accuracy": 1.0, "click": 1.0, "click, quiet clip": 1.0, "beep 0.3 s": 1.0,
+                                 "silence 3 s": 1.0, "out of phase": 0.75})
+
     def test_equal_names_of_two_speakers_are_heard_apart(self):
         for speaker in ("anna", "bob"):
             (self.dir / speaker).mkdir()

@@ -2,6 +2,10 @@
 
   python evaluate_speech.py --data DATA/speech --out out/cv                 # trains one model a fold, then measures
   python evaluate_speech.py --data DATA/speech --out out/final --model out/speech/speech.pth
+  python evaluate_speech.py --data DATA/speech_more --out out/kept --engine build/bin/emoengine --weights speech.safetensors
+
+The third form tells how many of the clips keep their reading when a click, a beep or silence is added, or one of two channels
+is turned over. Hold the speakers out of training.
 
 The first form takes every option of train_speech.py and resumes like it. Either prints a summary and writes
 OUT/report.json. With --model, the speakers were heard in training: only synthetic speech and no speech mean something.
@@ -9,12 +13,14 @@ OUT/report.json. With --model, the speakers were heard in training: only synthet
 import dataclasses
 import json
 import pathlib
+import subprocess
+import tempfile
 
 import torch
 
-from common import EMOTIONS, TrainingError, option, parse_options, read_emotions, run, write_json
+from common import EMOTIONS, TrainingError, option, parse_options, read_emotions, read_openface, run, write_json
 from speech_data import SENTENCES, find_clips, fold_speakers, load_clips, load_pcm
-from speech_features import trimmed_log_mel
+from speech_features import SAMPLE_RATE_HZ, trimmed_log_mel
 from speech_model import export, load_export, predict
 from speech_signals import NO_SPEECH, STYLES, espeak, has_espeak, no_speech, telephone, with_echo, with_gain, with_noise
 from train_speech import Options, train
@@ -37,6 +43,10 @@ class EvaluationOptions(Options):
     folds: int = option(5, "of the cross-validation")
     model: str = option("", "a finished .pth with its .json beside it; no training then")
     clips: str = option("", "folder of clips whose reading is to be listed")
+    engine: str = option("", "the emoengine program; with --weights, what disturbs its readings is measured, no training then")
+    weights: str = option("", "a converted speech model, for --engine")
+    speakers: str = option((), "speakers to measure with --engine; none named: all", many=True)
+    most: int = option(300, "clips to measure with --engine, spread over the data")
     robust_every: int = option(3, "the robustness table uses every n-th clip")
 
 
@@ -119,6 +129,52 @@ def readings(model, folder):
     return table
 
 
+def disturbances():
+    """What must not change a reading: {name: function of (samples,), which gives (samples) or (samples, channels)}."""
+    click, beep = torch.zeros(1600), 0.5 * torch.sin(2 * torch.pi * 1000 / SAMPLE_RATE_HZ * torch.arange(4800))
+    click[200:360] = 1  # 10 ms at full scale
+    gap, silence = torch.zeros(4800), torch.zeros(3 * SAMPLE_RATE_HZ)
+    return {
+        "click": lambda pcm: torch.cat([click, pcm]),
+        "click, quiet clip": lambda pcm: torch.cat([click, 0.1 * pcm]),
+        "beep 0.3 s": lambda pcm: torch.cat([beep, gap, pcm]),
+        "silence 3 s": lambda pcm: torch.cat([silence, pcm, silence]),
+        "out of phase": lambda pcm: torch.stack([pcm, -0.95 * pcm], 1),
+    }
+
+
+def engine_readings(engine, weights, clips):
+    """Emotions (N) that the program reads from clips, (samples) or (samples, channels) each."""
+    import soundfile
+    with tempfile.TemporaryDirectory() as folder:
+        sounds, tables = pathlib.Path(folder) / "sounds", pathlib.Path(folder) / "tables"
+        sounds.mkdir()
+        for i, pcm in enumerate(clips):
+            soundfile.write(sounds / f"{i:05}.wav", pcm.numpy(), SAMPLE_RATE_HZ, subtype="FLOAT")
+        done = subprocess.run([engine, "aus", "--audio", sounds, "-o", f"{tables}/", "--speech", weights, "--quiet"],
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise TrainingError(f"{engine}: {done.stderr.strip()}")
+        return read_emotions(torch.cat([read_openface(tables / f"{i:05}.csv") for i in range(len(clips))]))
+
+
+def kept_readings(options):
+    """Share of the clips' readings that each disturbance leaves."""
+    found = [(path, clip) for path, clip in find_clips(options.data, options.corpora)
+             if not options.speakers or clip.speaker in options.speakers]
+    if not found:
+        raise TrainingError(f"{options.data}: no clips of {', '.join(options.speakers)}")
+    found = found[::max(1, len(found) // options.most)][:options.most]
+    clips = [load_pcm(path) for path, _ in found]
+    plain = engine_readings(options.engine, options.weights, clips)
+    truth = torch.tensor([clip.emotion for _, clip in found])
+    table = {"clips": len(clips), "accuracy": (plain == truth).float().mean().item()}
+    for name, change in disturbances().items():
+        changed = engine_readings(options.engine, options.weights, [change(pcm) for pcm in clips])
+        table[name] = (changed == plain).float().mean().item()
+    return table
+
+
 def mean_and_spread(rows):
     """{"mean", "spread"} of numbers, spread being the sample's standard deviation; the same for dicts of them, by key."""
     rows = [row for row in rows if row is not None]
@@ -142,8 +198,9 @@ def measure(model, clips, heard, options):
 
 def cross_validate(options):
     """Trains and measures one model a fold."""
-    clips = load_clips(options.data, options.speech_config(), options.copies, options.seed, options.synthetic, options.cache)
-    paths = {(clip.speaker, clip.name): path for path, clip in find_clips(options.data)}
+    clips = load_clips(options.data, options.speech_config(), options.copies, options.seed, options.synthetic,
+                       options.cache, options.corpora)
+    paths = {(clip.speaker, clip.name): path for path, clip in find_clips(options.data, options.corpora)}
     names = {field.name for field in dataclasses.fields(Options)}
     rows = []
     for i, held_out in enumerate(fold_speakers(clips, options.folds)):
@@ -184,7 +241,10 @@ def main():
     options = parse_options(EvaluationOptions, __doc__.splitlines()[0])
     torch.set_num_threads(options.threads)
     report_path = pathlib.Path(options.out) / "report.json"
-    if options.model:
+    if options.engine:
+        report = {"kept readings": kept_readings(options)}
+        print(json.dumps(report, indent=1))
+    elif options.model:
         model = load_export(options.model)
         report = {"synthetic_speech": synthetic_speech(model), "neutral_share_of_no_speech": not_speech(model, options.seed)}
         if options.clips:

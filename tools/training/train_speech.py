@@ -3,8 +3,9 @@
   python train_speech.py --data DATA/speech --out out/speech            # all speakers
   python train_speech.py --data DATA/speech --out out/fold0 --hold-out 01 02 03 04
 
-DATA holds clips named in a clips.csv, RAVDESS clips, or your own clips and videos with OpenFace CSV files beside them (speech_data.py). After each
-epoch the state goes to OUT/member0/state.pth; the same command carries on from it, to the same result as without a break.
+DATA holds clips that a clips.csv lists, RAVDESS clips, or your own clips and videos with OpenFace CSV files beside them
+(speech_data.py). After each epoch the state goes to OUT/member0/state.pth; the same command carries on from it, to the same
+result as without a break.
 """
 import dataclasses
 import math
@@ -56,7 +57,7 @@ class Options:
     stride: int = option(3, "every n-th frame reaches the LSTM")
     mean_subtracted: bool = option(True, "subtract the utterance's mean features")
     top_db: float = option(35.0, "floor of the log-mel spectrogram under the level of its voice")
-    f_max_hz: float = option(5400.0, "end of the mel bands; CREMA-D has nothing above 5.5 kHz, by which a network would know it")
+    f_max_hz: float = option(5400.0, "end of the mel bands; CREMA-D, recorded at 11 kHz, has nothing above 5.5 kHz")
     voice_change_db: float = option(2.5, "steadier sounds are no voice; 0: all are, and levels count from the loudest frame")
     voice_over_noise_db: float = option(6.0, "how far a voice lies over the noise floor")
     voice_hold_frames: int = option(15, "frames kept after each frame of voice")
