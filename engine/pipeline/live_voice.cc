@@ -18,6 +18,8 @@ namespace emo {
 #ifdef EMO_HAVE_CPU
 
 struct LiveVoice::State {
+  State(const ModelFile& model, double fps) : speech(model, fps), config(model.speech()), fps(fps) {}
+
   CpuLiveSpeech speech;
   SpeechConfig config;
   double fps;
@@ -27,7 +29,7 @@ struct LiveVoice::State {
 
 LiveVoice::LiveVoice(const ModelFile& model, double fps) {
   if (!(fps > 0 && fps <= 1000)) fail(ErrorKind::kUsage, "`fps`: ", fps, " came; more than 0 and at most 1000 is needed");
-  state_ = std::make_unique<State>(State{CpuLiveSpeech(model, fps), model.speech(), fps});
+  state_ = std::make_unique<State>(model, fps);
 }
 
 double LiveVoice::delay_s() const { return state_->speech.delay_s(); }

@@ -33,6 +33,8 @@ class CpuLiveSpeech {
   /// Rows at 0, 1/fps, 2/fps ... Throws Error(kModel) for a model that is bidirectional or has no voice_change_db, and for
   /// one that decides later than kMostDelay_s.
   CpuLiveSpeech(const ModelFile& model, double fps);
+  CpuLiveSpeech(const CpuLiveSpeech&) = delete;  // its parts know where the others are
+  CpuLiveSpeech& operator=(const CpuLiveSpeech&) = delete;
 
   static constexpr double kMostDelay_s = 0.12;
 
