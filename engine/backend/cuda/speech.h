@@ -16,8 +16,8 @@ namespace emo {
 
 /// Model B on the device: engine/backend/cpu/speech.h's preparation, checks and answers. Only which rows hold speech is
 /// decided on the host, from a number or two a frame that the device found: energies, while it is at the MFCC, or the
-/// measures of voice_activity.h, before it can be. Thread-safe: a call borrows a context (a stream and memory for the longest
-/// clips so far) and waits while all are lent; the weights are shared.
+/// measures of voice_activity.h, before it can be. Thread-safe: a call borrows a context (a stream and memory for the
+/// longest clips so far) and waits while all are lent; the weights are shared.
 class CudaSpeech {
  public:
   /// Throws Error(kDevice) for a model that the kernels do not take, Error(kMemory) when the device has no room for it.
