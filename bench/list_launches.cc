@@ -63,6 +63,7 @@ void list(const ModelFile& file, int N) {
                                  {"threads", l.block.x * l.block.y * l.block.z},
                                  {"smem", l.smem_bytes},
                                  {"cluster", l.cluster},
+                                 {"early", l.early},
                                  {"row", describe(plan, row)}};
     std::printf("%s\n", line.dump().c_str());
   }

@@ -36,6 +36,25 @@ __host__ __device__ constexpr int tile_bytes(const ConvTile& t) {
   return slices > sums ? slices : sums;
 }
 
+/// Row and column of every n-th pixel, without a division each.
+class PixelWalk {
+ public:
+  __device__ PixelWalk(int pixel, int step, int columns)
+      : y(pixel / columns), x(pixel % columns), dy_(step / columns), dx_(step % columns), columns_(columns) {}
+  __device__ void next() {
+    y += dy_;
+    x += dx_;
+    if (x >= columns_) {
+      x -= columns_;
+      ++y;
+    }
+  }
+  int y, x;
+
+ private:
+  int dy_, dx_, columns_;
+};
+
 /// Fetches slices of K: 128 bytes of each pixel (im2col on the fly, zeros outside the picture) and of each channel's
 /// weights. A thread copies the same 16 of the 128 bytes of several rows, so it follows one (ky, kx, c) as K advances.
 template <MathType kMath, int kTile>
@@ -52,11 +71,12 @@ class Fetch {
     x_ = p.x + size_t(plane / p.parities) * p.H * p.W * p.C_in * kBytes;
     const size_t K_bytes = size_t(p.steps) * kStepBytes;
     weights_ = p.weights + (size_t(parity) * p.C_out + n_) * K_bytes + size_t(step) * kStepBytes + vector_ * 16;
-    for (int i = 0; i < kPixels; ++i) {
-      const int pixel = pixel_0 + row_ + i * kRowsApart, y = pixel / p.columns_out;
+    PixelWalk pixel(pixel_0 + row_, kRowsApart, p.columns_out);
+#pragma unroll
+    for (int i = 0; i < kPixels; ++i, pixel.next()) {
       // A pixel beyond the last lies outside the picture with all its taps.
-      y_[i] = y < p.rows_out ? y * p.S - PH : -(1 << 20);
-      x0_[i] = pixel % p.columns_out * p.S - PW;
+      y_[i] = pixel.y < p.rows_out ? pixel.y * p.S - PH : -(1 << 20);
+      x0_[i] = pixel.x * p.S - PW;
     }
     const int k = step * kStep + vector_ * (16 / kBytes), tap = k / p.C_in;
     c_ = k % p.C_in;
@@ -105,10 +125,13 @@ __device__ void store_tile(const Params& p, float* sums, int pixel_0, int n_0) {
   constexpr ConvTile kT = kConvTiles[kTile];
   const int plane = blockIdx.x / p.tiles_m, image = plane / p.parities, parity = plane % p.parities;
   const int scale = p.parities == 1 ? 1 : 2, H = p.rows_out * scale, W = p.columns_out * scale;
-  for (int i = threadIdx.x; i < kT.BM * kT.BN / 4; i += kT.threads()) {
-    const int row = i / (kT.BN / 4), column = i % (kT.BN / 4) * 4, pixel = pixel_0 + row, n = n_0 + column;
-    if (pixel >= p.rows_out * p.columns_out || n >= p.C_out) continue;
-    const int y = pixel / p.columns_out * scale + parity / 2, x = pixel % p.columns_out * scale + parity % 2;
+  constexpr int kQuads = kT.BN / 4, kRowsApart = kT.threads() / kQuads;
+  static_assert(kT.threads() % kQuads == 0);
+  const int column = threadIdx.x % kQuads * 4, n = n_0 + column, first = threadIdx.x / kQuads;
+  if (n >= p.C_out) return;
+  PixelWalk pixel(pixel_0 + first, kRowsApart, p.columns_out);
+  for (int row = first; row < kT.BM && pixel.y < p.rows_out; row += kRowsApart, pixel.next()) {
+    const int y = pixel.y * scale + parity / 2, x = pixel.x * scale + parity % 2;
     float4& sum = *reinterpret_cast<float4*>(sums + row * pitch(kT) + column);
     float4 v = sum;
     if (p.bias) {
@@ -167,15 +190,13 @@ __device__ float4* split_sums(const Params& p, int chunk) {
 
 /// True in all threads of the block that is the last of its tile's to come here.
 __device__ bool is_last_split(const Params& p, int* shared_flag) {
-  __threadfence();  // this block's sums before its arrival
-  __syncthreads();
+  __syncthreads();  // all threads' sums before the block's arrival, which releases them
   unsigned* counter = p.counters + size_t(blockIdx.x) * gridDim.y + blockIdx.y;
   if (threadIdx.x == 0) {
-    *shared_flag = atomicAdd(counter, 1u) == unsigned(p.splits) - 1;
+    *shared_flag = ptx::atom_add_acq_rel(counter, 1) == unsigned(p.splits) - 1;
     if (*shared_flag) *counter = 0;  // for the next call
   }
-  __syncthreads();  // the flag is there
-  __threadfence();  // the others' sums after their arrival
+  __syncthreads();  // the flag is there, and the others' sums are seen by all
   return *shared_flag;
 }
 
@@ -192,6 +213,7 @@ __global__ void __launch_bounds__(kConvTiles[kTile].threads()) conv2d_kernel(con
   const int first_step = first_chunk * p.chunk_steps, end_step = min(end_chunk * p.chunk_steps, p.steps);
 
   Fetch<kMath, kTile> fetch(p, pixel_0, n_0, first_step);
+  ptx::start_after_the_kernels_before();
   for (int s = 0; s < kStages - 1; ++s) {
     if (first_step + s < end_step) fetch.next(slices + s * kSliceBytes);
     ptx::cp_async_commit_group();  // also when empty, so that groups count steps
@@ -317,7 +339,7 @@ void conv2d(MathType math, const ConvShape& s, const ConvPlan& plan, const void*
   dim3 grid = grid_of(s, t.BM, t.BN);
   grid.z = plan.splits;
   launch("conv2d", s.out(), kernel_for(math, plan.tile),
-         {.grid = grid, .block = t.threads(), .smem = tile_bytes(t) + 16u, .stream = stream}, p);
+         {.grid = grid, .block = t.threads(), .smem = tile_bytes(t) + 16u, .early = true, .stream = stream}, p);
 }
 
 }  // namespace emo

@@ -39,7 +39,9 @@ ConvPlan mma_plan(MathType math, const ConvShape& s, int multiprocessors) {
   if (s.C_out <= 32) return {3, 1};
   if (s.C_out > 64 && blocks(0) >= multiprocessors) return {0, 1};
   if (blocks(1) >= multiprocessors) return {1, 1};
-  // Three such blocks fit onto a multiprocessor; two leave the scheduler a choice.
+  // Splits write and read their sums once more: where nearly all multiprocessors have a block they cost more than they
+  // gain. Else three such blocks fit onto a multiprocessor; two leave the scheduler a choice.
+  if (4 * blocks(2) >= 3 * multiprocessors) return {2, 1};
   return {2, std::clamp(2 * multiprocessors / std::max(blocks(2), 1), 1, chunks_of(math, s))};
 }
 

@@ -132,6 +132,7 @@ __global__ void __launch_bounds__(WgmmaTile::threads(), kWgmmaTiles[kTile].block
   const auto has_left_cluster = [] {  // this warp, with its last copies and arrivals
     if constexpr (kClustered) ptx::barrier_cluster_arrive_relaxed();
   };
+  ptx::start_after_the_kernels_before();
   if (warp_id() == WgmmaTile::kConsumerWarps) {
     if (lane_id() == 0) fetch<kTile>(p, part, ring);
     __syncwarp();
@@ -218,6 +219,7 @@ void conv2d_wgmma(MathType math, const ConvShape& s, int tile, const void* x, co
           .block = unsigned(WgmmaTile::threads()),
           .smem = smem_bytes(t),
           .cluster = unsigned(t.cluster()),
+          .early = true,
           .stream = stream},
          p);
 }

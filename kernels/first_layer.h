@@ -20,7 +20,8 @@ ConvShape first_conv(int N, int C_out, int H, int W, int K);
 /// Its weights (C_out,3K,K,1), to be packed, from the layer's (C_out,3+AUs,K,K).
 std::vector<float> first_conv_weights(std::span<const float> weight, int C_out, int aus, int K);
 
-/// Weights for fold_aus: (K,K,AUs,padded C_out), each multiplied by au_scale; channels of the padding are 0.
+/// Weights for fold_aus, by border class of the row and of the column: (K,K,AUs,padded C_out), the sum of the taps that lie
+/// inside the picture there, multiplied by au_scale; channels of the padding are 0.
 std::vector<float> au_weights(std::span<const float> weight, int C_out, int aus, int K, double au_scale);
 
 /// y[n,h,w,3*kx+c] = x[n,c,h,w+kx-P], 0 outside the picture and in the padding.
@@ -29,8 +30,7 @@ std::vector<float> au_weights(std::span<const float> weight, int C_out, int aus,
 /// Throws Error for an even K, and when the launch fails.
 void unfold_rows(MathType math, const float* x, void* y, int N, int H, int W, int K, cudaStream_t stream);
 
-/// bias[n,cy,cx,c] = sum over the taps (ky,kx) inside for that class, and over the AUs, of au[n,a] * weight[ky,kx,a,c]: as
-/// ConvEpilogue wants it with border = P. Summed over AUs, then ky, then kx.
+/// bias[n,cy,cx,c] = sum over the AUs of au[n,a] * weight[cy,cx,a,c]: as ConvEpilogue wants it with border = P.
 ///
 /// au    (N,AUs) fp32, device.   weight  from au_weights, device; C_out padded.   bias  (N,K,K,C_out) fp32, device.
 /// Throws Error for an even K, and when the launch fails.

@@ -16,6 +16,7 @@ __device__ std::uint8_t to_byte(float v) {  // [-1,1] to 0..255, to nearest
 __global__ void __launch_bounds__(kThreads) heads_kernel(const float* sums, int H, int W, int K, HeadPictures p) {
   const int pixel = blockIdx.x * kThreads + threadIdx.x, HW = H * W;
   bool finite = true;
+  ptx::start_after_the_kernels_before();
   if (pixel < HW) {
     const int x = pixel % W, C = padded_channels(4 * K);
     const float* row = sums + (size_t(blockIdx.y) * HW + pixel - x) * C;
@@ -65,7 +66,8 @@ void heads(const float* sums, int N, int H, int W, int K, const HeadPictures& pi
   EMO_CHECK(K > 0 && K % 2 == 1, "heads: a kernel of ", K, "x", K, " has no middle; an odd one is needed");
   if (Shape{N, 3, H, W}.count() == 0) return;
   launch("heads", Shape{N, 3, H, W}, heads_kernel,
-         {.grid = dim3(ceil_div(H * W, kThreads), N), .block = kThreads, .stream = stream}, sums, H, W, K, pictures);
+         {.grid = dim3(ceil_div(H * W, kThreads), N), .block = kThreads, .early = true, .stream = stream}, sums, H, W, K,
+         pictures);
 }
 
 }  // namespace emo

@@ -58,6 +58,7 @@ __global__ void merge_moments_kernel(const Moments* moments, const float* gamma,
   const int parity_strips = ceil_div(pixels, kMomentStrip), strips = c < C ? parities * parity_strips : 0;
   moments += size_t(blockIdx.y) * (parities * parity_strips) * C + c;
 
+  ptx::start_after_the_kernels_before();
   Moments held[kHeld];
 #pragma unroll
   for (int j = 0; j < kHeld; ++j) {
@@ -142,6 +143,7 @@ __global__ void __launch_bounds__(kThreads, std::is_same_v<From, Unmerged> ? 3 :
   const size_t image = size_t(blockIdx.z) * pixels * C;
   const int quad = blockIdx.y * kThreads + threadIdx.x % quads, first = threadIdx.x / quads;  // quads > 256: more blocks
   const int c = quad * 4;
+  ptx::start_after_the_kernels_before();
   const NormCoefficients* k;
   if constexpr (std::is_same_v<From, Unmerged>) {
     SharedMemory smem;
@@ -205,7 +207,7 @@ void run(Shape s, const void* x, bool x_as_operand, From from, const float* beta
   const int pixels = int(s.plane());
   const NormGrid grid(s.N, s.C, pixels);
   const std::size_t smem = std::is_same_v<From, Unmerged> ? block_channels(s.C) * sizeof(NormCoefficients) : 0;
-  const LaunchConfig config{.grid = grid.blocks, .block = kThreads, .smem = smem, .stream = stream};
+  const LaunchConfig config{.grid = grid.blocks, .block = kThreads, .smem = smem, .early = true, .stream = stream};
   if (x_as_operand) {
     launch("instance_norm", s, instance_norm_kernel<T, T, From>, config, static_cast<const T*>(x), from, beta, relu,
            residual, sum, static_cast<T*>(y), s.C, pixels, grid.rounds);
@@ -244,6 +246,7 @@ void merge_moments(const ConvShape& conv, const Moments* moments, const float* g
          {.grid = dim3(ceil_div(conv.C_out, kChannels), conv.N),
           .block = dim3(kChannels, kGroups),
           .smem = kChannels * kGroups * sizeof(float),
+          .early = true,
           .stream = stream},
          moments, gamma, eps, coefficients, conv.C_out, conv.parities(), conv.pixels());
 }

@@ -43,16 +43,29 @@ struct LaunchConfig {
   std::size_t smem = 0;      ///< bytes of shared memory that the kernel takes through SharedMemory
   unsigned cluster = 1;      ///< blocks along x that share their memory; needs compute capability 9.0
   bool cooperative = false;  ///< all blocks run at the same time
+  /// Blocks may start while the kernel before it in the stream still runs, where that is possible (starts_early). Every
+  /// thread then calls ptx::griddepcontrol_wait() before it reads or writes device memory.
+  bool early = false;
   cudaStream_t stream = nullptr;
   std::source_location where = std::source_location::current();
 };
+
+/// Whether the code that is loaded waits by griddepcontrol, and the driver can capture such launches into graphs.
+template <typename... Params>
+bool starts_early(void (*kernel)(Params...)) {
+  cudaFuncAttributes code{};
+  int driver = 0;
+  check_cuda(cudaFuncGetAttributes(&code, kernel), "what a kernel was compiled for");
+  check_cuda(cudaDriverGetVersion(&driver), "the driver's version");
+  return code.ptxVersion >= 90 && driver >= 12030;
+}
 
 /// Launches `kernel(args...)`. `shape` is only for the text of the error:
 ///   cuda: instance_norm launch, shape (1,256,32,32): invalid configuration argument [kernels/instance_norm.cu:41]
 /// An empty grid is such an error: return before.
 template <typename What, typename... Params, typename... Args>
 void launch(const char* name, const What& shape, void (*kernel)(Params...), const LaunchConfig& config, Args&&... args) {
-  cudaLaunchAttribute attributes[2];
+  cudaLaunchAttribute attributes[3];
   unsigned count = 0;
   if (config.cluster > 1) {
     attributes[count].id = cudaLaunchAttributeClusterDimension;
@@ -61,6 +74,10 @@ void launch(const char* name, const What& shape, void (*kernel)(Params...), cons
   if (config.cooperative) {
     attributes[count].id = cudaLaunchAttributeCooperative;
     attributes[count++].val.cooperative = 1;
+  }
+  if (config.early && starts_early(kernel)) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
   }
   const cudaLaunchConfig_t launch_config{config.grid, config.block, config.smem, config.stream, attributes, count};
 

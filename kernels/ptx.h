@@ -154,6 +154,17 @@ __device__ inline void red_add_release(unsigned* p, unsigned v) {
   EMO_PTX(asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory"), atomicAdd(p, v));
 }
 
+/// The same, and gives the sum before: what the threads before this one in that sum's order wrote is visible here.
+__device__ inline unsigned atom_add_acq_rel(unsigned* p, unsigned v) {
+#ifdef __CUDACC__
+  unsigned before;
+  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;" : "=r"(before) : "l"(p), "r"(v) : "memory");
+  return before;
+#else
+  return atomicAdd(p, v);
+#endif
+}
+
 __device__ inline unsigned ld_acquire(const unsigned* p) {
 #ifdef __CUDACC__
   unsigned v;
@@ -163,6 +174,28 @@ __device__ inline unsigned ld_acquire(const unsigned* p) {
   simt::yield();  // it is called in a loop
   return *p;
 #endif
+}
+
+// --- griddepcontrol (sm_90): kernels that start while the one before them still runs; see LaunchConfig::early ---
+
+#if defined(__CUDACC__) && (!defined(__CUDA_ARCH__) || __CUDA_ARCH__ < 900)
+__device__ inline void griddepcontrol_wait() {}  // never launched early
+__device__ inline void griddepcontrol_launch_dependents() {}
+#else
+/// Waits until the kernels before this one have ended, and what they wrote is visible.
+__device__ inline void griddepcontrol_wait() {
+  EMO_PTX(asm volatile("griddepcontrol.wait;" ::: "memory"), simt::grid_dependency_wait());
+}
+/// The next kernel's blocks may come as soon as all blocks of this one have said so, and there is room.
+__device__ inline void griddepcontrol_launch_dependents() {
+  EMO_PTX(asm volatile("griddepcontrol.launch_dependents;" ::: "memory"), void());
+}
+#endif
+
+/// How a kernel that may start early begins. What needs no device memory goes before it.
+__device__ inline void start_after_the_kernels_before() {
+  griddepcontrol_launch_dependents();
+  griddepcontrol_wait();
 }
 
 }  // namespace emo::ptx

@@ -38,7 +38,7 @@ WGMMA_SHARE = 0.85          # of 2048 multiply-adds a clock: cuBLAS reaches some
 MMA_SHARE = 0.62            # mma.sync of the same peak, published microbenchmarks
 START_US = 1.0              # a grid's first blocks start, its last ones drain
 GAP_US = 0.9                # between two kernels of a graph; 0.3 with programmatic dependent launch
-GAP_PROGRAMMATIC_US = 0.3
+GAP_EARLY_US = 0.3
 # Clocks from issue to use, and what some instructions wait. Published microbenchmarks of Hopper, rounded.
 LATENCY = {"L2": 300, "DRAM": 700, "copy": 700, "smem": 30, "shuffle": 25, "mufu": 20, "mma": 33}
 WAITS = ((r"ATOM", 700), (r"MEMBAR", 500), (r"BAR\.SYNC", 30), (r"UCGABAR", 200))
@@ -276,13 +276,12 @@ def rule_of(launch: dict) -> Rule:
         BM, BN = TILES[row["tile"]]
         threads = 32 * WARPS_OF_TILE[row["tile"]]
         split = row["splits"] > 1
-        needs = ["HMMA*", "LDGSTS*", r"STG\.E\.128$" if row["head"] else r"STG\.E\.64$"]
-        needs += [] if row["head"] else ["SHFL*"]
+        needs = ["HMMA*", "LDGSTS*", r"LDS\.128*"] + ([r"STG\.E\.128$"] if row["head"] else ["SHFL*"])
         needs += [r"LDG\.E\.128\.STRONG", r"STG\.E\.128\.STRONG", "ATOMG"] if split else []
-        lacks = [] if split else ["ATOMG", r"LDG\.E\.128\.STRONG"]
+        lacks = ([] if split else ["ATOMG", r"LDG\.E\.128\.STRONG"]) + ([] if row["head"] else [r"STG\.E\.128$"])
         return Rule(f"conv2d_kernelILNS_8MathTypeE0ELi{row['tile']}E", needs,
                     [("HMMA", chunk_steps), (r"LDG\.E\.128\.STRONG", chunks),
-                     (r"STG\.E\.64$", BM * BN / 4 / threads), ("SHFL", BM / 64 * BN / 8 / (threads / 32)),
+                     (r"LDS\.128", BM * BN / 4 / threads), ("SHFL", BM / 64 * BN / 8 / (threads / 32)),
                      (r"STG\.E\.128\.STRONG", chunks / row["splits"])], lacks,
                     [("HMMA", steps / row["splits"] * BM * BN / threads),
                      ("LDGSTS", steps / row["splits"] * (BM + BN) * 8 / threads)])
@@ -306,9 +305,8 @@ def rule_of(launch: dict) -> Rule:
     if kernel == "merge_moments":
         return Rule("merge_moments_kernel", [r"LDG\.E\.64$+", "MUFU.RSQ", "STG"],
                     hits=1 - min(1, row["strips"] / 256))  # loads of strips that are not there
-    if kernel == "fold_aus":  # 7 taps a thread, 17 AUs each; then the taps of a class, 37 of 49 on average
-        return Rule("fold_aus_kernel", ["LDG*", "LDG^", "LDS*", "LDS^", "STG*"], [("LDG", 7), ("LDS", 1), ("STS", 7), ("STG", 7)], [],
-                    [("LDG", 7 * 17 * 2), ("LDS", 2 * 7 * 37 / 7)])
+    if kernel == "fold_aus":  # 17 AUs, an intensity and a weight each
+        return Rule("fold_aus_kernel", ["LDG*", "LDG^", "STG"], [("LDG", 2)], [], [("LDG", 2 * 17)])
     if kernel == "unfold_rows":
         return Rule("unfold_rows_kernelI6__half", ["LDG", "STG"], hits=6 / 7)  # of a row's 7 readers
     return Rule("heads_kernel", [r"LDG\.E\.128$^", "MUFU.EX2+", "STG+"], [], [], [(r"LDG\.E\.128$", 7)])
@@ -441,7 +439,7 @@ def table(launches: list[dict], kernels: list[check_sass.Kernel]) -> str:
             lines.append(f"{N:2}  {group[0]['row']['key']:18} {group[0]['kernel']:14} {len(group):5} {p.blocks:7} {p.resident:8} "
                          f"{p.waves:5} {p.registers:4} {counts} {p.l2_bytes / 1e6:7.1f} {p.dram_bytes / 1e6:7.1f} {p.us:7.1f}  "
                          f"{p.bound}")
-        gaps = sum(GAP_PROGRAMMATIC_US if launch.get("programmatic") else GAP_US for launch in of_batch[1:])
+        gaps = sum(GAP_EARLY_US if launch["early"] else GAP_US for launch in of_batch[1:])
         lines.append(f"{N:2}  sum {total:.0f} us in {len(of_batch)} launches, gaps {gaps:.0f} us: {total + gaps:.0f} us, "
                      f"{(total + gaps) / N:.1f} us a face")
     return "\n".join(lines) + "\n"

@@ -70,12 +70,12 @@ TEST_F(CudaBackend, SaysWhatIsMissing) {
 }
 
 TEST_F(CudaBackend, OutOfMemoryNamesWhatWasNeeded) {
-  const Model model(narrow(32, 1, 64));
-  Batch batch(8, 64), small(1, 64);
+  const Model model(narrow(4, 1, 32));  // 64 images of which need a MiB, and its weights 16 KiB
+  Batch batch(64, 32), small(1, 32);
   const auto backend = open(model);
   backend->generate(small.call());
   const auto whole = [](std::size_t bytes) { return concat(bytes >> 20); };
-  play([](simt::Device& device) { device.memory_bytes = simt::allocated_bytes() + (1 << 20); });
+  play([](simt::Device& device) { device.memory_bytes = simt::allocated_bytes() + (1 << 12); });
   EXPECT_THAT(text_of(ErrorKind::kMemory, [&] { backend->generate(batch.call()); }),
               testing::MatchesRegex("cuda: the generator's activations needs [1-9][0-9]* MiB of the "
                                     "GPU's memory, and [0-9]+ of "

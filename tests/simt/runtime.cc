@@ -75,6 +75,9 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
   for (unsigned i = 0; i < config.numAttrs; ++i) {
     const cudaLaunchAttribute& attribute = config.attrs[i];
     if (attribute.id == cudaLaunchAttributeCooperative) l.cooperative = attribute.val.cooperative != 0;
+    if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
+      l.early = attribute.val.programmaticStreamSerializationAllowed != 0;
+    }
     if (attribute.id == cudaLaunchAttributeClusterDimension) {
       l.cluster = attribute.val.clusterDim.x;
       if (attribute.val.clusterDim.y * attribute.val.clusterDim.z != 1) return report(cudaErrorInvalidConfiguration);
@@ -93,7 +96,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
     return report(cudaErrorCooperativeLaunchTooLarge);
   }
   if (state.watch) {
-    state.watch({l.name, l.grid, l.block, l.smem_bytes, l.cluster});
+    state.watch({l.name, l.grid, l.block, l.smem_bytes, l.cluster, l.early});
     return cudaSuccess;
   }
   return enqueue(config.stream, [l = std::move(l)] {

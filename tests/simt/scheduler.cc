@@ -222,6 +222,10 @@ void end_fiber() {
   Block& block = *warp.block;
   warp.ready &= ~(1u << f.lane);
   warp.done |= 1u << f.lane;
+  if (worker->group->launch->early && !f.waited) {
+    fault("lane %d ended without griddepcontrol.wait; launched early, it may have run before what it reads was written",
+          f.lane);
+  }
   for (const Rendezvous& r : warp.open) {
     if (r.mask >> f.lane & 1) fault("lane %d ended, but others wait for it at %s with mask %08x", f.lane, r.what, r.mask);
   }
@@ -320,6 +324,8 @@ void yield() {
   if (++worker->idle_yields > kForEver) fault("a thread polls for ever");
   switch_away(true);
 }
+
+void grid_dependency_wait() { self().waited = true; }
 
 void fault(const char* format, ...) {
   va_list list;

@@ -33,6 +33,7 @@ struct Launch {
   std::size_t smem_bytes = 0;
   unsigned cluster = 1;
   bool cooperative = false;
+  bool early = false;  ///< it may start while the kernel before it runs, and so has to wait for it
   std::function<void()> body;
 };
 
@@ -58,6 +59,7 @@ struct Fiber {
   std::deque<std::vector<CopyOp>> copy_groups;
   std::vector<std::function<void()>> stores;  ///< TMA stores not committed yet
   std::deque<std::vector<std::function<void()>>> store_groups;
+  bool waited = false;       ///< for the kernels before
   int cluster_arrival = -1;  ///< the phase of the cluster's barrier in which it has arrived
 };
 

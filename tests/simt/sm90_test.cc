@@ -40,6 +40,42 @@ TEST(Cluster, MissingWaitIsReported) {
       [&] { EXPECT_NE(fault_of(ring, {.grid = 4, .block = 32, .smem = 128, .cluster = 4}, out.get(), false), ""); });
 }
 
+// --- programmatic dependent launch ---
+
+__global__ void add_early(int* value, bool wait) {
+  ptx::griddepcontrol_launch_dependents();
+  if (wait || threadIdx.x != 33) ptx::griddepcontrol_wait();
+  atomicAdd(value, 1);
+}
+
+TEST(EarlyLaunch, MissingWaitIsReported) {
+  const Buffer<int> value(std::vector<int>{0});
+  const LaunchConfig config{.grid = 2, .block = 64, .early = true};
+  for_each_seed([&] {
+    EXPECT_EQ(fault_of(add_early, config, value.get(), true), "");
+    EXPECT_THAT(fault_of(add_early, config, value.get(), false),
+                HasSubstr("lane 1 ended without griddepcontrol.wait; launched early, it may have run before"));
+  });
+}
+
+TEST(EarlyLaunch, OnlyWhereTheCodeWaitsAndTheDriverCapturesIt) {
+  const Buffer<int> value(std::vector<int>{0});
+  bool early = false;
+  simt::watch_launches([&](const simt::LaunchRecord& launch) { early = launch.early; });
+  const auto asked = [&](const simt::Device& device) {
+    simt::set_device(device);
+    launch("add", "()", add_early, {.grid = 1, .block = 64, .early = true}, value.get(), true);
+    return early;
+  };
+  EXPECT_TRUE(asked({}));
+  EXPECT_FALSE(asked({.major = 8}));
+  EXPECT_FALSE(asked({.major = 12, .compiled_for = 80}));
+  simt::set_device({});
+  launch("add", "()", add_early, {.grid = 1, .block = 64}, value.get(), true);
+  EXPECT_FALSE(early);
+  simt::watch_launches(nullptr);
+}
+
 // --- mbarrier ---
 
 __global__ void broadcast(float* out, bool wait, bool expect) {

@@ -30,6 +30,8 @@ void barrier_sync(int id, int threads);    ///< threads = 0: all of the block
 void barrier_arrive(int id, int threads);  ///< threads = 0: all of the block
 void yield();                              ///< lets others run; for loops that poll
 
+void grid_dependency_wait();  ///< griddepcontrol.wait: each thread of a kernel that may start early calls it
+
 // Warp collectives. `mask` names the lanes that take part; each of them has to come.
 constexpr unsigned kAllLanes = 0xffffffffu;
 void sync_warp(unsigned mask);

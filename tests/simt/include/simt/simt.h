@@ -24,6 +24,7 @@ struct LaunchRecord {
   dim3 grid, block;
   std::size_t smem_bytes = 0;
   unsigned cluster = 1;
+  bool early = false;  ///< programmatic dependent launch
 };
 /// From now on launches are checked and given to `watch`, and their kernels do not run; null runs them again.
 void watch_launches(std::function<void(const LaunchRecord&)> watch);
