@@ -34,8 +34,7 @@ nlohmann::json describe(const GeneratorPlan& plan, std::size_t i) {
           {"wgmma", row.cut.wgmma},
           {"border", i == 0},
           {"head", plan.layers[i].norm == Norm::kNone},
-          {"adds", plan.layers[i].adds_block_input},
-          {"keeps", plan.layers[i].adds_block_input || feeds_block(plan.layers, i)}};
+          {"adds", plan.layers[i].adds_block_input}};
 }
 
 void list(const ModelFile& file, int N) {

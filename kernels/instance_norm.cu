@@ -136,9 +136,9 @@ __host__ __device__ constexpr int block_channels(int C) { return C < 4 * kThread
 // A thread keeps four channels and goes from pixel to pixel, the threads of the block side by side in memory.
 // From a pointer to NormCoefficients they are read; from what is Unmerged the block makes those of its channels first.
 template <typename In, typename Out, typename From>
-__global__ void __launch_bounds__(kThreads, std::is_same_v<From, Unmerged> ? 3 : 4)
-    instance_norm_kernel(const In* x, From from, const float* beta, bool relu, const float* residual, float* sum, Out* y,
-                         int C, int pixels, int rounds) {
+__global__ void __launch_bounds__(kThreads, 3)
+    instance_norm_kernel(const In* x, From from, const float* beta, bool relu, const Out* residual, Out* y, int C,
+                         int pixels, int rounds) {
   const int quads = C / 4, at_a_time = max(kThreads / quads, 1);
   const size_t image = size_t(blockIdx.z) * pixels * C;
   const int quad = blockIdx.y * kThreads + threadIdx.x % quads, first = threadIdx.x / quads;  // quads > 256: more blocks
@@ -179,7 +179,6 @@ __global__ void __launch_bounds__(kThreads, std::is_same_v<From, Unmerged> ? 3 :
       v[i] = {normalised(v[i].x, k0, b.x, relu), normalised(v[i].y, k1, b.y, relu), normalised(v[i].z, k2, b.z, relu),
               normalised(v[i].w, k3, b.w, relu)};
       if (residual) v[i] = {v[i].x + r[i].x, v[i].y + r[i].y, v[i].z + r[i].z, v[i].w + r[i].w};
-      if (sum) store_4(sum + at + i * step, v[i]);
       store_4(y + at + i * step, v[i]);
     }
   }
@@ -201,8 +200,8 @@ struct NormGrid {
 };
 
 template <MathType kMath, typename From>
-void run(Shape s, const void* x, bool x_as_operand, From from, const float* beta, bool relu, const float* residual,
-         float* sum, void* y, cudaStream_t stream) {
+void run(Shape s, const void* x, bool x_as_operand, From from, const float* beta, bool relu, const void* residual, void* y,
+         cudaStream_t stream) {
   using T = Operand<kMath>;
   const int pixels = int(s.plane());
   const NormGrid grid(s.N, s.C, pixels);
@@ -210,20 +209,20 @@ void run(Shape s, const void* x, bool x_as_operand, From from, const float* beta
   const LaunchConfig config{.grid = grid.blocks, .block = kThreads, .smem = smem, .early = true, .stream = stream};
   if (x_as_operand) {
     launch("instance_norm", s, instance_norm_kernel<T, T, From>, config, static_cast<const T*>(x), from, beta, relu,
-           residual, sum, static_cast<T*>(y), s.C, pixels, grid.rounds);
+           static_cast<const T*>(residual), static_cast<T*>(y), s.C, pixels, grid.rounds);
   } else {
     launch("instance_norm", s, instance_norm_kernel<float, T, From>, config, static_cast<const float*>(x), from, beta, relu,
-           residual, sum, static_cast<T*>(y), s.C, pixels, grid.rounds);
+           static_cast<const T*>(residual), static_cast<T*>(y), s.C, pixels, grid.rounds);
   }
 }
 
 template <typename From>
 void run(MathType math, Shape s, const void* x, bool x_as_operand, From from, const float* beta, bool relu,
-         const float* residual, float* sum, void* y, cudaStream_t stream) {
+         const void* residual, void* y, cudaStream_t stream) {
   EMO_CHECK(s.C > 0 && s.C % kChannelAlign == 0, "instance_norm: ", s.C, " channels; a multiple of ", kChannelAlign,
             " is needed");
   if (s.count() == 0) return;
-  const auto go = [&](auto run_typed) { run_typed(s, x, x_as_operand, from, beta, relu, residual, sum, y, stream); };
+  const auto go = [&](auto run_typed) { run_typed(s, x, x_as_operand, from, beta, relu, residual, y, stream); };
   switch (math) {
     case MathType::kF16: return go(run<MathType::kF16, From>);
     case MathType::kBF16: return go(run<MathType::kBF16, From>);
@@ -256,18 +255,18 @@ bool merges_in_norm(const ConvShape& conv) {
 }
 
 void instance_norm(MathType math, Shape s, const void* x, bool x_as_operand, const NormCoefficients* coefficients,
-                   const float* beta, bool relu, const float* residual, float* sum, void* y, cudaStream_t stream) {
-  run(math, s, x, x_as_operand, coefficients, beta, relu, residual, sum, y, stream);
+                   const float* beta, bool relu, const void* residual, void* y, cudaStream_t stream) {
+  run(math, s, x, x_as_operand, coefficients, beta, relu, residual, y, stream);
 }
 
 void merged_instance_norm(MathType math, const ConvShape& conv, const void* x, bool x_as_operand, const Moments* moments,
-                          const float* gamma, float eps, const float* beta, bool relu, const float* residual, float* sum,
-                          void* y, cudaStream_t stream) {
+                          const float* gamma, float eps, const float* beta, bool relu, const void* residual, void* y,
+                          cudaStream_t stream) {
   check_plane(conv);
   EMO_CHECK(conv.strips() <= kMaxMergedStrips, "instance_norm: moments of ", conv.strips(), " strips; it merges at most ",
             kMaxMergedStrips, " itself, see merge_moments()");
   const Unmerged unmerged{moments, gamma, eps, conv.parities(), conv.pixels()};
-  run(math, conv.out(), x, x_as_operand, unmerged, beta, relu, residual, sum, y, stream);
+  run(math, conv.out(), x, x_as_operand, unmerged, beta, relu, residual, y, stream);
 }
 
 }  // namespace emo

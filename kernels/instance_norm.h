@@ -30,13 +30,13 @@ void merge_moments(const ConvShape& conv, const Moments* moments, const float* g
 /// coefficients  (N,C), device.
 /// beta          (C), device; null for 0.
 /// relu          below 0 is 0; NaN stays NaN.
-/// residual      fp32, device; null for 0.
-/// sum           y before it is rounded, fp32, device: the residual of a later call. May be residual, or null.
-/// y             in the operand's type, device; may be x when the two have one type. fp32 is left unrounded for kTF32.
+/// residual      what is added, in the operand's type, device; null for 0.
+/// y             in the operand's type, device; may be x or residual where the types are one. fp32 is left unrounded for
+///               kTF32.
 /// All pointers are aligned to 16 bytes. Throws Error for a C that it cannot take, and when the launch fails.
 /// Source: Ulyanov, Vedaldi and Lempitsky 2016.
 void instance_norm(MathType math, Shape s, const void* x, bool x_as_operand, const NormCoefficients* coefficients,
-                   const float* beta, bool relu, const float* residual, float* sum, void* y, cudaStream_t stream);
+                   const float* beta, bool relu, const void* residual, void* y, cudaStream_t stream);
 
 /// Strips that merged_instance_norm takes.
 inline constexpr int kMaxMergedStrips = 16;
@@ -44,8 +44,8 @@ inline constexpr int kMaxMergedStrips = 16;
 /// merge_moments and instance_norm with the same bytes in one launch, for images of few strips. Each block merges the
 /// moments of all its channels, 16 loads a thread. Throws Error for more strips, and as the two do.
 void merged_instance_norm(MathType math, const ConvShape& conv, const void* x, bool x_as_operand, const Moments* moments,
-                          const float* gamma, float eps, const float* beta, bool relu, const float* residual, float* sum,
-                          void* y, cudaStream_t stream);
+                          const float* gamma, float eps, const float* beta, bool relu, const void* residual, void* y,
+                          cudaStream_t stream);
 
 /// Whether that is faster than the two: it can, and there are so few blocks that their merging costs less than a launch.
 bool merges_in_norm(const ConvShape& conv);

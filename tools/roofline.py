@@ -253,7 +253,6 @@ class Rule:
     trips: list[tuple[str, float]] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
     totals: list[tuple[str, float]] = field(default_factory=list)  # of a warp, in loops: what trips are corrected to
-    off: str = "$"  # predicated instructions that do not run
     hits: float = 0  # share of the loads that the first level cache answers
 
 
@@ -296,12 +295,10 @@ def rule_of(launch: dict) -> Rule:
         quads = row["C_out"] / 4
         rounds = math.ceil(row["pixels"] * row["parities"] / launch["grid"][0] / max(256 // quads, 1))
         merged = launch["smem"] > 0
-        needs = [r"STG\.E\.64$*", r"STG\.E\.64$+"] + (["MUFU.RSQ", "STS", r"LDG\.E\.64$+"] if merged else [])
-        needs += ([r"STG\.E\.128$"] if row["keeps"] else []) + ([r"LDG\.E\.128$"] if row["adds"] else [])
-        return Rule("instance_norm_kernelI6__halfS2_" + ("NS0_8Unmerged" if merged else "PKNS_16Norm"), needs,
-                    [(r"STG\.E\.64$", rounds), ("MUFU.RSQ", row["C_out"] / 256)], [],
-                    [(r"STG\.E\.64$", rounds)], 
-                    "|".join([r"STG\.E\.128$"] * (not row["keeps"]) + [r"LDG\.E\.128$"] * (not row["adds"]) + ["$"]))
+        needs = [r"STG\.E\.64$*", r"STG\.E\.64$+"] + ([r"LDG\.E\.64$+"] if merged or row["adds"] else [])
+        return Rule("instance_norm_kernelI6__halfS2_" + ("NS0_8Unmerged" if merged else "PKNS_16Norm"),
+                    needs + (["MUFU.RSQ", "STS"] if merged else []),
+                    [(r"STG\.E\.64$", rounds), ("MUFU.RSQ", row["C_out"] / 256)], [], [(r"STG\.E\.64$", rounds)])
     if kernel == "merge_moments":
         return Rule("merge_moments_kernel", [r"LDG\.E\.64$+", "MUFU.RSQ", "STG"],
                     hits=1 - min(1, row["strips"] / 256))  # loads of strips that are not there
@@ -354,7 +351,7 @@ def dram_bytes_of(launch: dict) -> float:
         "unfold_rows": [row["N"] * 3 * row["pixels"] * 4, row["in_bytes"]],
         "conv2d": [row["in_bytes"], row["sums_bytes"]],
         "conv2d wgmma": [row["in_bytes"], row["sums_bytes"]],
-        "instance_norm": [row["sums_bytes"], outputs * 2] + [outputs * 4] * (row["adds"] + row["keeps"]),
+        "instance_norm": [row["sums_bytes"], outputs * 2] + [outputs * 2] * row["adds"],
         "heads": [row["sums_bytes"]] + [row["N"] * row["pixels"] * 12] * 3,
     }.get(kernel, [])
     return sum(part for part in parts if part > L2_KEEPS_BYTES)
@@ -371,8 +368,6 @@ def predict(launch: dict, kernel: check_sass.Kernel) -> Prediction:
         inside = {blocks[i].trips for i in path if found[i]} - {1}
         for i in path:
             blocks[i].trips *= total / counted if blocks[i].trips in inside else 1
-    for block in (blocks[i] for i in path):
-        block.code = [text for text in block.code if not (text.startswith("@") and re.match(rule.off, opcode(text)))]
     row = launch["row"]
     grid, warps = math.prod(launch["grid"]), launch["threads"] // 32
     working = warps - (launch["kernel"] == "conv2d wgmma")  # the ninth warp fetches

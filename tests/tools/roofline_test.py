@@ -85,7 +85,7 @@ class Table(unittest.TestCase):
     LAUNCH = {"kernel": "unfold_rows", "N": 1, "grid": [264, 1, 1], "threads": 256, "smem": 0, "cluster": 1, "early": False,
               "row": {"key": "main.0", "N": 1, "pixels": 16384, "parities": 1, "C_in": 24, "C_out": 64, "taps": 7, "strips": 256,
                       "in_bytes": 1, "sums_bytes": 1, "tile": 2, "splits": 1, "wgmma": False, "border": True, "head": False,
-                      "adds": False, "keeps": False}}
+                      "adds": False}}
 
     def kernel(self, registers=32):
         body = code("LDG.E R4, desc[UR4][R2.64]", "STG.E.64 desc[UR4][R2.64], R4", "EXIT")

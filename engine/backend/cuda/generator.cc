@@ -292,18 +292,16 @@ void CudaGenerator::enqueue(const GeneratorPlan& plan, const Context& context, c
     const GeneratorWeights::Row& weight = weights.row(i);
     const void* const sums = context.at<void>(row.sums);
     void* const output = context.at<void>(plan.rows[i + 1].input);
-    float* const kept = context.at<float>(plan.stream);
     const bool relu = ends_in_relu(layer), as_operands = sums_as_operands(math);
-    const float* const added = layer.adds_block_input ? kept : nullptr;
-    float* const keep = layer.adds_block_input || feeds_block(plan.layers, i) ? kept : nullptr;
+    const void* const added = layer.adds_block_input ? context.at<void>(plan.rows[i - 1].input) : nullptr;
     const float eps = float(config_.norm_eps);
     if (merges_in_norm(row.conv)) {
       merged_instance_norm(math, row.conv, sums, as_operands, epilogue.moments, weight.gamma, eps, weight.beta, relu, added,
-                           keep, output, stream);
+                           output, stream);
     } else {
       auto* const coefficients = context.at<NormCoefficients>(row.coefficients);
       merge_moments(row.conv, epilogue.moments, weight.gamma, eps, coefficients, stream);
-      instance_norm(math, row.conv.out(), sums, as_operands, coefficients, weight.beta, relu, added, keep, output, stream);
+      instance_norm(math, row.conv.out(), sums, as_operands, coefficients, weight.beta, relu, added, output, stream);
     }
     if (sink) show(plan, i, context, *sink);
   }

@@ -47,7 +47,6 @@ GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int s
   const LayerSpec& first = layers[0];
   plan(au_bias, sizeof(float) * N * first.K * first.K * padded_channels(first.C_out), 0, 1);
 
-  int stream_first = last, stream_last = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const int step = 2 * int(i) + 1;
     const bool head = layers[i].norm == Norm::kNone;
@@ -56,7 +55,9 @@ GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int s
     row.cut = conv2d_plan(math, row.conv, gpu.multiprocessors, gpu.wgmma && N >= kWgmmaBatch);
     const std::size_t value = head || !sums_as_operands(math) ? sizeof(float) : operand_bytes(math);
     const ConvWorkspaceSize workspace = conv2d_workspace(math, row.conv, row.cut);
-    plan(row.input, row.conv.in().count() * operand_bytes(math), step - 1, step);
+    // A block's input is added to its second row, when that is normalised.
+    const bool is_added = i + 1 < rows.size() && layers[i + 1].adds_block_input;
+    plan(row.input, row.conv.in().count() * operand_bytes(math), step - 1, is_added ? step + 3 : step);
     plan(row.sums, row.conv.out().count() * value, step, step + 1);
     plan(row.split_sums, workspace.floats * sizeof(float), step, step);
     counters = std::max(counters, workspace.counters);
@@ -64,11 +65,7 @@ GeneratorPlan::GeneratorPlan(const GeneratorConfig& config, MathType math, int s
     const std::size_t channels = std::size_t(N) * row.conv.C_out;
     plan(row.moments, channels * row.conv.strips() * sizeof(Moments), step, step + 1);
     plan(row.coefficients, channels * sizeof(NormCoefficients), step + 1, step + 1);
-    if (feeds_block(layers, i)) stream_first = std::min(stream_first, step + 1);
-    if (layers[i].adds_block_input) stream_last = step + 1;
-    if (feeds_block(layers, i)) stream.bytes = row.conv.out().count() * sizeof(float);
   }
-  if (stream_last > 0) plan(stream, stream.bytes, stream_first, stream_last);
   bytes = place(buffers);
 }
 

@@ -33,8 +33,8 @@ struct GpuTraits {
 /// blocks, and where everything lies in one block of memory.
 ///
 /// A row reads `input` and its convolution writes `sums` and their `moments`; these are merged into `coefficients`, with
-/// which the sums are normalised into the next row's `input`. Round the residual blocks the fp32 `stream` keeps what they
-/// add to. The head writes its pictures into `pictures`.
+/// which the sums are normalised into the next row's `input`. A residual block's input is kept until its second row adds it.
+/// The head writes its pictures into `pictures`.
 struct GeneratorPlan {
   GeneratorPlan(const GeneratorConfig& config, MathType math, int side, int N, const GpuTraits& gpu);
 
@@ -59,7 +59,7 @@ struct GeneratorPlan {
   std::vector<LayerSpec> layers;
   std::vector<Row> rows;  ///< of the table, the last two as one
   Pictures at;
-  PlannedBuffer pictures, au_bias, stream;
+  PlannedBuffer pictures, au_bias;
   std::size_t bytes = 0;     ///< of the block
   std::size_t counters = 0;  ///< unsigned, see ConvWorkspace
 };
