@@ -27,6 +27,9 @@ class MediaLibrary final : public Media {
   Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const override {
     return emo::load_image(path, limits);
   }
+  std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const Image& image) const override {
+    return emo::encode_image(name, image);
+  }
   void save_image(const std::filesystem::path& path, const Image& image) const override { emo::save_image(path, image); }
   Image draw_table(const PictureTable& table) const override { return emo::draw_table(table); }
   std::vector<Box> find_faces(const Image& image, std::string* tried, const FaceSearch& search) const override {

@@ -79,6 +79,9 @@ class Media {
   /// failed write.
   virtual void save_image(const std::filesystem::path& path, const Image& image) const = 0;
 
+  /// The bytes of the file that save_image() would write. Throws as it does; errors name it so.
+  virtual std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const Image& image) const = 0;
+
   /// Draws the table dark on white. Throws Error(kInput) naming the font when it is missing or is none.
   virtual Image draw_table(const PictureTable& table) const = 0;
 

@@ -3,11 +3,11 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/memory_file.h"
 #include "engine/media/image/image_file.h"
-#include "tests/fuzz/memory_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const emo::MemoryFile file(data, size);
+  const emo::MemoryFile file(std::as_bytes(std::span(data, size)));
   // Small: the sizes that a header may claim are what takes the time, and nothing else depends on them.
   const emo::ImageLimits limits{.max_megapixels = 0.25, .max_side = 2048};
   try {

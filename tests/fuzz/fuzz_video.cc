@@ -3,13 +3,13 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/memory_file.h"
 #include "engine/media/video.h"
-#include "tests/fuzz/memory_file.h"
 
 extern "C" const emo::Video* emo_video_v1();
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const emo::MemoryFile file(data, size);
+  const emo::MemoryFile file(std::as_bytes(std::span(data, size)));
   const emo::ImageLimits limits{.max_megapixels = 0.02, .max_side = 512};  // decoding is what takes the time
   constexpr int kFrames = 20;
   try {

@@ -104,13 +104,11 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits) {
   return image;
 }
 
-void save_image(const std::filesystem::path& path, const Image& image) {
+std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const Image& image) {
   EMO_CHECK(image.width > 0 && image.height > 0 && image.rgb.size() == std::size_t(image.width) * image.height * 3,
-            "save_image: ", image.width, "x", image.height, " with ", image.rgb.size(), " bytes");
-  const std::string extension = known_extension("output", path, kPictureExtensions);
+            "encode_image: ", image.width, "x", image.height, " with ", image.rgb.size(), " bytes");
+  const std::string extension = known_extension("output", name, kPictureExtensions);
   const auto is = [&](auto... names) { return ((extension == names) || ...); };
-
-  OutputFile out(path);
   // 95 of 100: nobody sees the loss. OpenCV's WebP would otherwise be lossless, several times the size.
   const std::vector<int> quality{cv::IMWRITE_JPEG_QUALITY, 95, cv::IMWRITE_WEBP_QUALITY, 95};
   std::vector<std::uint8_t> encoded;
@@ -120,9 +118,16 @@ void save_image(const std::filesystem::path& path, const Image& image) {
   } catch (const cv::Exception&) {  // leaves done false
   }
   if (!done) {
-    fail(ErrorKind::kInput, "output: ", path.string(), ": a picture of ", image.width, "x", image.height,
+    fail(ErrorKind::kInput, "output: ", name.string(), ": a picture of ", image.width, "x", image.height,
          " does not go into ", extension, "; write a .png");
   }
+  return encoded;
+}
+
+void save_image(const std::filesystem::path& path, const Image& image) {
+  known_extension("output", path, kPictureExtensions);
+  OutputFile out(path);  // a folder that cannot be written to is told before the picture is encoded
+  const std::vector<std::uint8_t> encoded = encode_image(path, image);
   out.write(std::as_bytes(std::span(encoded)));
   out.commit();
 }
