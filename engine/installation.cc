@@ -7,11 +7,9 @@
 #include "base/version.h"
 
 namespace emo {
-namespace {
 
-/// The folder of the file that holds this code.
-const std::filesystem::path& home() {
-  static const std::filesystem::path folder = [] {
+const std::filesystem::path& library_path() {
+  static const std::filesystem::path path = [] {
     std::filesystem::path file = "/proc/self/exe";
     Dl_info info;
     link_map* map = nullptr;
@@ -19,17 +17,16 @@ const std::filesystem::path& home() {
     // The program itself has no name here, and argv[0] for its file.
     if (::dladdr1(here, &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) && map->l_name[0]) file = map->l_name;
     std::error_code ignored;
-    return std::filesystem::canonical(file, ignored).parent_path();
+    return std::filesystem::canonical(file, ignored);
   }();
-  return folder;
+  return path;
 }
-
-}  // namespace
 
 std::filesystem::path default_weights(const std::string& name) {
   // From bin/ and lib/ one folder up, from lib/x86_64-linux-gnu/ two.
-  const auto near = home().parent_path() / "share/emoengine/weights" / name;
-  const auto far = home().parent_path().parent_path() / "share/emoengine/weights" / name;
+  const auto folder = library_path().parent_path().parent_path();
+  const auto near = folder / "share/emoengine/weights" / name;
+  const auto far = folder.parent_path() / "share/emoengine/weights" / name;
   std::error_code ignored;
   if (std::filesystem::exists(near, ignored)) return near;
   if (std::filesystem::exists(far, ignored)) return far;
@@ -38,10 +35,11 @@ std::filesystem::path default_weights(const std::string& name) {
 }
 
 std::filesystem::path plugin_path(const std::string& name) {
-  const auto beside_library = home() / "emoengine" / name;
+  const auto folder = library_path().parent_path();
+  const auto beside_library = folder / "emoengine" / name;
   std::error_code ignored;
   if (std::filesystem::exists(beside_library, ignored)) return beside_library;
-  return home().parent_path() / EMO_LIBDIR "/emoengine" / name;  // beside a program's bin/
+  return folder.parent_path() / EMO_LIBDIR "/emoengine" / name;  // beside a program's bin/
 }
 
 void* open_plugin(const std::filesystem::path& file, const char* factory, const std::string& subject,

@@ -9,6 +9,9 @@ namespace emo {
 /// folder has the same form:
 ///   bin/emoengine   lib/libemoengine.so.0   lib/emoengine/libemo_media.so   share/emoengine/weights/generator.safetensors
 ///
+/// The file of that library, or of the program.
+const std::filesystem::path& library_path();
+
 /// A weight file that is installed. Throws Error(kModel) naming the places where it is not.
 std::filesystem::path default_weights(const std::string& name);
 

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "emoengine.h"
+#include "engine/backend/image.h"
+
+namespace emo::c_api {
+
+/// The caller's pixels. Throws for what is no picture; `name` is the field's.
+MutableImageView view_of(const emo_image* image, const char* name);
+
+/// A copy of them, with their alpha.
+Image image_of(const emo_image* image, const char* name);
+
+/// Copies pixels between pictures of one size, in any formats. A fourth channel that `from` lacks becomes opaque.
+void copy_pixels(const ImageView& from, const MutableImageView& to);
+
+Box box_of(const emo_box& box, const char* name);
+
+}  // namespace emo::c_api

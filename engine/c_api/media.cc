@@ -1,0 +1,116 @@
+#include "engine/media/media.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "emoengine_media.h"
+#include "engine/c_api/guard.h"
+#include "engine/c_api/images.h"
+
+struct emo_picture {
+  emo_image image;  ///< of `pixels`
+  std::vector<std::uint8_t> pixels;
+};
+
+struct emo_bytes {
+  const std::vector<std::uint8_t> data;
+};
+
+struct emo_sound {
+  const emo::Clip clip;
+};
+
+using namespace emo;
+using namespace emo::c_api;
+
+namespace {
+
+std::unique_ptr<emo_picture> picture_of(Image image) {
+  const bool opaque = image.alpha.empty();
+  auto picture = std::make_unique<emo_picture>();
+  if (opaque) {
+    picture->pixels = std::move(image.rgb);
+  } else {
+    picture->pixels.resize(image.alpha.size() * 4);
+    for (std::size_t i = 0; i < image.alpha.size(); ++i) {
+      std::copy_n(&image.rgb[3 * i], 3, &picture->pixels[4 * i]);
+      picture->pixels[4 * i + 3] = image.alpha[i];
+    }
+  }
+  picture->image = {picture->pixels.data(), image.width, image.height, 0, opaque ? EMO_RGB8 : EMO_RGBA8, 0};
+  return picture;
+}
+
+}  // namespace
+
+emo_status emo_read_picture(const emo_source* source, emo_picture** picture) {
+  return guard([&] {
+    auto& out = handle_out(picture, "picture");
+    const SourceFile file(needed(source, "source"), "source");
+    out = file.read([](const auto& path) { return picture_of(media().load_image(path, {})); }).release();
+  });
+}
+
+emo_status emo_picture_image(emo_picture* picture, emo_image* image) {
+  return guard([&] { needed(image, "image") = needed(picture, "picture").image; });
+}
+
+void emo_picture_free(emo_picture* picture) { delete picture; }
+
+emo_status emo_write_picture(const emo_image* image, const char* path) {
+  return guard([&] { media().save_image(&needed(path, "path"), image_of(image, "image")); });
+}
+
+emo_status emo_encode_picture(const emo_image* image, const char* format, emo_bytes** bytes) {
+  return guard([&] {
+    auto& out = handle_out(bytes, "bytes");
+    const std::string name = concat("picture.", &needed(format, "format"));
+    out = new emo_bytes{media().encode_image(name, image_of(image, "image"))};
+  });
+}
+
+const void* emo_bytes_data(const emo_bytes* bytes, size_t* size) {
+  return guarded<const void*>(nullptr, [&] {
+    const auto& data = needed(bytes, "bytes").data;
+    needed(size, "size") = data.size();
+    return data.data();
+  });
+}
+
+void emo_bytes_free(emo_bytes* bytes) { delete bytes; }
+
+emo_status emo_find_faces(const emo_image* image, emo_box* boxes, int32_t capacity, int32_t* found) {
+  return guard([&] {
+    needed(found, "found");
+    if (capacity < 0) refuse("`capacity`: ", capacity, " came; at least 0 is needed");
+    if (capacity > 0) needed(boxes, "boxes");
+    const auto faces = media().find_faces(image_of(image, "image"), nullptr);
+    for (std::size_t i = 0; i < std::min(faces.size(), std::size_t(capacity)); ++i) {
+      boxes[i] = {faces[i].x, faces[i].y, faces[i].side};
+    }
+    *found = std::int32_t(faces.size());
+  });
+}
+
+emo_status emo_read_sound(const emo_source* source, int32_t sample_rate_hz, emo_sound** sound) {
+  return guard([&] {
+    auto& out = handle_out(sound, "sound");
+    if (sample_rate_hz < limits::kMinSampleRateHz || sample_rate_hz > limits::kMaxSampleRateHz) {
+      refuse("`sample_rate_hz`: ", sample_rate_hz, " came; ", limits::kMinSampleRateHz, " to ", limits::kMaxSampleRateHz,
+             " are taken");
+    }
+    const SourceFile file(needed(source, "source"), "source");
+    out = file.read([&](const auto& path) { return new emo_sound{media().load_audio(path, sample_rate_hz, {})}; });
+  });
+}
+
+const float* emo_sound_pcm(const emo_sound* sound, size_t* samples) {
+  return guarded<const float*>(nullptr, [&] {
+    const auto& pcm = needed(sound, "sound").clip.pcm;
+    needed(samples, "samples") = pcm.size();
+    return pcm.data();
+  });
+}
+
+void emo_sound_free(emo_sound* sound) { delete sound; }

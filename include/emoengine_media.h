@@ -1,0 +1,99 @@
+// emoengine_media.h: pictures, faces, sounds and videos, for who does not bring their own. The functions open plug-ins of
+// libemoengine.so.0 (package libemoengine-media0) when they are first called; without them they fail with EMO_DEVICE.
+// The rules are those of emoengine.h.
+#ifndef EMOENGINE_MEDIA_H
+#define EMOENGINE_MEDIA_H
+
+#include "emoengine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- Pictures: JPEG, PNG, WebP, TIFF, BMP, told by their content; upright, in sRGB.
+
+typedef struct emo_picture emo_picture;
+// At most 50 megapixels and 16384 px a side.
+EMO_API emo_status emo_read_picture(const emo_source* source, emo_picture** picture);
+// The pixels, which may be written to: EMO_RGB8, or EMO_RGBA8 when the file has alpha. They live as long as the picture.
+EMO_API emo_status emo_picture_image(emo_picture* picture, emo_image* image);
+EMO_API void emo_picture_free(emo_picture* picture);
+// By the path's ending: .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff. The file is there when it is whole.
+EMO_API emo_status emo_write_picture(const emo_image* image, const char* path);
+
+typedef struct emo_bytes emo_bytes;
+// The same into memory; `format` is "png", "jpg" ...
+EMO_API emo_status emo_encode_picture(const emo_image* image, const char* format, emo_bytes** bytes);
+EMO_API const void* emo_bytes_data(const emo_bytes* bytes, size_t* size);
+EMO_API void emo_bytes_free(emo_bytes* bytes);
+
+// ---- Faces: upright ones seen from the front, the largest first.
+
+// Writes the first `capacity` boxes, and to `found` how many faces there are, which may be more, or none.
+EMO_API emo_status emo_find_faces(const emo_image* image, emo_box* boxes, int32_t capacity, int32_t* found);
+
+// ---- Sounds: WAV, AIFF, AU, CAF, FLAC, Ogg, MP3, told by their content; at most 10 minutes.
+
+typedef struct emo_sound emo_sound;
+// Mixed to mono and resampled to `sample_rate_hz`: emo_sample_rate() for a voice, EMO_VIDEO_SOUND_HZ for a video.
+EMO_API emo_status emo_read_sound(const emo_source* source, int32_t sample_rate_hz, emo_sound** sound);
+// They live as long as the sound.
+EMO_API const float* emo_sound_pcm(const emo_sound* sound, size_t* samples);
+EMO_API void emo_sound_free(emo_sound* sound);
+
+// ---- Videos: a handle is used by one thread at a time.
+
+#define EMO_VIDEO_SOUND_HZ 48000
+
+typedef struct emo_video_reader emo_video_reader;
+// MP4, MOV, WebM, Matroska, AVI, MPEG-TS, Ogg, FLV, GIF. `fps` and `seconds` may be NULL.
+EMO_API emo_status emo_read_video(const emo_source* source, double* fps, double* seconds, emo_video_reader** reader);
+// The next frame, EMO_RGB8, valid until the next call, and its time. At the end frame->pixels is NULL.
+EMO_API emo_status emo_next_frame(emo_video_reader* reader, emo_image* frame, double* time_s);
+EMO_API void emo_video_reader_free(emo_video_reader* reader);
+
+typedef struct emo_video_options {
+  uint32_t size;
+  int32_t reserved;  // 0
+  double fps;        // 0: 25
+  const float* pcm;  // its sound, mono at EMO_VIDEO_SOUND_HZ, which is copied; NULL: none
+  size_t samples;
+} emo_video_options;
+
+typedef struct emo_video_writer emo_video_writer;
+// By the path's ending: .mp4, .webm, .gif; without one a folder of PNGs. options may be NULL.
+EMO_API emo_status emo_write_video(const char* path, const emo_video_options* options, emo_video_writer** writer);
+// All frames have the size of the first.
+EMO_API emo_status emo_add_frame(emo_video_writer* writer, const emo_image* frame);
+// Writes the rest and puts the file in its place.
+EMO_API emo_status emo_finish_video(emo_video_writer* writer);
+// Of one that was not finished nothing is left.
+EMO_API void emo_video_writer_free(emo_video_writer* writer);
+
+// ---- Animation: a photo that moves as a voice or a table of AUs says.
+
+typedef struct emo_animation {
+  uint32_t size;
+  int32_t passes;  // as emo_redraw's
+  const emo_image* photo;
+  emo_box box;             // the face that moves
+  int32_t no_blinks;       // 1: no blinks of its own
+  const emo_voice* voice;  // what moves it
+  const float* aus;        // or this table: rows of emo_au_count() values, `fps` rows a second
+  size_t rows;
+  double fps;        // frames a second; 0: 25
+  double smooth_s;   // time constant of the smoothing; 0: 0.06; negative: none
+  double ease_s;     // from the neutral face at the start and back at the end; 0: 0.3; negative: none
+  uint32_t seed;     // of the blinks' times; 0: 1
+  int32_t reserved;  // 0
+  // Takes each frame in its order, on a thread of the engine; `image` is valid during the call. Anything but 0 ends the
+  // animation with EMO_CANCELLED.
+  int32_t (*frame)(void* user, const emo_image* image, int64_t index, int64_t count);
+  void* user;
+} emo_animation;
+EMO_API emo_status emo_animate(emo_engine* engine, const emo_animation* animation);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
