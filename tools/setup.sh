@@ -21,6 +21,7 @@ packages=(
 )
 full_packages=(
   clang-16 libclang-rt-16-dev                        # libFuzzer
+  abigail-tools                                      # tools/check_abi.sh
   clang-format-14                                    # other versions format a little differently
   python3-venv                                       # nvcc from PyPI: tools/cuda_compiler.sh
   python3-torch python3-torchaudio python3-scipy python3-pil python3-soundfile espeak-ng  # tests/training

@@ -20,16 +20,18 @@ readonly limit_s=5100
 # build     everything, optimised, warnings are errors
 # tests     the whole suite
 # recipes   the training recipes, on Debian's PyTorch
-# install   an installed copy runs with its own library and models
+# install   an installed copy runs; a C and a C++ program (docs/example/) use it and draw what the command line draws
+# packages  Debian packages: what is in them, what they need
+# abi       libemoengine.so.0 keeps what it promised
 # format    clang-format 14 has nothing to change
 # layering  includes point downward only
 # sass      kernels as nvcc compiles them: no spills, tensor cores where they belong; and how long they should take
-# core      the numerical core builds, links and starts without media
+# core      configures without media; program and library start without its plug-ins and say what to install
 # asan      the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 # tsan      the engine's threads under ThreadSanitizer
 # fuzz      builds the fuzzers with clang 16 and runs each for 20 s
 quick=(setup build tests)
-full=(setup_full build tests recipes install format layering sass core asan tsan fuzz)
+full=(setup_full build tests recipes install packages abi format layering sass core asan tsan fuzz)
 
 sources() { find include base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
 
@@ -53,12 +55,46 @@ stage_recipes() {
 }
 
 stage_install() {
-  local prefix=$PWD/out/test/installed
-  rm -rf "$prefix"
+  local work=$PWD/out/test/install prefix=$PWD/out/test/install/prefix inputs=(samples/astronaut.png samples/happy.flac) out
+  rm -rf "$work"
   cmake --install build --prefix "$prefix" >/dev/null
-  "$prefix/bin/emoengine" doctor | tee out/test/doctor.txt
-  grep -q "^weights *$prefix/share/emoengine/weights/generator" out/test/doctor.txt
+  "$prefix/bin/emoengine" doctor | tee "$work/doctor.txt"
+  grep -q "^weights *$prefix/share/emoengine/weights/generator" "$work/doctor.txt"
+
+  # In C by find_package() in a project of C alone, in C++ by pkg-config.
+  cmake -S docs/example -B "$work/c" -G Ninja -DCMAKE_PREFIX_PATH="$prefix"
+  cmake --build "$work/c"
+  mkdir "$work/cc"
+  # shellcheck disable=SC2046
+  g++ -std=c++20 -Wall -Wextra -Werror docs/example/example.cc -o "$work/cc/example" -Wl,-rpath,"$prefix/lib" \
+    $(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs emoengine)
+  "$prefix/bin/emoengine" run --image "${inputs[0]}" --audio "${inputs[1]}" -o "$work/want.png"
+  for out in c cc; do
+    "$work/$out/example" "${inputs[@]}" "$work/$out.png"
+    cmp "$work/$out.png" "$work/want.png"
+  done
+
+  [[ $(<README.md) == *"$(<docs/example/example.cc)"* ]] || { echo "install: README.md shows another example.cc"; return 1; }
+
+  # Every header alone, as the oldest languages that are promised.
+  for out in emoengine.h emoengine_media.h; do
+    gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c "$prefix/include/$out"
+  done
+  g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ "$prefix/include/emoengine.hpp"
 }
+
+stage_packages() {
+  local packages=$PWD/out/test/packages package
+  rm -rf "$packages"
+  (cd build && cpack -G DEB -B "$packages" >/dev/null)
+  for package in libemoengine0 libemoengine-media0 libemoengine-dev emoengine-models emoengine; do
+    dpkg-deb --field "$packages/$package"_*.deb Package Version Architecture Depends
+  done | tee "$packages/fields.txt"
+  ! dpkg-deb --field "$packages"/libemoengine0_*.deb Depends | grep -E 'opencv|libav|dlib|sndfile|soxr|lcms'
+  dpkg-deb --contents "$packages"/emoengine-models_*.deb | grep -q ' ./usr/share/doc/emoengine-models/copyright$'
+}
+
+stage_abi() { tools/check_abi.sh; }
 
 stage_format() { sources | xargs clang-format-14 --dry-run --Werror; }
 
@@ -93,13 +129,22 @@ stage_sass() {
   PATH=$bin:$PATH tools/roofline.py --launches out/launches.jsonl --compare kernels/roofline.txt out/sass/*.90a.cubin
 }
 
+# No source asks whether there is media, so the objects of the build serve.
 stage_core() {
-  build_preset core
-  build-core/bin/emoengine --version
-  if ldd build-core/bin/emoengine | grep -E 'opencv|dlib|sndfile|soxr|lcms|libav|libsw'; then
-    echo "core: emoengine links the media libraries above" >&2
-    return 1
-  fi
+  local prefix=$PWD/out/test/core file component
+  cmake --preset core
+  rm -rf "$prefix"
+  for component in library tool models; do cmake --install build --prefix "$prefix" --component $component >/dev/null; done
+  for file in bin/emoengine lib/libemoengine.so.0; do
+    if ldd "$prefix/$file" | grep -E 'opencv|dlib|sndfile|soxr|lcms|libav|libsw'; then
+      echo "core: $file links the media libraries above" >&2
+      return 1
+    fi
+  done
+  "$prefix/bin/emoengine" --version
+  "$prefix/bin/emoengine" inspect "$prefix/share/emoengine/weights/speech.safetensors" >/dev/null
+  ! "$prefix/bin/emoengine" mfcc --audio samples/happy.flac -o "$prefix/f.npy" 2>"$prefix/error" || return 1
+  grep 'Install libemoengine-media0' "$prefix/error"
 }
 
 stage_asan() {
