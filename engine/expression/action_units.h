@@ -62,7 +62,8 @@ struct Emotion {
 const std::vector<Emotion>& emotions();
 
 /// Reads "happiness=0.7,surprise=0.3" (a name alone means 1) and adds the prototypes, clamped to [0,1]. "neutral" is the
-/// zero vector. Aliases count as names, letters may be of either case. Throws Error(kUsage) naming the emotion that is not known.
+/// zero vector. Aliases count as names, letters may be of either case. Throws Error(kUsage) naming the emotion that is not
+/// known.
 ActionUnits parse_emotions(std::string_view text, const std::vector<std::string>& names);
 
 struct EmotionReading {
