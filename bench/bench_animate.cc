@@ -25,7 +25,7 @@ void animate(benchmark::State& state, const Target& target, const std::string& g
   const std::vector<Box> faces = media().find_faces(photo, nullptr);
   const auto still = std::make_shared<const Still>(engine, photo, faces);
   const Clip voice = media().load_audio(EMO_SOURCE_DIR "/samples/surprised.flac", engine.speech_config().sample_rate_hz, {});
-  const AuCurve spoken = engine.aus_per_frame(voice.pcm, kFps);
+  const AuCurve spoken = engine.hear(voice.pcm).per_frame(kFps);
   const AuCurve curve = animation_curve(spoken, spoken.rows(), {.fps = kFps});
   const std::size_t frames = curve.rows();
   const HostBuffer<float> face(still->cuts[0].planes.size());

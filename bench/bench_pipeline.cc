@@ -66,12 +66,12 @@ void photo_to_photo(benchmark::State& state, const KeptCascade& kept, const Targ
     FaceJob job{.photo = photo, .face = face, .au = au, .out = photo};
     engine.redraw_all({&job, 1});
   };
-  warm_up([&] { put(engine.aus(cascade.pcm)); });
+  warm_up([&] { put(engine.hear(cascade.pcm).whole()); });
 
   Latencies whole, listen, redraw;
   for (auto _ : state) {
     whole.time([&] {
-      const ActionUnits au = listen.time([&] { return engine.aus(cascade.pcm); });
+      const ActionUnits au = listen.time([&] { return engine.hear(cascade.pcm).whole(); });
       redraw.time([&] { put(au); });
     });
   }
@@ -89,7 +89,7 @@ void crop_to_face(benchmark::State& state, const KeptCascade& kept, const Target
   const CutFace cut = engine.cut(photo, box);
   const HostBuffer<float> face(cut.planes.size());
   const auto redraw = [&] {
-    FaceJob job{.photo = photo, .face = box, .cut = &cut, .au = engine.aus(cascade.pcm), .after = face.data()};
+    FaceJob job{.photo = photo, .face = box, .cut = &cut, .au = engine.hear(cascade.pcm).whole(), .after = face.data()};
     engine.redraw_all({&job, 1});
     return face[0];
   };

@@ -15,11 +15,6 @@ std::unique_ptr<const ModelFile> open_model(const std::filesystem::path& path, s
   return std::make_unique<const ModelFile>(path, max_tensors);
 }
 
-/// A backend answers with zeros where it finds no speech; what a network gives, not clamped, is never zero in every AU.
-bool holds_speech(const Matrix& answer) {
-  return std::ranges::any_of(answer.values, [](float au) { return au != 0; });
-}
-
 }  // namespace
 
 Engine::Engine(const EngineOptions& options)
@@ -54,28 +49,14 @@ const SpeechConfig& Engine::speech_config() const {
   return speech_->speech();
 }
 
-ActionUnits Engine::aus(std::span<const float> pcm, bool* speech_found) const {
-  const Matrix answer = backend_->speech(pcm, {});
-  if (speech_found) *speech_found = holds_speech(answer);
-  return sharpened({speech_config().au_names, answer.values}, speech_config().emotion_sharpness);
+Voice Engine::hear(std::span<const float> pcm) const {
+  const SpeechConfig& config = speech_config();
+  return {backend_->hear(pcm), config, double(pcm.size()) / config.sample_rate_hz};
 }
 
-AuCurve Engine::aus_per_frame(std::span<const float> pcm, double fps, bool* speech_found) const {
-  if (!(fps > 0 && fps <= 1000)) fail(ErrorKind::kUsage, "`fps`: ", fps, " came; more than 0 and at most 1000 is needed");
-  const auto& config = speech_config();
-  // A clip of any length has a first frame; a frame belongs to the clip when its time lies before the clip's end.
-  const auto rows =
-      std::max<std::size_t>(1, std::size_t(std::ceil(double(pcm.size()) / config.sample_rate_hz * fps - 1e-9)));
-  AuCurve curve(config.au_names, std::vector<double>(rows));
-  for (std::size_t i = 0; i < rows; ++i) curve.times_s[i] = double(i) / fps;
-  const Matrix values = backend_->speech(pcm, curve.times_s);
-  if (speech_found) *speech_found = holds_speech(values);
-  const ActionUnits neutral(config.au_names);
-  for (int r = 0; r < values.rows; ++r) {
-    const ActionUnits row = neutral.with({values.row(r), std::size_t(values.cols)});
-    curve.set_row(std::size_t(r), sharpened(row, config.emotion_sharpness));
-  }
-  return curve;
+LiveVoice Engine::hear_live(double fps) const {
+  EMO_CHECK(speech_, "engine: opened without a speech model");
+  return {*speech_, fps};
 }
 
 CutFace Engine::cut(const ImageView& photo, const Box& face) const {

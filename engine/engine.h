@@ -10,8 +10,9 @@
 
 #include "engine/backend/backend.h"
 #include "engine/expression/action_units.h"
-#include "engine/expression/au_curve.h"
+#include "engine/pipeline/live_voice.h"
 #include "engine/scheduler.h"
+#include "engine/voice.h"
 #include "weights/model_file.h"
 
 namespace emo {
@@ -70,11 +71,11 @@ class Engine {
 
   /// (T, features) of a mono clip at the model's rate; see Backend::mfcc.
   Matrix mfcc(std::span<const float> pcm) const { return backend_->mfcc(pcm); }
-  /// The clip's own answer, sharpened() as the model says (SpeechConfig::emotion_sharpness). `speech_found`, if given,
-  /// receives whether the clip holds speech; if not, the answer is neutral.
-  ActionUnits aus(std::span<const float> pcm, bool* speech_found = nullptr) const;
-  /// One row a video frame, at i/fps, for the clip's length. Throws Error(kUsage) unless 0 < fps <= 1000.
-  AuCurve aus_per_frame(std::span<const float> pcm, double fps, bool* speech_found = nullptr) const;
+  /// Runs the speech model over a mono clip at the model's rate. Throws Error(kInput) for a clip without samples or with NaN
+  /// or infinity in it, Error(kModel) when an answer holds NaN or infinity.
+  Voice hear(std::span<const float> pcm) const;
+  /// The same for sound that is still being spoken; see LiveVoice.
+  LiveVoice hear_live(double fps) const;
 
   /// Cuts a face out by its detector box, to be redrawn any number of times.
   CutFace cut(const ImageView& photo, const Box& face) const;

@@ -83,6 +83,14 @@ struct Capacity {
   int whole;     ///< faces of one request in a call
 };
 
+/// A clip that the speech model has heard. Thread-safe; its backend must outlive it.
+class HeardClip {
+ public:
+  virtual ~HeardClip() = default;
+  /// As Backend::speech.
+  virtual Matrix read(std::span<const double> times_s) const = 0;
+};
+
 /// The numerical work of the cascade on one kind of device. All calls are thread-safe: the weights are shared, each call
 /// borrows a context of its own. Promise of generate: the same bytes for an image at any batch size, position, thread
 /// count and run, on one type of processor. Where describe() names a batch size from which another instruction multiplies,
@@ -108,6 +116,9 @@ class Backend {
   /// A clip of silence gives zeros. Throws as mfcc does, and Error(kModel) naming the file when an answer holds NaN or
   /// infinity.
   virtual Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const = 0;
+  /// The same for who reads several times. On the CPU the LSTM runs once; a GPU, where it takes less than copying its
+  /// states, runs it for each reading. Throws as speech does, now or when read.
+  virtual std::unique_ptr<const HeardClip> hear(std::span<const float> pcm) const;
 
   /// Cuts `box` out of the photo and resamples it to the face's side as the model says, into (1,3,S,S) in the model's
   /// range and channel order. Outside the photo its edge is repeated.

@@ -8,8 +8,7 @@
 
 struct emo_voice {
   const emo_engine& engine;
-  const std::vector<float> pcm;
-  const emo::ActionUnits whole;
+  const emo::Voice voice;
 };
 
 using namespace emo;
@@ -25,38 +24,35 @@ emo_status emo_hear(emo_engine* engine, const float* pcm, size_t samples, emo_vo
       refuse("`samples`: ", samples, " came, which last ", seconds, " s; at most ", limits::kMaxAudioSeconds,
              " s are taken");
     }
-    out = new emo_voice{opened, {pcm, pcm + samples}, opened.engine.aus({pcm, samples}).reordered(opened.au_names)};
+    out = new emo_voice{opened, opened.engine.hear({pcm, samples})};
   });
 }
 
 void emo_voice_free(emo_voice* voice) { delete voice; }
 
 double emo_voice_seconds(const emo_voice* voice) {
-  return guarded(0., [&] {
-    const auto& heard = needed(voice, "voice");
-    return double(heard.pcm.size()) / heard.engine.engine.speech_config().sample_rate_hz;
-  });
+  return guarded(0., [&] { return needed(voice, "voice").voice.seconds(); });
 }
 
 emo_status emo_voice_whole(const emo_voice* voice, float* aus) {
-  return guard([&] { std::ranges::copy(needed(voice, "voice").whole.values(), &needed(aus, "aus")); });
+  return guard([&] {
+    const auto& [engine, heard] = needed(voice, "voice");
+    std::ranges::copy(heard.whole().reordered(engine.au_names).values(), &needed(aus, "aus"));
+  });
 }
 
 emo_status emo_voice_at(const emo_voice* voice, const double* times_s, size_t count, float* aus) {
   return guard([&] {
-    const auto& heard = needed(voice, "voice");
+    const auto& [engine, heard] = needed(voice, "voice");
     if (count == 0) return;
     needed(times_s, "times_s");
     needed(aus, "aus");
     for (std::size_t i = 0; i < count; ++i) {
       if (!std::isfinite(times_s[i])) refuse("`times_s`[", i, "]: ", times_s[i], " came; a finite time is needed");
     }
-    const SpeechConfig& config = heard.engine.engine.speech_config();
-    const Matrix rows = heard.engine.engine.backend().speech(heard.pcm, {times_s, count});
-    const ActionUnits neutral(config.au_names);
-    for (int r = 0; r < rows.rows; ++r) {
-      const ActionUnits row = sharpened(neutral.with({rows.row(r), config.au_names.size()}), config.emotion_sharpness);
-      aus = std::ranges::copy(row.reordered(heard.engine.au_names).values(), aus).out;
+    const AuCurve curve = heard.at({times_s, times_s + count});
+    for (std::size_t i = 0; i < count; ++i) {
+      aus = std::ranges::copy(curve.row(i).reordered(engine.au_names).values(), aus).out;
     }
   });
 }

@@ -13,7 +13,7 @@ class CpuLiveSpeech;
 
 /// A voice as it is spoken: sound in, rows of action units out, each at most 120 ms after its sound.
 ///
-/// Where Engine::aus_per_frame looks at the whole clip, its level, mean and noise floor, a stream knows what came so far.
+/// Where Voice looks at the whole clip, its level, mean and noise floor, a stream knows what came so far.
 /// The formulas are in engine/backend/cpu/live_speech.h. Computed by the CPU backend whatever the machine has: a row is one
 /// step of a small LSTM, 0.1 ms. An object serves one stream and one thread at a time.
 class LiveVoice {

@@ -45,12 +45,12 @@ TEST(Engine, DrawsTheVoicesAnswersToEmotionsAsTheModelSays) {
   const Engine before({.speech = plain.path()}), after({.speech = sharp.path()});
   const auto pcm = swelling_noise();
 
-  const ActionUnits whole = before.aus(pcm);
+  const ActionUnits whole = before.hear(pcm).whole();
   EXPECT_GT(whole.norm(), 0.1);
-  EXPECT_NE(after.aus(pcm).values(), whole.values());
-  EXPECT_EQ(after.aus(pcm).values(), sharpened(whole, 16).values());
+  EXPECT_NE(after.hear(pcm).whole().values(), whole.values());
+  EXPECT_EQ(after.hear(pcm).whole().values(), sharpened(whole, 16).values());
 
-  const AuCurve frames = before.aus_per_frame(pcm, 10), drawn_frames = after.aus_per_frame(pcm, 10);
+  const AuCurve frames = before.hear(pcm).per_frame(10), drawn_frames = after.hear(pcm).per_frame(10);
   ASSERT_EQ(frames.rows(), 20u);
   ASSERT_EQ(drawn_frames.rows(), 20u);
   EXPECT_NE(frames.row(3).values(), frames.row(15).values());
@@ -60,9 +60,27 @@ TEST(Engine, DrawsTheVoicesAnswersToEmotionsAsTheModelSays) {
 TEST(Engine, ASilentClipIsNeutralHoweverSharp) {
   const SpeechConfig config = config_with(16);
   const TemporaryModel model(config);
-  bool speech_found = true;
-  EXPECT_EQ(Engine({.speech = model.path()}).aus(std::vector<float>(16'000), &speech_found).norm(), 0);
-  EXPECT_FALSE(speech_found);
+  const Engine engine({.speech = model.path()});
+  const Voice silence = engine.hear(std::vector<float>(16'000));
+  EXPECT_EQ(silence.whole().norm(), 0);
+  EXPECT_FALSE(silence.holds_speech());
+  EXPECT_TRUE(engine.hear(swelling_noise()).holds_speech());
+}
+
+TEST(Engine, AVoiceAnswersTheSameHoweverOftenItIsAsked) {
+  const SpeechConfig config = config_with(16);
+  const TemporaryModel model(config, random_weights(config, 1));
+  const Engine engine({.speech = model.path()});
+  const auto pcm = swelling_noise();
+  const Voice voice = engine.hear(pcm);
+  const AuCurve frames = voice.per_frame(10);
+  EXPECT_EQ(frames.rows(), 20u);
+  EXPECT_EQ(voice.at({0.3}).row(0).values(), frames.row(3).values());
+  EXPECT_EQ(voice.at({}).rows(), 0u);
+  const Matrix backends = engine.backend().speech(pcm, frames.times_s);
+  EXPECT_EQ(frames.row(7).values(), sharpened({config.au_names, {backends.row(7), 17}}, 16).values());
+  EXPECT_EQ(text_of(ErrorKind::kUsage, [&] { voice.per_frame(0); }),
+            "`fps`: 0 came; more than 0 and at most 1000 is needed");
 }
 
 /// A small generator.

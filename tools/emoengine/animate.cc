@@ -99,10 +99,10 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
     // OpenFace rounds times to milliseconds. A table of one row has none: the face is so all the time.
     if (curve.rows() > 1) seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;
   } else if (!job.audio.empty()) {
-    const Clip voice = loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
-    bool speech_found = false;
-    curve = engine.aus_per_frame(voice.pcm, fps, &speech_found);
-    note_speech(job.audio, speech_found, options.model.quiet);
+    const Voice voice =
+        engine.hear(loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits).pcm);
+    note_speech(job.audio, voice.holds_speech(), options.model.quiet);
+    curve = voice.per_frame(fps);
     seconds = voice.seconds();
   } else {
     curve = AuCurve(engine.generator_config().au_names, {0.0});
@@ -332,7 +332,7 @@ void add_animate(CLI::App& app) {
       {"error", NoFace::kError}, {"skip", NoFace::kSkip}, {"hold", NoFace::kHold}};
   add_choice(*command, "--no-face", options->no_face, no_face,
              "video frames without a face: error (stop), skip (leave them), hold (redraw it where it was) [default: error]");
-  add_expression_options(*command, options->expression, Voice::kYes);
+  add_expression_options(*command, options->expression, WithVoice::kYes);
   add_face_option(*command, options->face);
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);

@@ -36,12 +36,12 @@ void aus_of(const AusOptions& options, const Engine& engine, const AusTask& task
   const auto& [audio, out, plot] = task;
   const Loader loader(options.model.quiet);
   const Clip clip = loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits);
-  bool speech_found = false;
-  const ActionUnits whole = options.expression.over(engine.aus(clip.pcm, &speech_found));
-  note_speech(audio, speech_found, options.model.quiet);
+  const Voice voice = engine.hear(clip.pcm);
+  note_speech(audio, voice.holds_speech(), options.model.quiet);
+  const ActionUnits whole = options.expression.over(voice.whole());
   AuCurve curve;
   if (options.per_frame || !plot.empty()) {
-    curve = engine.aus_per_frame(clip.pcm, options.fps);
+    curve = voice.per_frame(options.fps);
     options.expression.apply(curve);
   }
   if (!plot.empty()) {
@@ -113,7 +113,7 @@ void add_aus(CLI::App& app) {
   command->add_option("--plot", options->plot, "figure of the curves to write: .png or .svg; with many clips a folder");
   command->add_flag("--per-frame", options->per_frame, "write a row for each video frame instead of one for the clip");
   command->add_option("--fps", options->fps, "frames a second, for --per-frame and --plot")->capture_default_str();
-  add_expression_options(*command, options->expression, Voice::kYes);
+  add_expression_options(*command, options->expression, WithVoice::kYes);
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kSpeech);
   command->callback([options] { aus(*options); });

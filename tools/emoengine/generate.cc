@@ -183,7 +183,7 @@ void add_generate(CLI::App& app) {
                               "--image face.jpg --au \"12=1,6=0.8\" -o smile.png");
   auto options = std::make_shared<GenerateOptions>();
   add_image_options(*command, options->images, options->image_limits);
-  add_expression_options(*command, options->expression, Voice::kNo);
+  add_expression_options(*command, options->expression, WithVoice::kNo);
   auto* au_file =
       command->add_option("--au-file", options->au_file,
                           "start from a .csv, .json or .npy as aus, OpenFace or py-feat writes it, not from neutral");

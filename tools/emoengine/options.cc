@@ -125,8 +125,8 @@ CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audi
   return audio_options(command, audios, limits, "voices, folders, patterns: WAV, FLAC, Ogg, MP3; any rate, any channels");
 }
 
-void add_expression_options(CLI::App& command, Expression& expression, Voice voice) {
-  if (voice == Voice::kYes) add_intensity_option(command, expression);
+void add_expression_options(CLI::App& command, Expression& expression, WithVoice voice) {
+  if (voice == WithVoice::kYes) add_intensity_option(command, expression);
   command.add_option("--emotion", expression.emotion,
                      "emotions to add, for example happiness=0.7,surprise=0.3: happiness, sadness, surprise, fear, anger, "
                      "disgust, neutral, or words such as happy; a name alone means 1. The photo's own expression gives way");

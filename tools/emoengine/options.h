@@ -58,8 +58,8 @@ CLI::Option* add_audio_options(CLI::App& command, std::string& audio, AudioLimit
 CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audios, AudioLimits& limits);
 
 /// --emotion and --au, and with a voice also --intensity.
-enum class Voice { kNo, kYes };
-void add_expression_options(CLI::App& command, Expression& expression, Voice voice);
+enum class WithVoice { kNo, kYes };
+void add_expression_options(CLI::App& command, Expression& expression, WithVoice voice);
 void add_intensity_option(CLI::App& command, Expression& expression);
 void add_au_option(CLI::App& command, Expression& expression);
 CLI::Option* add_au_face_option(CLI::App& command, std::string& face);

@@ -56,9 +56,9 @@ Heard hear(const RunOptions& options, const Loader& loader, const std::string& a
   Engine engine = clock.time("models", [&] { return open_engine(options.model, Needs::kBoth); });
   Clip clip =
       clock.time("audio", [&] { return loader.audio(audio, engine.speech_config().sample_rate_hz, options.audio_limits); });
-  bool speech_found = false;
-  ActionUnits au = clock.time("speech", [&] { return options.expression.over(engine.aus(clip.pcm, &speech_found)); });
-  note_speech(audio, speech_found, options.model.quiet);
+  const Voice voice = clock.time("speech", [&] { return engine.hear(clip.pcm); });
+  note_speech(audio, voice.holds_speech(), options.model.quiet);
+  ActionUnits au = options.expression.over(voice.whole());
   return {std::move(engine), std::move(clip), std::move(au), std::move(clock)};
 }
 
@@ -117,9 +117,9 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
     if (!audio_needed[a]) return;
     failed[a].attempt([&] {
       const Clip clip = loader.audio(audios[a], engine.speech_config().sample_rate_hz, options.audio_limits);
-      bool speech_found = false;
-      voices[a] = options.expression.over(engine.aus(clip.pcm, &speech_found));
-      note_speech(audios[a], speech_found, options.model.quiet);
+      const Voice voice = engine.hear(clip.pcm);
+      note_speech(audios[a], voice.holds_speech(), options.model.quiet);
+      voices[a] = options.expression.over(voice.whole());
     });
   });
   Failures failures;
@@ -182,7 +182,7 @@ void add_run(CLI::App& app) {
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop")
       ->capture_default_str()
       ->check(CLI::IsMember({"photo", "face"}));
-  add_expression_options(*command, options->expression, Voice::kYes);
+  add_expression_options(*command, options->expression, WithVoice::kYes);
   add_face_option(*command, options->face);
   command->add_flag(
       "--json", options->json,

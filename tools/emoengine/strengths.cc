@@ -42,9 +42,9 @@ std::vector<std::vector<Sight>> planned_rows(const StrengthsOptions& options, co
     auto& row = rows.emplace_back();
     for (const auto& file : audios) {
       const Clip clip = loader.audio(file, engine.speech_config().sample_rate_hz, options.audio_limits);
-      bool speech_found = false;
-      const ActionUnits au = options.expression.over(engine.aus(clip.pcm, &speech_found));
-      note_speech(file, speech_found, options.model.quiet);
+      const Voice voice = engine.hear(clip.pcm);
+      note_speech(file, voice.holds_speech(), options.model.quiet);
+      const ActionUnits au = options.expression.over(voice.whole());
       row.push_back({au, {std::filesystem::path(file).filename().string(), describe(read_emotion(au))}});
     }
   }

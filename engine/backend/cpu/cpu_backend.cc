@@ -69,8 +69,9 @@ class CpuBackend : public Backend {
 
   Matrix mfcc(std::span<const float> pcm) const override { return speech().mfcc(pcm); }
   Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const override {
-    return speech().speech(pcm, times_s);
+    return speech().hear(pcm)->read(times_s);
   }
+  std::unique_ptr<const HeardClip> hear(std::span<const float> pcm) const override { return speech().hear(pcm); }
 
   void crop(const ImageView& photo, const Box& box, TensorView<float> face) const override {
     crop_face(photo, box, generator_config(), face, pool_);

@@ -49,12 +49,12 @@ CpuSpeech::CpuSpeech(const ModelFile& model)
       lstm_(model.tensors(), config_.features(), config_.lstm_hidden, config_.lstm_layers, config_.bidirectional),
       fc_(model) {}
 
-CpuSpeech::Heard CpuSpeech::hear(std::span<const float> pcm) const {
+CpuSpeech::Input CpuSpeech::input(std::span<const float> pcm) const {
   if (config_.voice_change_db == 0) {
-    Heard heard{mfcc_(pcm), {}};
-    const Rows kept = speech_rows(energies(pcm), heard.features.rows, config_);
-    for (int row = kept.begin; row < kept.end; ++row) heard.rows.push_back(row);
-    return heard;
+    Input input{mfcc_(pcm), {}};
+    const Rows kept = speech_rows(energies(pcm), input.features.rows, config_);
+    for (int row = kept.begin; row < kept.end; ++row) input.rows.push_back(row);
+    return input;
   }
   const Matrix mel = mfcc_.log_mel(pcm);
   const std::size_t bands = std::size_t(mel.cols);
@@ -102,20 +102,35 @@ void FullyConnected::operator()(std::span<const double> z, float* au) const {
   }
 }
 
-Matrix CpuSpeech::speech(std::span<const float> pcm, std::span<const double> times_s) const {
-  check_times(times_s);
-  const Heard heard = hear(pcm);
-  Matrix out(std::max(1, int(times_s.size())), int(fc_.bias.size()));
-  if (heard.rows.empty()) return out;
+class CpuSpeech::Clip final : public HeardClip {
+ public:
+  Clip(const CpuSpeech& speech, Input input)
+      : speech_(speech),
+        rows_(std::move(input.rows)),
+        states_(rows_.empty() ? Matrix() : speech.lstm_(speech.prepare(input.features, rows_))),
+        read_out_(states_, speech.config_) {}
 
-  const Matrix states = lstm_(prepare(heard.features, heard.rows));
-  const ReadOut read_out(states, config_);
-  for (int row = 0; row < out.rows; ++row) {
-    const Rows seen = times_s.empty() ? Rows{0, states.rows} : states_around(times_s[row], heard.rows, config_);
-    if (!seen.empty()) fc_(read_out(seen.begin, seen.end), out.row(row));
+  Matrix read(std::span<const double> times_s) const override {
+    check_times(times_s);
+    Matrix out(std::max(1, int(times_s.size())), int(speech_.fc_.bias.size()));
+    if (rows_.empty()) return out;
+    for (int row = 0; row < out.rows; ++row) {
+      const Rows seen = times_s.empty() ? Rows{0, states_.rows} : states_around(times_s[row], rows_, speech_.config_);
+      if (!seen.empty()) speech_.fc_(read_out_(seen.begin, seen.end), out.row(row));
+    }
+    check_answers(out.values, speech_.name_);
+    return out;
   }
-  check_answers(out.values, name_);
-  return out;
+
+ private:
+  const CpuSpeech& speech_;
+  const std::vector<int> rows_;
+  const Matrix states_;
+  const ReadOut read_out_;  // of states_
+};
+
+std::unique_ptr<const HeardClip> CpuSpeech::hear(std::span<const float> pcm) const {
+  return std::make_unique<Clip>(*this, input(pcm));
 }
 
 }  // namespace emo

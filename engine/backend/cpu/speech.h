@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,16 +38,19 @@ class CpuSpeech {
   /// See Backend::mfcc.
   Matrix mfcc(std::span<const float> pcm) const { return mfcc_(pcm); }
 
-  /// See Backend::speech. An answer reads the states_around() its time: read-out `mean` averages them; `last` takes the last
-  /// forward and the first backward one. Throws Error(kInternal) for a time that is not finite.
-  Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const;
+  /// See Backend::hear. An answer reads the states_around() its time: read-out `mean` averages them; `last` takes the last
+  /// forward and the first backward one. Reading throws Error(kInternal) for a time that is not finite.
+  std::unique_ptr<const HeardClip> hear(std::span<const float> pcm) const;
+  /// See Backend::speech.
+  Matrix speech(std::span<const float> pcm, std::span<const double> times_s) const { return hear(pcm)->read(times_s); }
 
  private:
-  struct Heard {
+  class Clip;
+  struct Input {
     Matrix features;
     std::vector<int> rows;
   };
-  Heard hear(std::span<const float> pcm) const;
+  Input input(std::span<const float> pcm) const;
   std::vector<double> energies(std::span<const float> pcm) const;
   Matrix prepare(const Matrix& features, std::span<const int> rows) const;
 
