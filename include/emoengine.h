@@ -183,6 +183,20 @@ EMO_API emo_status emo_voice_whole(const emo_voice* voice, float* aus);
 // The AUs at each time, in seconds: count rows of emo_au_count() values.
 EMO_API emo_status emo_voice_at(const emo_voice* voice, const double* times_s, size_t count, float* aus);
 
+typedef struct emo_live emo_live;  // a voice that is still speaking; for one thread at a time
+
+// A row of AUs for each video frame, at 0, 1/fps, 2/fps ... s, at most 120 ms after its sound. EMO_MODEL for a speech model
+// that is not made for streams.
+EMO_API emo_status emo_hear_live(emo_engine* engine, double fps, emo_live** live);
+EMO_API void emo_live_free(emo_live* live);
+// Takes the next samples, any number, and tells how many rows wait to be taken. The rows do not depend on how the sound is
+// cut.
+EMO_API emo_status emo_live_push(emo_live* live, const float* pcm, size_t samples, size_t* waiting);
+// The sound is over: tells how many rows wait with the last. No more samples may come.
+EMO_API emo_status emo_live_finish(emo_live* live, size_t* waiting);
+// The next rows of those that wait: rows of emo_au_count() values.
+EMO_API emo_status emo_live_take(emo_live* live, size_t rows, float* aus);
+
 // ---- Expressions
 
 // aus = clamp(intensity * voice + emotion), then the edits: emotion "happiness=0.7,surprise=0.3", au "12=1,4=+0.3".

@@ -110,6 +110,35 @@ class Voice {
   std::size_t au_count_;
 };
 
+/// A voice that is still speaking; for one thread at a time.
+class Live {
+ public:
+  Live(Handle<emo_live, emo_live_free> handle, int au_count)
+      : handle_(std::move(handle)), au_count_(std::size_t(au_count)) {}
+  /// The rows that are known after these samples, one after the other.
+  Aus push(std::span<const float> pcm) {
+    std::size_t rows = 0;
+    check(emo_live_push(handle_.get(), pcm.data(), pcm.size(), &rows));
+    return take(rows);
+  }
+  /// The last rows.
+  Aus finish() {
+    std::size_t rows = 0;
+    check(emo_live_finish(handle_.get(), &rows));
+    return take(rows);
+  }
+
+ private:
+  Aus take(std::size_t rows) {
+    Aus aus(rows * au_count_);
+    check(emo_live_take(handle_.get(), rows, aus.data()));
+    return aus;
+  }
+
+  Handle<emo_live, emo_live_free> handle_;
+  std::size_t au_count_;
+};
+
 class Engine {
  public:
   explicit Engine(const emo_options& options = emo_default_options())
@@ -122,6 +151,8 @@ class Engine {
   Voice hear(std::span<const float> pcm) const {
     return {make<Handle<emo_voice, emo_voice_free>>(emo_hear, get(), pcm.data(), pcm.size()), au_count()};
   }
+  /// Rows at 0, 1/fps, 2/fps ... s.
+  Live hear_live(double fps) const { return {make<Handle<emo_live, emo_live_free>>(emo_hear_live, get(), fps), au_count()}; }
   Face cut(const emo_image& photo, const emo_box& face) const { return make<Face>(emo_cut, get(), &photo, face); }
   /// Redraws a face of the photo in place.
   void redraw(const emo_image& photo, const emo_box& face, std::span<const float> aus) const {

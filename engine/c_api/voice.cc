@@ -11,6 +11,21 @@ struct emo_voice {
   const emo::Voice voice;
 };
 
+struct emo_live {
+  const emo_engine& engine;
+  emo::LiveVoice voice;
+  std::vector<float> rows = {};  // that wait, under the engine's names
+
+  /// Keeps the rows and returns how many wait.
+  std::size_t keep(const emo::AuCurve& more) {
+    for (std::size_t i = 0; i < more.rows(); ++i) {
+      const auto row = more.row(i).reordered(engine.au_names);
+      rows.insert(rows.end(), row.values().begin(), row.values().end());
+    }
+    return rows.size() / engine.au_names.size();
+  }
+};
+
 using namespace emo;
 using namespace emo::c_api;
 
@@ -54,5 +69,43 @@ emo_status emo_voice_at(const emo_voice* voice, const double* times_s, size_t co
     for (std::size_t i = 0; i < count; ++i) {
       aus = std::ranges::copy(curve.row(i).reordered(engine.au_names).values(), aus).out;
     }
+  });
+}
+
+emo_status emo_hear_live(emo_engine* engine, double fps, emo_live** live) {
+  return guard([&] {
+    auto& out = handle_out(live, "live");
+    emo_engine& opened = hearing(engine);
+    out = new emo_live{opened, opened.engine.hear_live(fps)};
+  });
+}
+
+void emo_live_free(emo_live* live) { delete live; }
+
+emo_status emo_live_push(emo_live* live, const float* pcm, size_t samples, size_t* waiting) {
+  return guard([&] {
+    auto& stream = needed(live, "live");
+    size_t& rows = needed(waiting, "waiting");
+    if (samples > 0) needed(pcm, "pcm");
+    rows = stream.keep(stream.voice.push({pcm, samples}));
+  });
+}
+
+emo_status emo_live_finish(emo_live* live, size_t* waiting) {
+  return guard([&] {
+    auto& stream = needed(live, "live");
+    size_t& rows = needed(waiting, "waiting");
+    rows = stream.keep(stream.voice.finish());
+  });
+}
+
+emo_status emo_live_take(emo_live* live, size_t rows, float* aus) {
+  return guard([&] {
+    auto& stream = needed(live, "live");
+    const size_t count = stream.engine.au_names.size(), waiting = stream.rows.size() / count;
+    if (rows == 0) return;
+    if (rows > waiting) refuse("`rows`: ", rows, " came; ", waiting, " wait");
+    std::copy_n(stream.rows.data(), rows * count, &needed(aus, "aus"));
+    stream.rows.erase(stream.rows.begin(), stream.rows.begin() + std::ptrdiff_t(rows * count));
   });
 }

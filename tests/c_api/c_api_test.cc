@@ -1,9 +1,11 @@
 #include <emoengine_media.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <emoengine.hpp>
 #include <thread>
 #include <vector>
 
@@ -502,6 +504,62 @@ TEST_F(CApi, VoiceIsReadWholeAndOverTime) {
   EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_voice_at(voice, never, 1, rows.data())),
             "`times_s`[0]: nan came; a finite time is needed");
   emo_voice_free(voice);
+}
+
+TEST_F(CApi, AVoiceThatIsStillSpeakingGivesTheSameRowsHoweverItIsCut) {
+  const std::string model = EMO_SOURCE_DIR "/tests/golden/speech_voice.safetensors", path = kSamples + "happy.flac";
+  emo_options options = emo_default_options();
+  options.models = EMO_SPEECH;
+  options.speech = file(model);
+  const emoengine::Engine engine(options);
+  const emoengine::Sound sound(file(path), engine.sample_rate());
+  const auto pcm = sound.pcm();
+  const auto rows = [&](std::size_t block) {
+    emoengine::Live live = engine.hear_live(25);
+    emoengine::Aus all;
+    for (std::size_t i = 0; i < pcm.size(); i += block) {
+      const auto more = live.push(pcm.subspan(i, std::min(block, pcm.size() - i)));
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    const auto last = live.finish();
+    EXPECT_FALSE(last.empty());
+    all.insert(all.end(), last.begin(), last.end());
+    return all;
+  };
+  const auto whole = rows(pcm.size());
+  EXPECT_EQ(whole.size(),
+            std::size_t(engine.au_count()) * std::size_t(std::ceil(double(pcm.size()) / engine.sample_rate() * 25)));
+  EXPECT_GT(*std::ranges::max_element(whole), 0);
+  EXPECT_EQ(rows(333), whole);
+}
+
+TEST_F(CApi, ALiveVoiceSaysWhatItCannotDo) {
+  emo_live* live = nullptr;
+  EXPECT_THAT(REFUSED(EMO_MODEL, emo_hear_live(engine_, 25, &live)), HasSubstr("voice_change_db"));
+  const std::string model = EMO_SOURCE_DIR "/tests/golden/speech_voice.safetensors";
+  emo_options options = emo_default_options();
+  options.models = EMO_SPEECH;
+  options.speech = file(model);
+  emo_engine* engine = nullptr;
+  ASSERT_EQ(emo_open(&options, &engine), EMO_OK) << emo_error();
+  EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_hear_live(engine, 0, &live)), "`fps`: 0 came; more than 0 and at most 1000 is needed");
+  ASSERT_EQ(emo_hear_live(engine, 25, &live), EMO_OK) << emo_error();
+  float row[EMO_MAX_AUS];
+  std::size_t waiting = 9;
+  EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_live_take(live, 1, row)), "`rows`: 1 came; 0 wait");
+  EXPECT_EQ(emo_live_push(live, nullptr, 1, &waiting), EMO_ARGUMENT);
+  EXPECT_EQ(emo_live_push(live, row, 1, nullptr), EMO_ARGUMENT);
+  EXPECT_EQ(emo_live_push(nullptr, row, 1, &waiting), EMO_ARGUMENT);
+  EXPECT_EQ(emo_live_finish(nullptr, &waiting), EMO_ARGUMENT);
+  EXPECT_EQ(emo_live_take(nullptr, 1, row), EMO_ARGUMENT);
+  EXPECT_EQ(waiting, 9u);
+  ASSERT_EQ(emo_live_finish(live, &waiting), EMO_OK) << emo_error();
+  EXPECT_EQ(waiting, 1u);
+  EXPECT_EQ(emo_live_take(live, 1, nullptr), EMO_ARGUMENT);
+  EXPECT_EQ(emo_live_take(live, 1, row), EMO_OK) << emo_error();
+  emo_live_free(live);
+  emo_live_free(nullptr);
+  emo_close(engine);
 }
 
 TEST_F(CApi, ExpressionsAddToTheVoiceAndEditsWin) {
