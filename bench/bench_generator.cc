@@ -85,16 +85,16 @@ void engines(benchmark::State& state, const KeptEngines& kept, const Target& tar
 }
 
 #ifdef EMO_HAVE_CUDA
-struct OnDevice {
-  OnDevice(Precision precision, int width) : model(width), generator(*model.file, precision) {}
+struct OpenedOnDevice {
+  OpenedOnDevice(Precision precision, int width) : model(width), generator(*model.file, precision) {}
   Model model;
   CudaGenerator generator;
 };
-using KeptOnDevice = std::shared_ptr<Kept<OnDevice>>;
+using KeptOnDevice = std::shared_ptr<Kept<OpenedOnDevice>>;
 
 /// Faces on the device in, faces on the device out.
 void on_device(benchmark::State& state, const KeptOnDevice& kept, Precision precision, int width, int N) {
-  const OnDevice& opened = kept->open(concat(name_of(precision), width), precision, width);
+  const OpenedOnDevice& opened = kept->open(concat(name_of(precision), width), precision, width);
   const GeneratorConfig& config = opened.model.config;
   const CudaGenerator& generator = opened.generator;
   const Batch batch(N, config.image_size);
@@ -102,8 +102,8 @@ void on_device(benchmark::State& state, const KeptOnDevice& kept, Precision prec
   const auto make = [&](float* to, cudaStream_t stream) {
     EMO_CUDA(cudaMemcpyAsync(to, faces.data(), faces.size() * sizeof(float), cudaMemcpyDeviceToDevice, stream));
   };
-  const auto use = [](const float*, const float*, const float*, cudaStream_t) {};
-  const auto run = [&] { return generator.run_on_device(config.image_size, batch.aus, make, use); };
+  const auto use = [](const CudaGenerator::DevicePictures&, cudaStream_t) {};
+  const auto run = [&] { return generator.run_on_device(config.image_size, batch.aus, 1, make, use); };
   warm_up(run);
 
   Latencies calls;
@@ -135,7 +135,7 @@ void register_all() {
     }
   }
 #ifdef EMO_HAVE_CUDA
-  const auto kept_on_device = std::make_shared<Kept<OnDevice>>();
+  const auto kept_on_device = std::make_shared<Kept<OpenedOnDevice>>();
   for (const Target& target : all) {
     if (target.backend != BackendKind::kCuda) continue;
     for (const int width : {64, 32}) {

@@ -378,7 +378,7 @@ TEST(SaveImage, AnEmptyImageIsOurDefect) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::kInternal);
-    EXPECT_STREQ(e.what(), "save_image: 0x0 with 0 bytes");
+    EXPECT_STREQ(e.what(), "encode_image: 0x0 with 0 bytes");
   }
 }
 
