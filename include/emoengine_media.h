@@ -32,7 +32,7 @@ EMO_API void emo_bytes_free(emo_bytes* bytes);
 // Writes the first `capacity` boxes, and to `found` how many faces there are, which may be more, or none.
 EMO_API emo_status emo_find_faces(const emo_image* image, emo_box* boxes, int32_t capacity, int32_t* found);
 
-// ---- Sounds: WAV, AIFF, AU, CAF, FLAC, Ogg, MP3, told by their content; at most 10 minutes.
+// ---- Sounds: WAV, AIFF, AU, CAF, FLAC, Ogg, MP3, M4A, WMA and more, or a video's, told by content; at most 10 minutes.
 
 typedef struct emo_sound emo_sound;
 // Mixed to mono and resampled to `sample_rate_hz`: emo_sample_rate() for a voice, EMO_VIDEO_SOUND_HZ for a video.

@@ -6,7 +6,23 @@
 
 namespace emo {
 
-enum class FileKind { kUnknown, kJpeg, kPng, kWebp, kTiff, kBmp, kWav, kAiff, kAu, kCaf, kFlac, kOgg, kMp3, kForeign };
+enum class FileKind {
+  kUnknown,
+  kJpeg,
+  kPng,
+  kWebp,
+  kTiff,
+  kBmp,
+  kWav,
+  kAiff,
+  kAu,
+  kCaf,
+  kFlac,
+  kOgg,
+  kMp3,
+  kFfmpeg,
+  kForeign
+};
 
 struct FileType {
   FileKind kind = FileKind::kUnknown;
@@ -15,8 +31,8 @@ struct FileType {
   const char* noun() const { return std::strchr(name, ' ') + 1; }  ///< without: "AIFF sound"
 };
 
-/// What a file is by its first bytes; its name is not asked. kForeign: known by name, so that the error can say it, but
-/// not read here.
+/// What a file is by its first bytes; its name is not asked. kFfmpeg: a sound or video that FFmpeg decodes. kForeign: known
+/// by name, so that the error can say it, but not read here.
 FileType file_type(std::span<const std::byte> bytes);
 
 }  // namespace emo

@@ -35,8 +35,13 @@ class MediaLibrary final : public Media {
   std::vector<Box> find_faces(const Image& image, std::string* tried, const FaceSearch& search) const override {
     return emo::find_faces(image, tried, search);
   }
-  Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const override {
-    return emo::load_audio(path, sample_rate_hz, limits);
+  Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits,
+                  const OpenAudio& open) const override {
+    return emo::load_audio(path, sample_rate_hz, limits, open);
+  }
+  Clip load_video_sound(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits,
+                        const OpenAudio& open) const override {
+    return emo::load_video_sound(path, sample_rate_hz, limits, open);
   }
   std::string describe() const override {
     // The two sound libraries say "libsndfile-1.2.0" and "libsoxr-0.1.3".

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +35,33 @@ struct Clip {
 
   double seconds() const { return sample_rate_hz ? double(pcm.size()) / sample_rate_hz : 0.0; }
 };
+
+struct AudioFormat {
+  int sample_rate_hz = 0, channels = 0;
+  double start_s = 0;  ///< time of its first sample
+  double seconds = 0;  ///< as the file says; 0: it does not
+  double least_s = 0;  ///< with less than this it was cut; 0: what is there is the sound
+};
+
+/// A sound that is being decoded. Used by one thread.
+class AudioSource {
+ public:
+  virtual ~AudioSource() = default;
+  virtual const AudioFormat& format() const = 0;
+  /// The next frames, their channels interleaved, till the next call; empty at the end.
+  /// Throws Error(kInput) naming the file when it is damaged.
+  virtual std::span<const float> read() = 0;
+  /// Begins anew; false when it cannot.
+  virtual bool restart() = 0;
+};
+
+/// Opens what libsndfile does not decode; null when it holds no sound that can be decoded.
+using OpenAudio = std::function<std::unique_ptr<AudioSource>(const std::filesystem::path&)>;
+
+/// Video::sound(), from the start of the sound, or counted from the first picture.
+/// Both throw Error(kDevice) when the library for videos is not installed.
+std::unique_ptr<AudioSource> open_audio(const std::filesystem::path& path);
+std::unique_ptr<AudioSource> open_video_sound(const std::filesystem::path& path);
 
 /// Pictures in labelled rows, to be drawn as one.
 struct PictureTable {
@@ -91,11 +122,19 @@ class Media {
   virtual std::vector<Box> find_faces(const Image& image, std::string* tried, const FaceSearch& search = {}) const = 0;
 
   /// Reads WAV, AIFF, AU, CAF, FLAC, Ogg (Vorbis, Opus) and MP3 by their content, not their name, mixes to mono (mean of
-  /// the channels; the strongest alone where they cancel in it) and resamples with soxr (HQ). Throws Error(kInput) naming
-  /// the file: missing, of another kind, no samples, longer than the limit, NaN or infinity. A WAV, AIFF, AU or FLAC with
-  /// less sound than its header says was cut and is refused (a length that was never filled in, or some bytes too large, is
-  /// no promise); MP3 and Ogg, which are streams, give what is there, MP3s that were joined all of it.
-  virtual Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) const = 0;
+  /// the channels; the strongest alone where they cancel in it) and resamples with soxr (HQ). `open` decodes other codecs
+  /// in CAF and Ogg, M4A, 3GP, WebM, WMA, AC-3, AAC, AMR, W64 and videos, whose first sound is taken. Throws
+  /// Error(kInput) naming the file: missing, of another kind, no samples, longer than the limit, NaN or infinity. A WAV,
+  /// AIFF, AU, FLAC or M4A with less sound than its header says was cut and is refused (a length that was never filled in,
+  /// or some bytes too large, is no promise); MP3 and Ogg, which are streams, give what is there, MP3s that were joined
+  /// all of it. Throws Error(kDevice) when the library that `open` needs is not installed.
+  virtual Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits,
+                          const OpenAudio& open = open_audio) const = 0;
+
+  /// The sound of a video, from the time of the first picture on; empty when it has none. Mixes, resamples and throws as
+  /// load_audio() does.
+  virtual Clip load_video_sound(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits,
+                                const OpenAudio& open = open_video_sound) const = 0;
 
   /// "OpenCV 4.6.0, dlib 19.24.0, libsndfile 1.2.0, soxr 0.1.3"
   virtual std::string describe() const = 0;

@@ -29,4 +29,9 @@ const Video& video() {
   return library;
 }
 
+std::unique_ptr<AudioSource> open_audio(const std::filesystem::path& path) { return video().sound(path, SoundStart::kOwn); }
+std::unique_ptr<AudioSource> open_video_sound(const std::filesystem::path& path) {
+  return video().sound(path, SoundStart::kFirstPicture);
+}
+
 }  // namespace emo

@@ -50,6 +50,9 @@ class VideoWriter {
   virtual std::string remark() const = 0;
 };
 
+/// From what the time of a sound is counted: its own start, or when the first picture is shown.
+enum class SoundStart { kOwn, kFirstPicture };
+
 /// Videos by FFmpeg's libraries, which with all their codecs take 0.1 s to load: a shared library of its own
 /// (libemo_video.so) beside libemo_media.so. Thread-safe.
 class Video {
@@ -74,9 +77,9 @@ class Video {
   /// The most frames a second that such an output takes; options as for write().
   virtual double max_fps(const std::filesystem::path& path, const std::string& format) const = 0;
 
-  /// The sound of a video at kSoundRateHz, mono, from the time of the first picture on; empty when it has none.
-  /// Throws Error(kInput) naming the file when it is damaged, longer than the limit, or holds what is no sample.
-  virtual Clip sound(const std::filesystem::path& path, const AudioLimits& limits) const = 0;
+  /// The first sound of a video or of a sound that FFmpeg knows, and nothing but that file; null when there is none that can
+  /// be decoded. Throws Error(kInput) naming the file when it is missing or damaged.
+  virtual std::unique_ptr<AudioSource> sound(const std::filesystem::path& path, SoundStart start) const = 0;
 
   /// "FFmpeg 5.1.9, H.264 by libx264"
   virtual std::string describe() const = 0;

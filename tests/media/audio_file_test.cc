@@ -37,6 +37,11 @@ std::vector<float> sine(double hz, int rate, double seconds, double amplitude) {
   return samples;
 }
 
+/// Runs the ffmpeg program in the folder; 0 when it did its work.
+int ffmpeg(const Folder& folder, const std::string& arguments) {
+  return std::system(("cd '" + (folder / "").string() + "' && ffmpeg -v error -y " + arguments).c_str());
+}
+
 /// Amplitude of the part of this frequency, from 0.1 s to 0.4 s: whole periods of every multiple of 10 Hz, ends left out.
 double amplitude_at(const Clip& clip, double hz) {
   const int from = clip.sample_rate_hz / 10, to = clip.sample_rate_hz * 4 / 10;
@@ -186,11 +191,121 @@ TEST(LoadAudio, Mp3sAsTheyComeAreReadWhole) {
 
 TEST(LoadAudio, AnMp3InAWavIsRead) {
   const Folder folder;
-  const std::string wav = (folder / "a.wav").string();
-  const std::string make =
-      concat("ffmpeg -v error -y -i '", fixture("sine.flac").string(), "' -c:a libmp3lame -f wav '", wav, "'");
-  ASSERT_EQ(std::system(make.c_str()), 0);
-  EXPECT_NEAR(amplitude_at(load(wav), 440), 0.5, 0.03);
+  ASSERT_EQ(ffmpeg(folder, "-i '" + fixture("sine.flac").string() + "' -c:a libmp3lame -f wav a.wav"), 0);
+  EXPECT_NEAR(amplitude_at(load(folder / "a.wav"), 440), 0.5, 0.03);
+}
+
+TEST(LoadAudio, WhatPhonesAndVideosHoldGivesTheSine) {
+  const Folder folder;
+  folder.write("sine.wav", float_wav(sine(440, 48000, 1, 0.5), 48000));
+  const struct {
+    const char *name, *made_by;
+    double length_tolerance_s;  // raw streams carry what the encoder adds: up to two blocks of 1536 samples
+  } kFiles[] = {
+      {"aac.m4a", "-c:a aac", 0.03},
+      {"alac.m4a", "-c:a alac", 1e-3},
+      {"aac.3gp", "-c:a aac", 0.03},
+      {"opus.webm", "-c:a libopus", 0.03},
+      {"live.webm", "-c:a libopus -f webm -live 1", 0.03},
+      {"voice.wma", "-c:a wmav2", 0.1},
+      {"voice.ac3", "-c:a ac3", 0.07},
+      {"voice.aac", "-c:a aac", 0.07},
+      {"voice.mov", "-c:a pcm_s16le", 1e-3},
+      {"alac.caf", "-c:a alac", 1e-3},
+      {"flac.ogg", "-c:a flac", 1e-3},
+      {"speex.ogg", "-ar 16000 -c:a libspeex -b:a 32k", 0.1},
+      {"pcm.w64", "-c:a pcm_s24le", 1e-3},
+      {"of_two.mp4", "-f lavfi -i sine=1000 -f lavfi -i color=s=64x64 -map 2:v -map 0:a -map 1:a -t 1 -c:a aac", 0.03},
+  };
+  for (const auto& file : kFiles) {
+    SCOPED_TRACE(file.name);
+    ASSERT_EQ(ffmpeg(folder, concat("-i sine.wav ", file.made_by, " ", file.name)), 0);
+    const Clip clip = load(folder / file.name);
+    EXPECT_EQ(clip.sample_rate_hz, 16000);
+    EXPECT_NEAR(clip.seconds(), 1, file.length_tolerance_s);
+    // The codecs' own choice; Speex changes it most.
+    EXPECT_NEAR(amplitude_at(clip, 440), 0.5, std::string(file.name).starts_with("speex") ? 0.1 : 0.03);
+    EXPECT_NEAR(amplitude_at(clip, 1000), 0, 0.02);
+  }
+  EXPECT_THAT(load_error(folder / "aac.m4a", {.max_seconds = 0.5}),
+              HasSubstr("lasts 1 s; at most 0.5 s are taken. Cut it, or raise `max_seconds`"));
+  EXPECT_THAT(load_error(folder / "live.webm", {.max_seconds = 0.5}), HasSubstr("lasts more than 0.5 s; at most 0.5 s"));
+}
+
+TEST(LoadAudio, ChannelsThatCancelInAnM4aLeaveTheStrongest) {
+  const Folder folder;
+  const auto tone = sine(440, 48000, 0.5, 0.5);
+  std::vector<float> opposite;
+  for (const float x : tone) opposite.insert(opposite.end(), {x, -0.9f * x});
+  folder.write("opposite.wav", float_wav(opposite, 48000, 2));
+  ASSERT_EQ(ffmpeg(folder, "-i opposite.wav -c:a alac a.m4a"), 0);
+  EXPECT_NEAR(amplitude_at(load(folder / "a.m4a"), 440), 0.5, 1e-3);
+}
+
+TEST(LoadAudio, CutAndHollowM4asAreNamed) {
+  const Folder folder;
+  folder.write("sine.wav", float_wav(sine(440, 48000, 5, 0.5), 48000));
+  ASSERT_EQ(ffmpeg(folder, "-i sine.wav -c:a alac -movflags +faststart head.m4a"), 0);
+  ASSERT_EQ(ffmpeg(folder, "-i sine.wav -c:a aac tail.m4a"), 0);
+  ASSERT_EQ(ffmpeg(folder, "-f lavfi -i color=s=64x64 -t 1 mute.mp4"), 0);
+  for (const double share : {0.3, 0.5, 0.9}) {  // the table of contents comes first: what there is is decoded
+    const std::string head = bytes_of(folder / "head.m4a");
+    EXPECT_THAT(load_error(folder.write("a.m4a", head.substr(0, std::size_t(double(head.size()) * share)))),
+                testing::ContainsRegex("a\\.m4a: is damaged after [0-9.]+ s: .*; copy or "
+                                       "download it again"));
+  }
+  const std::string tail = bytes_of(folder / "tail.m4a");  // it comes last and is lost
+  const std::string why =
+      " holds no sound that can be decoded; it has none, is damaged or of a rare kind. Convert it to WAV "
+      "or FLAC first";
+  EXPECT_THAT(load_error(folder.write("b.m4a", tail.substr(0, tail.size() / 2))), HasSubstr("b.m4a: the M4A sound" + why));
+  EXPECT_THAT(load_error(folder / "mute.mp4"), HasSubstr("mute.mp4: the MP4 video" + why));
+  std::string noise = tail;
+  for (std::size_t i = 100; i < noise.size(); i += 7) noise[i] = char(i * i);
+  EXPECT_THAT(load_error(folder.write("c.m4a", noise)), HasSubstr("c.m4a: "));
+}
+
+TEST(LoadAudio, WithoutTheLibraryOfVideosTheErrorSaysSo) {
+  const Folder folder;
+  const auto path = folder.write("a.m4a", std::string("\0\0\0\x18", 4) + "ftypM4A ");
+  try {
+    media().load_audio(path, 16000, {}, [](const auto&) -> std::unique_ptr<AudioSource> {
+      fail(ErrorKind::kDevice, "media: the plug-in for videos cannot be loaded");
+    });
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kDevice);
+    EXPECT_EQ(e.what(), path.string() +
+                            ": is an M4A sound, which FFmpeg's libraries decode. media: the plug-in for videos "
+                            "cannot be loaded");
+  }
+}
+
+TEST(LoadAudio, KindsAreNamedByTheirFirstBytes) {
+  const Folder folder;
+  const auto none = [](const auto&) -> std::unique_ptr<AudioSource> { return nullptr; };
+  const struct {
+    std::string bytes;
+    const char* name;
+  } kFiles[] = {
+      {std::string("\0\0\0\x18", 4) + "ftypM4A ", "M4A sound"},
+      {std::string("\0\0\0\x18", 4) + "ftyp3gp4", "3GP video"},
+      {std::string("\0\0\0\x18", 4) + "ftypqt  ", "MOV video"},
+      {std::string("\0\0\0\x18", 4) + "ftypisom", "MP4 video"},
+      {"\x1A\x45\xDF\xA3 webm", "WebM video"},
+      {"\x1A\x45\xDF\xA3 matroska", "Matroska video"},
+      {"\x30\x26\xB2\x75\x8E\x66\xCF\x11", "WMA or WMV file"},
+      {"\x0B\x77", "AC-3 sound"},
+      {"\xFF\xF1", "AAC sound"},
+      {"#!AMR\n", "AMR sound"},
+      {"riff\x2E\x91\xCF\x11", "W64 sound"},
+      {"RIFF    AVI ", "AVI video"},
+  };
+  for (const auto& file : kFiles) {
+    const auto path = folder.write("a", file.bytes);
+    EXPECT_THAT(input_error([&] { media().load_audio(path, 16000, {}, none); }),
+                HasSubstr(concat("the ", file.name, " holds no sound")));
+  }
 }
 
 TEST(LoadAudio, CutFilesAreRefused) {
@@ -264,12 +379,13 @@ TEST(LoadAudio, OtherFilesAreNamed) {
   const auto expect = [&](const std::filesystem::path& path, const std::string& what) {
     EXPECT_EQ(load_error(path),
               path.string() + ": is " + what +
-                  "; WAV, AIFF, AU, CAF, FLAC, Ogg and MP3 sounds can be read. Convert it to WAV or FLAC first");
+                  "; WAV, FLAC, MP3, M4A, Ogg and many other sounds can be read, and that of a video. Convert it to WAV "
+                  "or FLAC first");
   };
   expect(fixture("rgb.png"), "a PNG picture");
   expect(folder.write("notes.wav", "Dear diary,\n"), "a text file");
   expect(folder.write("noise.wav", std::string("\1\2\3\0\4\5", 6)), "a file of unknown kind");
-  expect(folder.write("phone.wav", std::string("\0\0\0\x18", 4) + "ftypM4A "), "an MP4, M4A, HEIC or AVIF file");
+  expect(folder.write("phone.wav", std::string("\0\0\0\x18", 4) + "ftypheic"), "a HEIC picture");
 }
 
 TEST(LoadAudio, MissingEmptyAndFolder) {

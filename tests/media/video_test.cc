@@ -62,6 +62,9 @@ class VideoTest : public testing::Test {
   std::string refusal(ErrorKind kind, const std::string& name, double fps = 25) {
     return text_of(kind, [&] { video().write(dir_ / name, {fps, {}}); });
   }
+  Clip own_sound(const std::string& name, const AudioLimits& limits) const {
+    return media().load_video_sound(dir_ / name, Video::kSoundRateHz, limits);
+  }
   std::string path(const std::string& name) const { return (dir_ / name).string(); }
   /// Runs the program in the folder.
   int ffmpeg(const std::string& arguments) const {
@@ -152,12 +155,12 @@ TEST_F(VideoTest, ClickAndFlashComeTogether) {
     const auto loud = std::ranges::find_if(back.pcm, [](float v) { return std::abs(v) > 0.3f; }) - back.pcm.begin();
     EXPECT_NEAR(double(loud) / back.sample_rate_hz, 1.0, 0.005) << name;  // a frame lasts 0.04
 
-    const Clip own = video().sound(dir_ / name, {});
+    const Clip own = own_sound(name, {});
     EXPECT_NEAR(own.seconds(), 2, 0.04) << name;
     const auto heard = std::ranges::find_if(own.pcm, [](float v) { return std::abs(v) > 0.3f; }) - own.pcm.begin();
     EXPECT_NEAR(double(heard) / own.sample_rate_hz, 1.0, 0.005 + 0.007) << name;  // WebM's pictures begin Opus' 7 ms late
-    EXPECT_THAT(text_of(ErrorKind::kInput, [&] { video().sound(dir_ / name, {.max_seconds = 1}); }),
-                testing::EndsWith("has sound of more than 1 s. Cut it, or raise `max_seconds`"));
+    EXPECT_THAT(text_of(ErrorKind::kInput, [&] { own_sound(name, {.max_seconds = 1}); }),
+                HasSubstr("; at most 1 s are taken. Cut it, or raise `max_seconds`"));
   }
 }
 
@@ -243,7 +246,7 @@ TEST_F(VideoTest, FramesOfAnOlderRunAreReplaced) {
 
 TEST_F(VideoTest, AVideoWithoutSoundHasNone) {
   write("a.mp4", 2, 25, {}, 32, 32);
-  EXPECT_TRUE(video().sound(dir_ / "a.mp4", {}).pcm.empty());
+  EXPECT_TRUE(own_sound("a.mp4", {}).pcm.empty());
 }
 
 TEST_F(VideoTest, SoundThatIsNoneIsRefused) {
@@ -253,7 +256,7 @@ TEST_F(VideoTest, SoundThatIsNoneIsRefused) {
     pcm[Video::kSoundRateHz / 2] = bad;
     write_file(dir_ / "s.raw", {reinterpret_cast<const char*>(pcm.data()), pcm.size() * sizeof(float)});
     EXPECT_EQ(ffmpeg("-i a.mp4 -f f32le -ar 48000 -ac 1 -i s.raw -c copy a.mkv"), 0);
-    return text_of(ErrorKind::kInput, [&] { video().sound(dir_ / "a.mkv", {}); });
+    return text_of(ErrorKind::kInput, [&] { own_sound("a.mkv", {}); });
   };
   for (const float bad : {std::nanf(""), -INFINITY}) {
     EXPECT_EQ(error(bad),
@@ -268,10 +271,10 @@ TEST_F(VideoTest, SoundIsLimitedFromTheFirstPictureOnWhateverTheTimestamps) {
   ASSERT_EQ(ffmpeg("-i a.mp4 -itsoffset 1000 -i a.mp4 -map 0:v -map 1:a -c copy late.mkv"), 0);
   ASSERT_EQ(ffmpeg("-itsoffset 1000 -i a.mp4 -i a.mp4 -map 0:v -map 1:a -c copy early.mkv"), 0);
   for (const char* name : {"late.mkv", "early.mkv"}) {
-    EXPECT_THAT(text_of(ErrorKind::kInput, [&] { video().sound(dir_ / name, {.max_seconds = 0.9}); }),
-                testing::EndsWith("has sound of more than 0.9 s. Cut it, or raise `max_seconds`"));
+    EXPECT_THAT(text_of(ErrorKind::kInput, [&] { own_sound(name, {.max_seconds = 0.9}); }),
+                testing::EndsWith("; at most 0.9 s are taken. Cut it, or raise `max_seconds`"));
   }
-  EXPECT_TRUE(video().sound(dir_ / "early.mkv", {.max_seconds = 3}).pcm.empty());  // all of it comes before the pictures
+  EXPECT_TRUE(own_sound("early.mkv", {.max_seconds = 3}).pcm.empty());  // all of it comes before the pictures
 }
 
 TEST_F(VideoTest, AnInterruptedVideoPlaysUpToThere) {

@@ -161,10 +161,28 @@ TEST_F(Animate, AVideosFaceIsFollowed) {
 
 TEST_F(Animate, WhatDrivesTheFaceIsNamed) {
   ASSERT_EQ(animate(by_curve_ + "-o v.mp4").code, 0);
-  EXPECT_THAT(animate("--video v.mp4 -o a.mp4").err,
-              HasSubstr("nothing says how the face in the video looks; give --audio, "));
+  EXPECT_THAT(
+      animate("--video v.mp4 -o a.mp4").err,
+      HasSubstr("v.mp4: has no sound, and nothing else says how its face looks; give --audio, --au-file, --emotion"));
   EXPECT_THAT(animate(by_curve_ + "--format gif -o a.mp4").err, HasSubstr("--format is of many videos; the ending of -o"));
   EXPECT_FALSE(exists("a.mp4"));
+}
+
+TEST_F(Animate, AVideosOwnSoundDrivesItsFace) {
+  ASSERT_EQ(ffmpeg("-loop 1 -r 5 -i face.png -i " + source("samples/happy.flac") + " -t 3 -c:v libx264 -c:a aac v.mp4"), 0);
+  const auto own = animate("--video v.mp4 --blink off -o own.mp4");
+  ASSERT_EQ(own.code, 0) << own.err;
+  EXPECT_THAT(own.err, HasSubstr("note: v.mp4: its own sound drives the face\n"));
+  ASSERT_EQ(animate("--video v.mp4 --audio v.mp4 --blink off -o given.mp4").code, 0);
+  const auto a = frames("own.mp4"), b = frames("given.mp4");
+  ASSERT_EQ(a.size(), frames("v.mp4").size());
+  ASSERT_LE(b.size(), a.size());
+  for (std::size_t i = 0; i + 3 < b.size(); ++i) {  // the ends may be eased at different times
+    double apart = 0;
+    for (std::size_t at = 0; at < a[i].rgb.size(); ++at) apart += std::abs(double(a[i].rgb[at]) - double(b[i].rgb[at]));
+    EXPECT_LT(apart / double(a[i].rgb.size()), 1) << i;  // another length of sound moves its frames by less than 1 ms
+  }
+  EXPECT_EQ(animate("--video v.mp4 --emotion anger -o a.mp4").err, "");
 }
 
 TEST_F(Animate, ATableOfOneRowHoldsForAllTheSoundOrVideo) {

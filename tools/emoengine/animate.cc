@@ -78,18 +78,16 @@ void check_together(const AnimateOptions& options) {
   if (!options.videos.empty() && (options.face.all || options.face.number > 1)) {
     fail(ErrorKind::kUsage, "--face goes with --image; in a video the largest face of the first frame is followed");
   }
-  const bool says_how = !options.audios.empty() || !options.au_file.empty() || !options.expression.emotion.empty() ||
-                        !options.expression.au.empty();
-  if (!says_how) {
-    fail(
-        ErrorKind::kUsage,
-        "animate: nothing says how the face in the video looks; give --audio, --au-file, --emotion or --au. The video's own "
-        "sound does not: ffmpeg -i VIDEO voice.wav makes it a file for --audio");
-  }
 }
 
-/// What drives the face: the file's rows or the voice's, else the neutral face, each with what was asked on top; before
-/// smoothing. `seconds` receives how long it lasts, 0: as long as the sound or the video.
+/// Whether a video's own sound is what drives its face: nothing else says how it looks.
+bool driven_by_own_sound(const AnimateOptions& options) {
+  return !options.videos.empty() && options.audios.empty() && options.au_file.empty() &&
+         options.expression.emotion.empty() && options.expression.au.empty();
+}
+
+/// What drives the face: the file's rows or the voice's, else what the video says, else the neutral face, each with what was
+/// asked on top; before smoothing. `seconds` receives how long it lasts, 0: as long as the sound or the video.
 AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, const Loader& loader, double fps,
                      double& seconds) {
   AuCurve curve;
@@ -104,6 +102,16 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
     note_speech(job.audio, voice.holds_speech(), options.model.quiet);
     curve = voice.per_frame(fps);
     seconds = voice.seconds();
+  } else if (driven_by_own_sound(options)) {
+    const Clip own = media().load_video_sound(job.source, engine.speech_config().sample_rate_hz, options.audio_limits);
+    if (own.pcm.empty()) {
+      fail(ErrorKind::kInput, job.source,
+           ": has no sound, and nothing else says how its face looks; give --audio, --au-file, --emotion or --au");
+    }
+    const Voice voice = engine.hear(own.pcm);
+    if (!options.model.quiet) note(job.source + ": its own sound drives the face");
+    note_speech(job.source, voice.holds_speech(), options.model.quiet);
+    curve = voice.per_frame(fps);
   } else {
     curve = AuCurve(engine.generator_config().au_names, {0.0});
   }
@@ -159,7 +167,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
     sound = loader.audio(job.audio, Video::kSoundRateHz, options.audio_limits);
     seconds = sound.seconds();
   } else if (reader) {
-    sound = video().sound(job.source, options.audio_limits);
+    sound = media().load_video_sound(job.source, Video::kSoundRateHz, options.audio_limits);
   }
   const float peak = turn_down(sound);
   if (peak >= 1.5f && !options.model.quiet) {  // resampling what was cut at full scale goes over by up to 0.3
@@ -274,7 +282,8 @@ void animate(const AnimateOptions& options) {
     outputs.add(part_of(jobs[0].out));
   }
   // The models are opened while the first photo is read and searched: neither needs the other.
-  const Needs needs = options.audios.empty() || !options.au_file.empty() ? Needs::kGenerator : Needs::kBoth;
+  const bool hears = driven_by_own_sound(options) || (!options.audios.empty() && options.au_file.empty());
+  const Needs needs = hears ? Needs::kBoth : Needs::kGenerator;
   const std::shared_future<Engine> opening =
       std::async(std::launch::async, [&] { return open_engine(options.model, needs); }).share();
   Failures failures;
@@ -296,7 +305,9 @@ void add_animate(CLI::App& app) {
   auto options = std::make_shared<AnimateOptions>();
   add_image_options(*command, options->images, options->image_limits);
   command->get_option("--image")->required(false);
-  command->add_option("--video", options->videos, "videos, folders, patterns instead of photos; follows the face");
+  command->add_option("--video", options->videos,
+                      "videos, folders, patterns instead of photos; follows the face, which the video's own sound drives if "
+                      "nothing else does");
   add_audio_options(*command, options->audios, options->audio_limits);
   command->get_option("--audio")->required(false);
   auto* au_file =

@@ -15,10 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kSoundExtensions[] = {".wav", ".flac", ".ogg",  ".oga", ".opus",
-                                                 ".mp3", ".aif",  ".aiff", ".au",  ".caf"};
+constexpr std::string_view kSoundExtensions[] = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3",  ".aif", ".aiff", ".au",
+                                                 ".caf", ".m4a",  ".m4b", ".3gp", ".aac",  ".ac3",  ".amr", ".spx",  ".w64",
+                                                 ".wma", ".mka",  ".mp4", ".m4v", ".mov",  ".webm", ".mkv"};
 constexpr std::string_view kVideoExtensions[] = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi",
-                                                 ".ts",  ".mpg", ".flv", ".ogv",  ".gif"};
+                                                 ".ts",  ".mpg", ".flv", ".ogv",  ".gif", ".3gp"};
 
 std::span<const std::string_view> extensions(InputKind kind) {
   switch (kind) {

@@ -118,11 +118,13 @@ CLI::Option* add_image_options(CLI::App& command, std::vector<std::string>& imag
 }
 
 CLI::Option* add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits) {
-  return audio_options(command, audio, limits, "voice: WAV, FLAC, Ogg, MP3; any rate and channel count");
+  return audio_options(command, audio, limits,
+                       "voice: WAV, FLAC, MP3, M4A, Ogg and others, or a video; any rate and channel count");
 }
 
 CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audios, AudioLimits& limits) {
-  return audio_options(command, audios, limits, "voices, folders, patterns: WAV, FLAC, Ogg, MP3; any rate, any channels");
+  return audio_options(command, audios, limits,
+                       "voices, folders, patterns: WAV, FLAC, MP3, M4A, Ogg and others, or videos; any rate");
 }
 
 void add_expression_options(CLI::App& command, Expression& expression, WithVoice voice) {

@@ -1,19 +1,16 @@
 #include "engine/media/audio/audio_file.h"
 
 #include <sndfile.h>
-#include <soxr.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <memory>
-#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
-#include "engine/media/audio/check_sample.h"
+#include "engine/media/audio/mono.h"
 #include "engine/media/file_kind.h"
 #include "engine/media/header_reader.h"
 
@@ -56,82 +53,6 @@ struct MappedStream {
     return io;
   }
   static MappedStream& stream(void* self) { return *static_cast<MappedStream*>(self); }
-};
-
-/// Resamples a mono stream with soxr's HQ setting (linear phase: nothing moves in time), or passes it on at equal rates.
-class Resampler {
- public:
-  Resampler(int from_hz, int to_hz) : step_(double(to_hz) / from_hz) {
-    if (from_hz == to_hz) return;
-    const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
-    soxr_error_t error = nullptr;
-    soxr_.reset(soxr_create(from_hz, to_hz, 1, &error, nullptr, &quality, nullptr));
-    EMO_CHECK(soxr_, "soxr: from ", from_hz, " to ", to_hz, " Hz: ", error);
-  }
-  /// Appends to `out` what comes of these samples.
-  void push(std::span<const float> in, std::vector<float>& out) {
-    if (!soxr_)
-      out.insert(out.end(), in.begin(), in.end());
-    else
-      process(in.data(), in.size(), std::size_t(double(in.size()) * step_) + 1, out);
-  }
-  /// Appends the rest, which soxr holds back until it knows that nothing follows.
-  void finish(std::vector<float>& out) {
-    while (soxr_ && process(nullptr, 0, kBlockFrames, out) > 0) {
-    }
-  }
-
- private:
-  std::size_t process(const float* in, std::size_t count, std::size_t room, std::vector<float>& out) {
-    const std::size_t before = out.size();
-    std::size_t used = 0, made = 0;
-    do {
-      const std::size_t size = out.size();
-      out.resize(size + room);
-      std::size_t now_used = 0, now_made = 0;
-      const soxr_error_t error =
-          soxr_process(soxr_.get(), in ? in + used : nullptr, count - used, &now_used, out.data() + size, room, &now_made);
-      EMO_CHECK(!error, "soxr: ", error);
-      out.resize(size + now_made);
-      used += now_used;
-      made = now_made;
-    } while (used < count || made == room);
-    return out.size() - before;
-  }
-
-  struct Delete {
-    void operator()(soxr_t s) const { soxr_delete(s); }
-  };
-  std::unique_ptr<soxr, Delete> soxr_;
-  double step_;
-};
-
-/// What shows that channels cancel in their mean: microphones wired the wrong way round, "surround" effects.
-class ChannelEnergies {
- public:
-  explicit ChannelEnergies(std::size_t channels) : of_(channels) {}
-
-  /// The mean of a frame (channels), whose energies are added up.
-  double add(std::span<const float> frame) {
-    double sum = 0;
-    for (std::size_t c = 0; c < frame.size(); ++c) {
-      sum += double(frame[c]);
-      of_[c] += double(frame[c]) * double(frame[c]);
-    }
-    const double mean = sum / double(frame.size());
-    of_mean_ += mean * mean;
-    return mean;
-  }
-  /// The mean has less than a tenth of the energy that it has of channels which are independent.
-  bool cancel() const {
-    const double n = double(of_.size()), independent = std::accumulate(of_.begin(), of_.end(), 0.0) / (n * n);
-    return of_mean_ < 0.1 * independent;
-  }
-  std::size_t strongest() const { return std::size_t(std::ranges::max_element(of_) - of_.begin()); }
-
- private:
-  std::vector<double> of_;
-  double of_mean_ = 0;
 };
 
 /// Whether chunks, or nothing, fill a WAV from here to its end.
@@ -200,16 +121,6 @@ const char* codec_name(int format) {
   return sf_command(nullptr, SFC_GET_FORMAT_INFO, &info, sizeof(info)) == 0 ? info.name : "unknown";
 }
 
-/// fail() with the file's name in front.
-struct Refuse {
-  const std::string name;
-
-  template <typename... Why>
-  [[noreturn]] void operator()(const Why&... why) const {
-    fail(ErrorKind::kInput, name, ": ", why...);
-  }
-};
-
 FileType checked_type(std::span<const std::byte> bytes, const Refuse& refuse) {
   const FileType type = file_type(bytes);
   switch (type.kind) {
@@ -219,10 +130,12 @@ FileType checked_type(std::span<const std::byte> bytes, const Refuse& refuse) {
     case FileKind::kCaf:
     case FileKind::kFlac:
     case FileKind::kOgg:
-    case FileKind::kMp3: return type;
+    case FileKind::kMp3:
+    case FileKind::kFfmpeg: return type;
     default:
       refuse("is ", type.name,
-             "; WAV, AIFF, AU, CAF, FLAC, Ogg and MP3 sounds can be read. Convert it to WAV or FLAC first");
+             "; WAV, FLAC, MP3, M4A, Ogg and many other sounds can be read, and that of a video. Convert it to WAV or FLAC "
+             "first");
   }
 }
 
@@ -263,94 +176,76 @@ std::vector<std::span<const std::byte>> mp3_parts(std::span<const std::byte> byt
   return parts;
 }
 
-void check_seconds(const char* how, double seconds, const AudioLimits& limits, const Refuse& refuse) {
-  if (seconds <= limits.max_seconds) return;
-  refuse("lasts ", how, std::round(seconds * 10) / 10, " s; at most ", limits.max_seconds,
-         " s are taken. Cut it, or raise `max_seconds`");
-}
+/// What libsndfile decodes.
+class SndfileSource final : public AudioSource {
+ public:
+  SndfileSource(const MappedStream& stream, const FileType& type)
+      : stream_(stream), sound_(sf_open_virtual(&calls_, SFM_READ, &info_, &stream_), sf_close) {
+    format_ = {info_.samplerate, info_.channels};
+    if (!sound_ || info_.frames == SF_COUNT_MAX) return;
+    format_.seconds = double(info_.frames) / info_.samplerate;
+    // MP3 and Ogg are streams, cut anywhere and often with a guessed length; what is there is the sound.
+    const int codec = info_.format & SF_FORMAT_SUBMASK;
+    const bool mpeg = codec >= SF_FORMAT_MPEG_LAYER_I && codec <= SF_FORMAT_MPEG_LAYER_III;
+    if (type.kind != FileKind::kOgg && !mpeg) format_.least_s = format_.seconds;
+  }
+  SndfileSource(const SndfileSource&) = delete;
 
-void check_format(const SF_INFO& info, const Refuse& refuse) {
-  if (!takes(info.format)) {
-    refuse("is coded as ", codec_name(info.format),
-           "; PCM, float, u-law, A-law, FLAC, Vorbis, Opus and MP3 are taken. Convert it to WAV or FLAC first");
-  }
-  if (info.samplerate < limits::kMinSampleRateHz || info.samplerate > limits::kMaxSampleRateHz) {
-    refuse("has a rate of ", info.samplerate, " Hz; ", limits::kMinSampleRateHz, " to ", limits::kMaxSampleRateHz,
-           " are taken. Resample it first");
-  }
-  if (info.channels < 1 || info.channels > limits::kMaxAudioChannels) {
-    refuse("has ", info.channels, " channels; 1 to ", limits::kMaxAudioChannels, " are taken. Mix it down first");
-  }
-}
+  bool opened() const { return sound_ != nullptr; }
+  /// As SF_INFO has it.
+  int codec() const { return info_.format; }
+  const AudioFormat& format() const override { return format_; }
 
-/// What decode() found.
-struct Decoded {
-  sf_count_t frames = 0, promised = 0;  ///< at its own rate; promised 0: the header does not know
-  int rate_hz = 0;
+  std::span<const float> read() override {
+    block_.resize(kBlockFrames * std::size_t(info_.channels));
+    const sf_count_t got = sf_readf_float(sound_.get(), block_.data(), kBlockFrames);
+    if (const auto at = std::size_t(stream_.at); at > released_ + kReleaseBytes) {
+      release_pages(stream_.bytes.subspan(released_, at - released_));
+      released_ = at;
+    }
+    return std::span(block_).first(std::size_t(got * info_.channels));
+  }
+  bool restart() override {
+    released_ = 0;
+    return sf_seek(sound_.get(), 0, SEEK_SET) == 0;
+  }
+
+ private:
+  MappedStream stream_;
+  SF_VIRTUAL_IO calls_ = MappedStream::calls();
+  SF_INFO info_{};
+  const std::unique_ptr<SNDFILE, int (*)(SNDFILE*)> sound_;
+  AudioFormat format_;
+  std::vector<float> block_;
+  std::size_t released_ = 0;
 };
 
-/// Decodes a sound and appends it to the clip.
-Decoded decode(MappedStream stream, const FileType& type, const AudioLimits& limits, const Refuse& refuse, Clip& clip) {
-  SF_VIRTUAL_IO calls = MappedStream::calls();
-  SF_INFO info{};
-  const std::unique_ptr<SNDFILE, int (*)(SNDFILE*)> sound(sf_open_virtual(&calls, SFM_READ, &info, &stream), sf_close);
-  if (!sound) {
+/// Null when FFmpeg may know more: Ogg and CAF hold many codecs.
+std::unique_ptr<AudioSource> open_sndfile(const MappedStream& stream, const FileType& type, const Refuse& refuse) {
+  auto source = std::make_unique<SndfileSource>(stream, type);
+  if (source->opened() && takes(source->codec())) return source;
+  const bool caf_of_pcm = HeaderReader(stream.bytes, "", "").has(28, "lpcm");  // always the first chunk
+  if (type.kind == FileKind::kOgg || (type.kind == FileKind::kCaf && !caf_of_pcm)) return nullptr;
+  if (!source->opened()) {
     refuse("the ", type.noun(), " cannot be opened; it is damaged or of a rare kind. Convert it to WAV or FLAC first");
   }
-  check_format(info, refuse);
-  const double rate = info.samplerate;
-  const bool length_known = info.frames != SF_COUNT_MAX;
-  const double before_s = clip.seconds();
-  if (length_known) check_seconds("", before_s + double(info.frames) / rate, limits, refuse);
+  refuse("is coded as ", codec_name(source->codec()),
+         "; PCM, float, u-law, A-law, FLAC, Vorbis, Opus and MP3 are taken. Convert it to WAV or FLAC first");
+}
 
-  if (length_known) {  // growing by doubling would hold ten minutes three times; a header may lie, up to some 115 MB
-    const double seconds = std::min(double(info.frames) / rate, limits::kMaxAudioSeconds);
-    clip.pcm.reserve(clip.pcm.size() + std::size_t(seconds * clip.sample_rate_hz) + kBlockFrames);
-  }
-  const auto channels = std::size_t(info.channels);
-  const std::size_t before = clip.pcm.size();
-  std::vector<float> block(kBlockFrames * channels), mono(kBlockFrames);
-  ChannelEnergies energies(channels);
-  sf_count_t frames = 0;
-  std::size_t released = 0;
-  /// Channel `only` or, for their number, the mean of all.
-  const auto read = [&](std::size_t only) {
-    Resampler resampler(info.samplerate, clip.sample_rate_hz);
-    while (const sf_count_t got = sf_readf_float(sound.get(), block.data(), kBlockFrames)) {
-      for (std::size_t i = 0; i < std::size_t(got); ++i) {
-        const std::span<const float> frame(block.data() + i * channels, channels);
-        const double sample = only < channels ? double(frame[only]) : energies.add(frame);
-        check_sample(sample, before_s + double(frames + sf_count_t(i)) / rate, refuse);
-        mono[i] = float(sample);
-      }
-      frames += got;
-      check_seconds("more than ", before_s + double(frames) / rate, limits, refuse);
-      resampler.push({mono.data(), std::size_t(got)}, clip.pcm);
-      if (const auto at = std::size_t(stream.at); at > released + kReleaseBytes) {
-        release_pages(stream.bytes.subspan(released, at - released));
-        released = at;
-      }
-    }
-    resampler.finish(clip.pcm);
-  };
-  read(channels);
-  if (energies.cancel() && sf_seek(sound.get(), 0, SF_SEEK_SET) == 0) {
-    clip.pcm.resize(before);
-    frames = 0;
-    released = 0;
-    read(energies.strongest());
-  }
-
-  // MP3 and Ogg are streams, cut anywhere and often with a guessed length; what is there is the sound.
-  const int codec = info.format & SF_FORMAT_SUBMASK;
-  const bool mpeg = codec >= SF_FORMAT_MPEG_LAYER_I && codec <= SF_FORMAT_MPEG_LAYER_III;
-  const bool exact = length_known && type.kind != FileKind::kOgg && !mpeg;
-  return {frames, exact ? info.frames : 0, info.samplerate};
+std::unique_ptr<AudioSource> open_ffmpeg(const std::filesystem::path& path, const FileType& type, const OpenAudio& open,
+                                         const Refuse& refuse) try {
+  if (auto source = open(path)) return source;
+  refuse("the ", type.noun(),
+         " holds no sound that can be decoded; it has none, is damaged or of a rare kind. Convert it to WAV or FLAC first");
+} catch (const Error& e) {
+  if (e.kind() != ErrorKind::kDevice) throw;
+  fail(ErrorKind::kDevice, refuse.name, ": is ", type.name, ", which FFmpeg's libraries decode. ", e.what());
 }
 
 }  // namespace
 
-Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits) {
+Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits, const OpenAudio& open) {
   EMO_CHECK(sample_rate_hz > 0, "load_audio: a rate of ", sample_rate_hz, " Hz");
   const Refuse refuse{path.string()};
   const MappedFile file(path, ErrorKind::kInput);
@@ -358,30 +253,42 @@ Clip load_audio(const std::filesystem::path& path, int sample_rate_hz, const Aud
   const auto bytes = without_zeros(file.bytes(), clip.notes);
   const FileType type = checked_type(bytes, refuse);
 
-  Decoded whole;
-  if (type.kind == FileKind::kMp3) {
+  std::int64_t frames = 0;
+  AudioFormat format;
+  const auto append = [&](std::unique_ptr<AudioSource> source) {
+    if (!source) source = open_ffmpeg(path, type, open, refuse);
+    frames += append_mono(*source, limits, refuse, clip);
+    format = source->format();
+  };
+  if (type.kind == FileKind::kFfmpeg) {
+    append(nullptr);
+  } else if (type.kind == FileKind::kMp3) {
     const auto parts = mp3_parts(bytes);
-    for (const auto part : parts) {
-      const Decoded decoded = decode({part}, type, limits, refuse, clip);
-      whole.frames += decoded.frames, whole.rate_hz = decoded.rate_hz;
-    }
+    for (const auto part : parts) append(open_sndfile({part}, type, refuse));
     if (parts.size() > 1) clip.notes.push_back(concat("is made of ", parts.size(), " sounds, read one after the other"));
   } else {
     MappedStream stream{bytes};
     const bool has_length = type.kind == FileKind::kWav || type.kind == FileKind::kAiff || type.kind == FileKind::kAu;
     if (has_length) check_length(HeaderReader(bytes, refuse.name, type.noun()), stream, clip.notes);
-    whole = decode(stream, type, limits, refuse, clip);
+    append(open_sndfile(stream, type, refuse));
   }
-  const double rate = whole.rate_hz;
-  if (whole.frames < whole.promised && clip.notes.empty()) {
-    refuse("the ", type.noun(), " ends early, after ", to_ms(double(whole.frames) / rate), " of ",
-           to_ms(double(whole.promised) / rate), " s; copy or download it again");
+  const double seconds = double(frames) / format.sample_rate_hz;
+  if (seconds < format.least_s && clip.notes.empty()) {
+    refuse("the ", type.noun(), " ends early, after ", to_ms(seconds), " of ", to_ms(format.seconds),
+           " s; copy or download it again");
   }
-  if (clip.pcm.empty() && whole.frames > 0) {
-    refuse("lasts ", whole.frames, "/", whole.rate_hz, " s, too short for one sample at ", sample_rate_hz,
+  if (clip.pcm.empty() && frames > 0) {
+    refuse("lasts ", frames, "/", format.sample_rate_hz, " s, too short for one sample at ", sample_rate_hz,
            " Hz; a longer sound is needed");
   }
   if (clip.pcm.empty()) refuse("holds no samples: it is empty or was cut. Record or download it again");
+  return clip;
+}
+
+Clip load_video_sound(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits,
+                      const OpenAudio& open) {
+  Clip clip{{}, sample_rate_hz};
+  if (const auto source = open(path)) append_mono(*source, limits, {path.string()}, clip);
   return clip;
 }
 

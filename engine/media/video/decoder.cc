@@ -11,14 +11,18 @@ Decoder::Decoder(const std::filesystem::path& path, AVMediaType type, const Imag
   AVFormatContext* input = nullptr;
   AVDictionary* settings = nullptr;
   av_dict_set(&settings, "protocol_whitelist", "file", 0);  // a playlist may not reach out
-  av_dict_set(&settings, "format_whitelist", "mov,matroska,avi,mpegts,mpeg,ogg,flv,gif", 0);
+  av_dict_set(&settings, "format_whitelist", "mov,matroska,avi,mpegts,mpeg,ogg,flv,gif,asf,caf,w64,aac,ac3,eac3,amr", 0);
   const int error = avformat_open_input(&input, ("file:" + name_).c_str(), nullptr, &settings);
   av_dict_free(&settings);
-  if (error < 0) refuse("is not a video that can be read; MP4, MOV, WebM, MKV, AVI, TS, Ogg, FLV or GIF is needed");
+  if (error < 0) return;
   input_.reset(input);
   const AVCodec* decoder = nullptr;
   const bool known = avformat_find_stream_info(input, nullptr) >= 0;
-  const int index = known ? av_find_best_stream(input, type, -1, -1, &decoder, 0) : -1;
+  int wanted = -1;  // the best
+  for (unsigned i = input->nb_streams; type == AVMEDIA_TYPE_AUDIO && i-- > 0;) {
+    if (input->streams[i]->codecpar->codec_type == type) wanted = int(i);  // the first
+  }
+  const int index = known ? av_find_best_stream(input, type, wanted, -1, &decoder, 0) : -1;
   if (index < 0 || input->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC) return;
   stream_ = input->streams[index];
   for (unsigned i = 0; i < input->nb_streams; ++i) {

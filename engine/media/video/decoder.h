@@ -12,13 +12,14 @@ namespace emo {
 /// Decodes one stream of a video file.
 class Decoder {
  public:
-  /// Opens the file and its best stream of that type, AVMEDIA_TYPE_VIDEO or _AUDIO; cover art is no pictures. The decoder
+  /// Opens the file and its best pictures (AVMEDIA_TYPE_VIDEO; cover art is none) or its first sound (_AUDIO). The decoder
   /// itself refuses pictures far past `limits` before it allocates them; whoever shows one checks its size.
-  /// Throws Error(kInput) naming the file: missing, of a kind that is not taken, of a codec that cannot be decoded.
+  /// Throws Error(kInput) naming the file: missing, of a codec that cannot be decoded.
   Decoder(const std::filesystem::path& path, AVMediaType type, const ImageLimits& limits = {});
 
   /// Null when there is no such stream: then nothing else may be called but file() and refuse().
   AVStream* stream() const { return stream_; }
+  /// Null when the file is of a kind that is not taken.
   AVFormatContext* file() const { return input_.get(); }
   /// In seconds; `otherwise` when the frame does not say.
   double time_s(const AVFrame& frame, double otherwise) const;

@@ -42,9 +42,27 @@ inline std::string reason(int error) {
   return av_make_error_string(text, sizeof text, error);
 }
 
-/// A filter graph of one input and one output, as the ffmpeg program writes them: "transpose=clock,format=rgb24".
-class Graph {
+/// Filters of pictures, as the ffmpeg program writes them: "transpose=clock,format=rgb24".
+class Filter {
  public:
+  /// Pictures of this size and format, one each 1 / fps.
+  Filter(int width, int height, AVPixelFormat format, AVRational time_base, const std::string& description) {
+    const std::string source = concat("video_size=", width, "x", height, ":pix_fmt=", int(format),
+                                      ":time_base=", time_base.num, "/", time_base.den, ":pixel_aspect=1/1");
+    graph_.reset(needed(avfilter_graph_alloc()));
+    graph_->nb_threads = 1;
+    AVFilterInOut *inputs = avfilter_inout_alloc(), *outputs = avfilter_inout_alloc();
+    outputs->name = av_strdup("in"), inputs->name = av_strdup("out");
+    const auto *from = avfilter_get_by_name("buffer"), *to = avfilter_get_by_name("buffersink");
+    int error = avfilter_graph_create_filter(&source_, from, "in", source.c_str(), nullptr, graph_.get());
+    if (error >= 0) error = avfilter_graph_create_filter(&sink_, to, "out", nullptr, nullptr, graph_.get());
+    outputs->filter_ctx = source_, inputs->filter_ctx = sink_;
+    if (error >= 0) error = avfilter_graph_parse_ptr(graph_.get(), description.c_str(), &inputs, &outputs, nullptr);
+    avfilter_inout_free(&inputs);
+    avfilter_inout_free(&outputs);
+    if (error >= 0) error = avfilter_graph_config(graph_.get(), nullptr);
+    EMO_CHECK(error >= 0, "video: filter '", description, "' of ", source, ": ", reason(error));
+  }
   /// Gives a frame in, of which only the reference is taken; null: no more come.
   void push(AVFrame* in) {
     const int error = av_buffersrc_write_frame(source_, in);
@@ -57,74 +75,13 @@ class Graph {
     EMO_CHECK(error >= 0 || error == AVERROR(EAGAIN) || error == AVERROR_EOF, "video: filter: ", reason(error));
     return error >= 0;
   }
-
- protected:
-  /// `kind`: "" of pictures, "a" of sound.
-  Graph(const std::string& kind, const std::string& source, const std::string& description) {
-    graph_.reset(needed(avfilter_graph_alloc()));
-    graph_->nb_threads = 1;
-    AVFilterInOut *inputs = avfilter_inout_alloc(), *outputs = avfilter_inout_alloc();
-    outputs->name = av_strdup("in"), inputs->name = av_strdup("out");
-    const auto* from = avfilter_get_by_name((kind + "buffer").c_str());
-    const auto* to = avfilter_get_by_name((kind + "buffersink").c_str());
-    int error = avfilter_graph_create_filter(&source_, from, "in", source.c_str(), nullptr, graph_.get());
-    if (error >= 0) error = avfilter_graph_create_filter(&sink_, to, "out", nullptr, nullptr, graph_.get());
-    outputs->filter_ctx = source_, inputs->filter_ctx = sink_;
-    if (error >= 0) error = avfilter_graph_parse_ptr(graph_.get(), description.c_str(), &inputs, &outputs, nullptr);
-    avfilter_inout_free(&inputs);
-    avfilter_inout_free(&outputs);
-    if (error >= 0) error = avfilter_graph_config(graph_.get(), nullptr);
-    EMO_CHECK(error >= 0, "video: filter '", description, "' of ", source, ": ", reason(error));
-  }
-
-  std::unique_ptr<AVFilterGraph, Free> graph_;
-  AVFilterContext *source_ = nullptr, *sink_ = nullptr;
-};
-
-class Filter : public Graph {
- public:
-  /// Pictures of this size and format, one each 1 / fps.
-  Filter(int width, int height, AVPixelFormat format, AVRational time_base, const std::string& description)
-      : Graph("",
-              concat("video_size=", width, "x", height, ":pix_fmt=", int(format), ":time_base=", time_base.num, "/",
-                     time_base.den, ":pixel_aspect=1/1"),
-              description) {}
   int width() const { return av_buffersink_get_w(sink_); }
   int height() const { return av_buffersink_get_h(sink_); }
   AVPixelFormat format() const { return AVPixelFormat(av_buffersink_get_format(sink_)); }
-};
-
-/// Sound as `first` has it, to mono fp32 at another rate.
-class SoundFilter : public Graph {
- public:
-  SoundFilter(const AVFrame& first, int rate_hz)
-      : Graph("a",
-              concat("sample_rate=", first.sample_rate, ":sample_fmt=", first.format, ":channel_layout=", layout(first),
-                     ":time_base=1/", first.sample_rate),
-              concat("aresample=", rate_hz, ",aformat=sample_fmts=flt:channel_layouts=mono")),
-        rate_hz_(first.sample_rate),
-        format_(first.format),
-        layout_(layout(first)) {}
-  bool takes(const AVFrame& frame) const {
-    return frame.sample_rate == rate_hz_ && frame.format == format_ && layout(frame) == layout_;
-  }
 
  private:
-  static std::string layout(const AVFrame& frame) {
-    AVChannelLayout known{};
-    if (frame.ch_layout.order == AV_CHANNEL_ORDER_UNSPEC) {
-      av_channel_layout_default(&known, frame.ch_layout.nb_channels);
-    } else if (av_channel_layout_copy(&known, &frame.ch_layout) < 0) {
-      throw std::bad_alloc();
-    }
-    char text[128];
-    av_channel_layout_describe(&known, text, sizeof text);
-    av_channel_layout_uninit(&known);
-    return text;
-  }
-
-  int rate_hz_, format_;
-  std::string layout_;
+  std::unique_ptr<AVFilterGraph, Free> graph_;
+  AVFilterContext *source_ = nullptr, *sink_ = nullptr;
 };
 
 }  // namespace emo::ffmpeg

@@ -11,6 +11,6 @@ namespace emo {
 std::unique_ptr<VideoReader> read_video(const std::filesystem::path& path, const ImageLimits& limits);
 std::unique_ptr<VideoWriter> write_video(const std::filesystem::path& path, VideoOptions options);
 double video_max_fps(const std::filesystem::path& path, const std::string& format);
-Clip video_sound(const std::filesystem::path& path, const AudioLimits& limits);
+std::unique_ptr<AudioSource> video_sound(const std::filesystem::path& path, SoundStart start);
 
 }  // namespace emo

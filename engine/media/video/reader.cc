@@ -63,6 +63,9 @@ class Reader final : public VideoReader {
  public:
   Reader(const std::filesystem::path& path, const ImageLimits& limits)
       : decoder_(path, AVMEDIA_TYPE_VIDEO, limits), limits_(limits) {
+    if (!decoder_.file()) {
+      decoder_.refuse("is not a video that can be read; MP4, MOV, WebM, MKV, AVI, TS, Ogg, FLV or GIF is needed");
+    }
     const AVStream* stream = decoder_.stream();
     if (!stream) decoder_.refuse("holds no pictures that can be decoded");
     shown_width(stream->codecpar->width, stream->codecpar->height);

@@ -19,8 +19,8 @@ class VideoLibrary final : public Video {
   double max_fps(const std::filesystem::path& path, const std::string& format) const override {
     return video_max_fps(path, format);
   }
-  Clip sound(const std::filesystem::path& path, const AudioLimits& limits) const override {
-    return video_sound(path, limits);
+  std::unique_ptr<AudioSource> sound(const std::filesystem::path& path, SoundStart start) const override {
+    return video_sound(path, start);
   }
   std::string describe() const override {
     const bool x264 = avcodec_find_encoder_by_name("libx264");
