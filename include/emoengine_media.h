@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-// ---- Pictures: JPEG, PNG, WebP, TIFF, BMP, told by their content; upright, in sRGB.
+// ---- Pictures: JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF, BMP, told by their content; upright, in sRGB.
 
 typedef struct emo_picture emo_picture;
 // At most 50 megapixels and 16384 px a side.

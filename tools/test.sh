@@ -90,7 +90,7 @@ stage_packages() {
   for package in libemoengine0 libemoengine-media0 libemoengine-dev emoengine-models emoengine; do
     dpkg-deb --field "$packages/$package"_*.deb Package Version Architecture Depends
   done | tee "$packages/fields.txt"
-  ! dpkg-deb --field "$packages"/libemoengine0_*.deb Depends | grep -E 'opencv|libav|dlib|sndfile|soxr|lcms'
+  ! dpkg-deb --field "$packages"/libemoengine0_*.deb Depends | grep -E 'opencv|heif|jxl|libav|dlib|sndfile|soxr|lcms'
   dpkg-deb --contents "$packages"/emoengine-models_*.deb | grep ' ./usr/share/doc/emoengine-models/copyright$'
 }
 
@@ -113,7 +113,7 @@ stage_layering() {
   forbid '(kernels|engine|tools)/' weights
   forbid '(weights|engine|tools)/' kernels
   forbid 'tools/' engine
-  forbid '(opencv2/|dlib/|sndfile|soxr|lcms|zlib|libav|libsw)' base weights kernels engine tools --exclude-dir=media
+  forbid '(opencv2/|libheif/|jxl/|dlib/|sndfile|soxr|lcms|zlib|libav|libsw)' base weights kernels engine tools --exclude-dir=media
   echo "layering: every include points downward"
 }
 
@@ -136,7 +136,7 @@ stage_core() {
   rm -rf "$prefix"
   for component in library tool models; do cmake --install build --prefix "$prefix" --component $component >/dev/null; done
   for file in bin/emoengine lib/libemoengine.so.0; do
-    if ldd "$prefix/$file" | grep -E 'opencv|dlib|sndfile|soxr|lcms|libav|libsw'; then
+    if ldd "$prefix/$file" | grep -E 'opencv|heif|jxl|dlib|sndfile|soxr|lcms|libav|libsw'; then
       echo "core: $file links the media libraries above" >&2
       return 1
     fi

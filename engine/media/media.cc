@@ -20,12 +20,12 @@ namespace {
 
 class MediaLibrary final : public Media {
  public:
-  MediaLibrary() {
+  explicit MediaLibrary(const PhotoDecoder& (*newer)()) : newer_(newer) {
     cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);  // errors are ours to tell, in one line
     cv::setNumThreads(1);  // nothing here is large enough for OpenCV's own threads
   }
   Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const override {
-    return emo::load_image(path, limits);
+    return emo::load_image(path, limits, newer_);
   }
   std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const Image& image) const override {
     return emo::encode_image(name, image);
@@ -49,13 +49,16 @@ class MediaLibrary final : public Media {
     return concat("OpenCV ", cv::getVersionString(), ", dlib ", DLIB_MAJOR_VERSION, ".", DLIB_MINOR_VERSION, ".",
                   DLIB_PATCH_VERSION, ", libsndfile ", number(sf_version_string()), ", soxr ", number(soxr_version()));
   }
+
+ private:
+  const PhotoDecoder& (*newer_)();
 };
 
 }  // namespace
 }  // namespace emo
 
 /// What engine/media/media_library.cc looks up.
-EMO_PLUGIN const emo::Media* emo_media_v1() {
-  static const emo::MediaLibrary library;
+EMO_PLUGIN const emo::Media* emo_media_v2(const emo::PhotoDecoder& (*newer)()) {
+  static const emo::MediaLibrary library(newer);
   return &library;
 }

@@ -15,7 +15,7 @@
 
 namespace emo {
 
-/// What pictures are read and written as.
+/// What pictures are written as; they are read by their content.
 inline constexpr std::string_view kPictureExtensions[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
 
 struct ImageLimits {
@@ -99,10 +99,11 @@ class Media {
  public:
   virtual ~Media() = default;
 
-  /// Reads JPEG, PNG, WebP, TIFF and BMP by their content, not their name: grey, RGB, RGBA, palette, 16-bit and CMYK;
-  /// EXIF orientation applied, the colours of an ICC profile brought to sRGB. The header's size is checked against the
-  /// limits before anything is decoded.
-  /// Throws Error(kInput) naming the file: missing, of another kind, cut or damaged, too large, an animation.
+  /// Reads JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF and BMP by their content, not their name: grey, RGB, RGBA, palette,
+  /// 10 to 16 bits and CMYK; upright, the colours of an ICC profile or of H.273's codes brought to sRGB. The header's size
+  /// is checked against the limits before anything is decoded.
+  /// Throws Error(kInput) naming the file: missing, of another kind, cut or damaged, too large, an animation, HDR.
+  /// Throws Error(kDevice) for HEIC, AVIF and JPEG XL where their plug-in is missing.
   virtual Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const = 0;
 
   /// Writes by the extension, one of kPictureExtensions (JPEG and WebP at quality 95); temporary file, then

@@ -6,12 +6,20 @@
 #include "base/memory_file.h"
 #include "engine/media/image/image_file.h"
 
+extern "C" const emo::PhotoDecoder* emo_photos_v1();  // the plug-in's factory
+
+namespace {
+
+const emo::PhotoDecoder& newer() { return *emo_photos_v1(); }
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const emo::MemoryFile file(std::as_bytes(std::span(data, size)));
   // Small: the sizes that a header may claim are what takes the time, and nothing else depends on them.
   const emo::ImageLimits limits{.max_megapixels = 0.25, .max_side = 2048};
   try {
-    const emo::Image image = emo::load_image(file.path(), limits);
+    const emo::Image image = emo::load_image(file.path(), limits, newer);
     const std::size_t pixels = std::size_t(image.width) * std::size_t(image.height);
     const bool whole = image.rgb.size() == pixels * 3 && (image.alpha.empty() || image.alpha.size() == pixels);
     if (pixels == 0 || pixels > 250'000 || std::max(image.width, image.height) > limits.max_side || !whole) std::abort();

@@ -40,7 +40,8 @@ void expect_alpha_rises(const Image& image) {
 }
 
 TEST(LoadImage, LosslessFormatsAreExact) {
-  for (const char* name : {"rgb.png", "rgb16.png", "rgb.webp", "rgb.bmp", "rgb.tif", "palette.png", "palette.bmp"}) {
+  for (const char* name : {"rgb.png", "rgb16.png", "rgb.webp", "rgb.bmp", "rgb.tif", "palette.png", "palette.bmp",
+                           "rgb.avif", "rgb.jxl", "rgb16.jxl"}) {
     SCOPED_TRACE(name);
     expect_quarters(load(name), 0);
     EXPECT_TRUE(load(name).alpha.empty());
@@ -53,6 +54,18 @@ TEST(LoadImage, JpegKeepsItsColours) {
   expect_quarters(load("progressive.jpg"), 3);
 }
 
+TEST(LoadImage, HeicKeepsItsColours) {
+  expect_quarters(load("rgb.heic"), 1);  // the rounding of YCbCr, which is not lossless
+  expect_quarters(load("rgba.heic"), 1);
+  expect_alpha_rises(load("rgba.heic"));
+}
+
+TEST(LoadImage, TenAndTwelveBitsBecomeEight) {
+  // Rounded to 10 or 12 bits by the encoder, then to 8.
+  expect_quarters(load("rgb10.heic"), 1);
+  expect_quarters(load("rgb12.avif"), 1);
+}
+
 TEST(LoadImage, CmykComesOutAsRgb) {
   expect_quarters(load("cmyk.jpg"), 3);  // Adobe's way, inverted
   expect_quarters(load("cmyk.tif"), 1);
@@ -61,11 +74,32 @@ TEST(LoadImage, CmykComesOutAsRgb) {
 
 TEST(LoadImage, ColoursOfAProfileBecomeSrgb) {
   // Stored with red and green in each other's place, under a profile that says so. lcms rounds to 8 bits once (1).
-  for (const char* name : {"profile.png", "profile.webp", "profile.tif"}) {
+  for (const char* name : {"profile.png", "profile.webp", "profile.tif", "profile.avif", "profile.jxl"}) {
     SCOPED_TRACE(name);
     expect_quarters(load(name), 1);
   }
+  expect_quarters(load("profile.heic"), 2);
   expect_quarters(load("profile.jpg"), 4);
+}
+
+TEST(LoadImage, NumberedColoursBecomeSrgb) {
+  // Display P3 by ITU-T H.273's codes. A step of P3's 8 bits is up to 1.3 of sRGB's, half of it lost; lcms rounds again.
+  expect_quarters(load("p3.avif"), 2);
+}
+
+TEST(LoadImage, HdrIsRefused) {
+  EXPECT_EQ(
+      load_error(fixture("pq.avif")),
+      fixture("pq.avif").string() + ": the AVIF picture is in HDR (PQ or HLG); an SDR picture is needed. Export it as JPEG");
+}
+
+TEST(LoadImage, LossyJpegXlKeepsItsColours) {
+  // Stored in XYB with loss, which rings at the quarters' borders: their middles are compared.
+  const Image image = load("lossy.jxl");
+  for (int quarter = 0; quarter < 4; ++quarter) {
+    for (int c = 0; c < 3; ++c)
+      EXPECT_NEAR(image.pixel(quarter % 2 * 24 + 12, quarter / 2 * 16 + 8)[c], kQuarters[quarter / 2][quarter % 2][c], 4);
+  }
 }
 
 TEST(LoadImage, SrgbsOwnProfileChangesNothing) {
@@ -115,10 +149,12 @@ TEST(LoadImage, GreyIsThreeEqualChannels) {
   expect_quarters(load("grey.png"), 1, true);
   expect_quarters(load("grey_alpha.png"), 1, true);
   expect_quarters(load("grey.jpg"), 2, true);
+  for (const char* name : {"grey.heic", "grey.avif", "grey.jxl"}) expect_quarters(load(name), 1, true);
 }
 
 TEST(LoadImage, AlphaIsKept) {
-  for (const char* name : {"rgba.png", "rgba16.png", "rgba.webp", "turned6.png", "turned7.png"}) {
+  for (const char* name : {"rgba.png", "rgba16.png", "rgba.webp", "turned6.png", "turned7.png", "rgba.avif", "rgba.jxl",
+                           "turned6.jxl", "turned7.jxl"}) {
     SCOPED_TRACE(name);
     expect_quarters(load(name), 0);
     expect_alpha_rises(load(name));
@@ -171,20 +207,23 @@ TEST(LoadImage, EveryOrientationStandsUpright) {
     SCOPED_TRACE(orientation);
     expect_quarters(load("turned" + std::to_string(orientation) + ".jpg"), 3);
   }
-  for (const char* name : {"turned6.webp", "turned7.webp", "turned6.tif", "turned7.tif"}) {
+  for (const char* name : {"turned6.webp", "turned7.webp", "turned6.tif", "turned7.tif", "turned6.avif", "turned7.avif"}) {
     SCOPED_TRACE(name);
     expect_quarters(load(name), 0);
   }
 }
 
+TEST(LoadImage, AJpegWithinJpegXlStandsUpright) { expect_quarters(load("jpeg6.jxl"), 3); }
+
 TEST(LoadImage, TheNameDoesNotMatter) {
   const Folder folder;
+  expect_quarters(media().load_image(folder.write("picture.png", bytes_of(fixture("rgb.avif"))), {}), 0);
   expect_quarters(media().load_image(folder.write("picture.jpg", bytes_of(fixture("rgb.png"))), {}), 0);
 }
 
 TEST(LoadImage, BytesAfterTheEndAreIgnored) {
   const Folder folder;
-  for (const char* name : {"rgb.jpg", "rgb.png", "rgb.webp", "rgb.bmp", "rgb.tif"}) {
+  for (const char* name : {"rgb.jpg", "rgb.png", "rgb.webp", "rgb.bmp", "rgb.tif", "rgb.heic", "rgb.avif", "rgb.jxl"}) {
     SCOPED_TRACE(name);
     expect_quarters(media().load_image(folder.write(name, bytes_of(fixture(name)) + std::string(1000, '\xFF')), {}), 3);
   }
@@ -216,6 +255,29 @@ TEST(LoadImage, EveryCutIsRefused) {
   }
 }
 
+TEST(LoadImage, ACutNewerPictureIsRefused) {
+  const Folder folder;
+  for (const char* name : {"rgb.heic", "rgb.avif", "turned6.avif", "rgb.jxl", "jpeg6.jxl"}) {
+    SCOPED_TRACE(name);
+    const std::string whole = bytes_of(fixture(name));
+    for (std::size_t size = 16; size < whole.size(); size += 1 + whole.size() / 23) {
+      EXPECT_THAT(load_error(folder.write(name, whole.substr(0, size))),
+                  HasSubstr(concat(" picture ends early, after ", size, " bytes; copy or download it again")));
+    }
+    EXPECT_NE(load_error(folder.write(name, whole.substr(0, whole.size() - 1))), "no error");
+  }
+}
+
+TEST(LoadImage, WhatLibheifDoesNotKnowNamesItsVersion) {
+  const Folder folder;
+  std::string bytes = bytes_of(fixture("rgb.heic"));
+  bytes.replace(bytes.find("hvc1"), 4, "vvc9");
+  EXPECT_THAT(
+      load_error(folder.write("new.heic", bytes)),
+      testing::ContainsRegex(": the HEIC picture is refused by libheif [0-9.]+ \\(.*\\)\\. Newer phones write what it "
+                             "does not know: export the picture as JPEG$"));
+}
+
 TEST(LoadImage, ADamagedPngNamesThePlace) {
   const Folder folder;
   std::string bytes = bytes_of(fixture("rgb.png"));
@@ -229,14 +291,15 @@ TEST(LoadImage, ADamagedPngNamesThePlace) {
 TEST(LoadImage, OtherFilesAreNamed) {
   const Folder folder;
   const auto expect = [&](const std::filesystem::path& path, const std::string& what) {
-    EXPECT_EQ(load_error(path), path.string() + ": is " + what +
-                                    "; JPEG, PNG, WebP, TIFF and BMP pictures can be read. Convert it to PNG first");
+    EXPECT_EQ(load_error(path),
+              path.string() + ": is " + what +
+                  "; JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF and BMP pictures can be read. Convert it to PNG first");
   };
   expect(fixture("rgb.gif"), "a GIF picture");
   expect(fixture("sine.flac"), "a FLAC sound");
   expect(folder.write("notes.png", "Dear diary,\n"), "a text file");
   expect(folder.write("noise.png", std::string("\1\2\3\0\4\5", 6)), "a file of unknown kind");
-  expect(folder.write("phone.jpg", std::string("\0\0\0\x18", 4) + "ftypheic"), "a HEIC picture");
+  expect(folder.write("phone.jpg", std::string("\0\0\0\x18", 4) + "ftypmp42"), "an MP4 video");
 }
 
 TEST(LoadImage, MissingEmptyAndFolder) {
@@ -256,13 +319,19 @@ TEST(LoadImage, SizesBeyondTheLimitsAreRefused) {
             fixture("huge.png").string() +
                 ": the PNG picture has a size of 9000x6000, 54 megapixels; at most 50 are taken. "
                 "Scale it down, or raise `max_megapixels`");
-  for (const char* name : {"rgb.jpg", "rgb.webp", "rgba.webp", "turned6.webp", "rgb.bmp", "rgb.tif"}) {
+  for (const char* name : {"rgb.jpg", "rgb.webp", "rgba.webp", "turned6.webp", "rgb.bmp", "rgb.tif", "rgb.heic", "rgb.avif",
+                           "turned6.avif", "rgb.jxl", "turned6.jxl"}) {
+    EXPECT_THAT(load_error(fixture(name), {.max_megapixels = 0.001}), HasSubstr("at most 0.001 are taken")) << name;
     EXPECT_THAT(load_error(fixture(name), {.max_side = 31}), HasSubstr("at most 31 pixels a side")) << name;
   }
   EXPECT_EQ(media().load_image(fixture("long.png"), {.max_side = 65494}).width, 65494);
 }
 
 TEST(LoadImage, AnimationsAreRefused) {
+  EXPECT_THAT(load_error(fixture("animated.avif")),
+              HasSubstr(": the AVIF picture is an animation; a still picture is needed"));
+  EXPECT_THAT(load_error(fixture("animated.jxl")),
+              HasSubstr(": the JPEG XL picture is an animation; a still picture is needed"));
   EXPECT_EQ(load_error(fixture("animated.webp")),
             fixture("animated.webp").string() + ": the WebP picture is an animation; a still picture is needed");
 }

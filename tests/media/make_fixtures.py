@@ -1,4 +1,5 @@
-"""Makes the files of tests/media/fixtures and the seeds of tests/fuzz/corpus/{image,audio}. Needs Pillow, numpy and sox (with its MP3 format). Run in any folder.
+"""Makes the files of tests/media/fixtures and the seeds of tests/fuzz/corpus/{image,audio}. Needs Pillow, numpy, sox (with its MP3 format), heif-enc
+(libheif-examples), avifenc (libavif-bin) and cjxl (libjxl-tools). Run in any folder.
 
 Every picture shows the same: 48x32 pixels, four quarters of one colour each; where it has alpha, that rises from left to
 right. Every sound is the same: half a second of a 440 Hz sine with an amplitude of 0.5.
@@ -95,6 +96,51 @@ def png(path, bits, colour, rows, stride):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
 
 
+def newer_pictures():
+    """HEIC, AVIF and JPEG XL of the pictures above, without loss unless the name says so."""
+    def call(program, *options):
+        subprocess.run([program, *map(str, options)], check=True, cwd=OUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def heic(source, name, *options):
+        call("heif-enc", "-L", "-p", "chroma=444", "--matrix_coefficients=0", *options, source, "-o", name)
+
+    for name in ("rgb", "rgba", "grey", "profile"):
+        heic(f"{name}.png", f"{name}.heic")
+        call("avifenc", "-l", f"{name}.png", f"{name}.avif")
+        call("cjxl", "-d", "0", f"{name}.png", f"{name}.jxl")
+    heic("rgb16.png", "rgb10.heic", "-b", "10")
+    call("avifenc", "-l", "-d", "12", "rgb16.png", "rgb12.avif")
+    call("cjxl", "-d", "0", "rgb16.png", "rgb16.jxl")
+    for orientation in (6, 7):  # in EXIF; avifenc turns by irot and imir too, cjxl by the stream's own header
+        call("avifenc", "-l", f"turned{orientation}.png", f"turned{orientation}.avif")
+        call("cjxl", "-d", "0", f"turned{orientation}.png", f"turned{orientation}.jxl")
+    call("cjxl", "turned6.jpg", "jpeg6.jxl")  # the JPEG's own blocks, in a container with its EXIF
+    call("cjxl", "-d", "0.3", "profile.png", "lossy.jxl")
+
+    # The same colours numbered as Display P3, in its curve, which is sRGB's.
+    to_p3 = np.linalg.inv(rgb_to_xyz([(0.680, 0.320), (0.265, 0.690), (0.150, 0.060)])) @ rgb_to_xyz([(0.64, 0.33), (0.30, 0.60), (0.15, 0.06)])
+    stored = np.asarray(Image.open(OUT / "rgb.png")) / 255
+    linear = np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4) @ to_p3.T
+    curved = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clip(0) ** (1 / 2.4) - 0.055)
+    p3 = OUT / "p3.png"
+    Image.fromarray((curved.clip(0, 1) * 255).round().astype(np.uint8)).save(p3)
+    call("avifenc", "-l", "--cicp", "12/13/0", p3, "p3.avif")
+    call("avifenc", "-l", "--cicp", "9/16/0", p3, "pq.avif")
+    call("avifenc", "-l", "rgb.png", "p3.png", "animated.avif")
+    p3.unlink()
+    film = OUT / "film.png"
+    Image.open(OUT / "rgb.png").save(film, save_all=True, append_images=[Image.open(OUT / "palette.png").convert("RGB").rotate(180)])
+    call("cjxl", "-d", "0", film, "animated.jxl")
+    film.unlink()
+
+
+def rgb_to_xyz(primaries):
+    """The matrix of these primaries' x, y under D65."""
+    columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T
+    white = np.array([0.3127 / 0.3290, 1, (1 - 0.3127 - 0.3290) / 0.3290])
+    return columns * np.linalg.solve(columns, white)
+
+
 def sounds(out, seconds):
     def sox(name, *options):
         subprocess.run(["sox", "-D", "-R", "-n", *options, out / name, "synth", str(seconds), "sine", "440", "vol", "0.5"], check=True)
@@ -129,7 +175,7 @@ def corpus():
     for name in ("image", "audio"):
         (fuzz / name).mkdir(parents=True, exist_ok=True)
     for picture in OUT.iterdir():
-        if picture.suffix in (".jpg", ".png", ".webp", ".bmp", ".tif") and picture.stat().st_size < 1400:
+        if picture.suffix in (".jpg", ".png", ".webp", ".bmp", ".tif", ".heic", ".avif", ".jxl") and picture.stat().st_size < 1400:
             (fuzz / "image" / picture.name).write_bytes(picture.read_bytes())
     sounds(fuzz / "audio", 0.02)
 
@@ -137,5 +183,6 @@ def corpus():
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     pictures()
+    newer_pictures()
     sounds(OUT, 0.5)
     corpus()

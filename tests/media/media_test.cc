@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "engine/media/photo_decoder.h"
 #include "tests/media/files.h"
 
 namespace emo {
@@ -10,12 +11,18 @@ TEST(MediaLibrary, NamesItsParts) {
   EXPECT_THAT(media().describe(), testing::MatchesRegex("OpenCV [0-9.]+, dlib [0-9.]+, libsndfile [0-9.]+, soxr [0-9.]+"));
 }
 
+TEST(MediaLibrary, NamesThePhotosParts) {
+  EXPECT_THAT(photo_decoder().describe(), testing::MatchesRegex("libheif [0-9.]+ .HEIC, AVIF., libjxl [0-9.]+ .JPEG XL."));
+}
+
 // For the test below, in a copy of this program that has no library beside it.
 TEST(MediaLibrary, DISABLED_PrintWhyItIsMissing) {
-  try {
-    media();
-  } catch (const Error& e) {
-    std::printf("%d|%s\n", int(e.kind()), e.what());
+  for (void (*open)() : {+[] { media(); }, +[] { photo_decoder(); }}) {
+    try {
+      open();
+    } catch (const Error& e) {
+      std::printf("%d|%s\n", int(e.kind()), e.what());
+    }
   }
 }
 
@@ -34,6 +41,10 @@ TEST(MediaLibrary, MissingLibrarySaysWhatToInstall) {
                                 "directory). Install libemoengine-media0; or install libopencv-dev, libdlib-dev, "
                                 "libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev, configure with -DEMO_MEDIA=ON "
                                 "and build")));
+  EXPECT_THAT(bytes_of(folder / "said"),
+              testing::HasSubstr("libemo_photos.so: cannot open shared object file: No such file or directory). Install "
+                                 "libemoengine-media0; or install libheif-dev and libjxl-dev, configure with "
+                                 "-DEMO_MEDIA=ON and build; or save the picture as JPEG or PNG"));
 }
 
 }  // namespace

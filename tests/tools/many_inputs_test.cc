@@ -49,6 +49,19 @@ TEST_F(ManyInputs, ListsAndPatternsAreInputsToo) {
   EXPECT_TRUE(exists("one/a.png"));
 }
 
+TEST_F(ManyInputs, AFolderTellsWhatItLeftOut) {
+  for (const char* name : {"p/c.jfif", "p/d.JPE"}) fs::copy_file(dir_ / "p/a.png", dir_ / name);
+  for (const char* name : {"p/.hidden", "p/notes.txt"}) write_file(dir_ / name, "no picture");
+  const auto outcome = run("generate -i p -o out --emotion anger");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "emoengine: note: p: 1 file has no ending of pictures and was left out: notes.txt\n");
+  EXPECT_EQ(files_in("out"), 4u);
+  EXPECT_TRUE(exists("out/c.png"));  // what cannot be written as it came
+  for (const char* name : {"v/1", "v/2", "v/3", "v/4", "v/5.png", "v/6"}) write_file(dir_ / name, "no sound");
+  EXPECT_EQ(run("aus -a v").err,
+            "emoengine: note: v: 6 files have no ending of sounds and were left out: 1, 2, 3, 4, 5.png and 1 more\n");
+}
+
 TEST_F(ManyInputs, FailedOnesAreToldTogetherAndTheOthersWritten) {
   write_file(dir_ / "p/bad.png", "this is no picture");
   write_file(dir_ / "v/bad.wav", "this is no sound");

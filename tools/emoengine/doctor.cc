@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "engine/installation.h"
+#include "engine/media/photo_decoder.h"
 #include "engine/media/video.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/options.h"
@@ -87,7 +88,8 @@ void doctor() {
     return open_backend(nullptr, nullptr, options)->describe() + note;
   });
   well &= line("media", [] { return media().describe(); });
-  line("video", [] { return video().describe(); });  // only animate needs it
+  line("photos", [] { return photo_decoder().describe(); });  // only HEIC, AVIF and JPEG XL need it
+  line("video", [] { return video().describe(); });           // only animate needs it
   well &= weights_line("generator.safetensors");
   well &= weights_line("speech.safetensors");
   weights_line("generator-lite.safetensors");  // only --lite needs it

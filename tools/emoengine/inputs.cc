@@ -15,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kPhotoExtensions[] = {".png",  ".jpg",  ".jpeg", ".jpe", ".jfif", ".webp", ".heic",
+                                                 ".heif", ".avif", ".jxl",  ".bmp", ".tif",  ".tiff"};
 constexpr std::string_view kSoundExtensions[] = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3",  ".aif", ".aiff", ".au",
                                                  ".caf", ".m4a",  ".m4b", ".3gp", ".aac",  ".ac3",  ".amr", ".spx",  ".w64",
                                                  ".wma", ".mka",  ".mp4", ".m4v", ".mov",  ".webm", ".mkv"};
@@ -23,7 +25,7 @@ constexpr std::string_view kVideoExtensions[] = {".mp4", ".m4v", ".mov", ".webm"
 
 std::span<const std::string_view> extensions(InputKind kind) {
   switch (kind) {
-    case InputKind::kPictures: return kPictureExtensions;
+    case InputKind::kPictures: return kPhotoExtensions;
     case InputKind::kSounds: return kSoundExtensions;
     case InputKind::kVideos: return kVideoExtensions;
   }
@@ -44,12 +46,30 @@ bool is_kind(const fs::path& path, InputKind kind) {
   return std::ranges::find(known, lower_extension(path)) != known.end();
 }
 
+/// Tells which files of a folder are not worked on, so that no photo is missed in silence. Hidden ones are nobody's photos.
+void note_left_out(const std::string& folder, std::vector<std::string> names, InputKind kind) {
+  constexpr std::size_t kNamed = 5;
+  std::erase_if(names, [](const std::string& name) { return name.starts_with('.'); });
+  if (names.empty()) return;
+  std::ranges::sort(names);
+  std::string text = concat(folder, ": ", names.size(), names.size() == 1 ? " file has" : " files have", " no ending of ",
+                            name_of(kind), " and ", names.size() == 1 ? "was" : "were", " left out: ", names[0]);
+  for (std::size_t i = 1; i < std::min(names.size(), kNamed); ++i) text += ", " + names[i];
+  if (names.size() > kNamed) text += concat(" and ", names.size() - kNamed, " more");
+  note(one_line(text));
+}
+
 std::vector<std::string> files_of_folder(const std::string& folder, InputKind kind) {
-  std::vector<std::string> files;
+  std::vector<std::string> files, others;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     std::error_code ignored;
-    if (it->is_regular_file(ignored) && is_kind(it->path(), kind)) files.push_back(it->path().string());
+    if (!it->is_regular_file(ignored)) continue;
+    if (is_kind(it->path(), kind)) {
+      files.push_back(it->path().string());
+    } else {
+      others.push_back(it->path().filename().string());
+    }
   }
   if (error) fail(ErrorKind::kInput, folder, ": cannot be read: ", error.message());
   if (files.empty()) {
@@ -59,6 +79,7 @@ std::vector<std::string> files_of_folder(const std::string& folder, InputKind ki
     }
     fail(ErrorKind::kInput, folder, ": this folder holds no ", name_of(kind), " (", wanted, ")");
   }
+  note_left_out(folder, std::move(others), kind);
   std::ranges::sort(files);
   return files;
 }
@@ -95,7 +116,8 @@ Inputs find_inputs(const std::vector<std::string>& named, InputKind kind) {
 std::string stem(const std::string& file) { return fs::path(file).stem().string(); }
 
 std::string picture_extension(const std::string& photo) {
-  return is_kind(photo, InputKind::kPictures) ? fs::path(photo).extension().string() : ".png";
+  const bool can_be_written = std::ranges::find(kPictureExtensions, lower_extension(photo)) != std::end(kPictureExtensions);
+  return can_be_written ? fs::path(photo).extension().string() : ".png";
 }
 
 std::string Failures::text() const {

@@ -18,7 +18,8 @@ struct Inputs {
 
 enum class InputKind { kPictures, kSounds, kVideos };
 /// Folders give their files of this kind (by extension, sorted, no folders within them), patterns such as "a*.png" the files
-/// that match. Throws Error(kInput) for a folder or a pattern that gives none.
+/// that match. A note names the files of a folder that were left out. Throws Error(kInput) for a folder or a pattern that
+/// gives none.
 Inputs find_inputs(const std::vector<std::string>& named, InputKind kind);
 
 /// The name without folders and extension: "voice" of "clips/voice.wav".

@@ -110,11 +110,12 @@ CLI::Option* audio_options(CLI::App& command, Files& files, AudioLimits& limits,
 }  // namespace
 
 CLI::Option* add_image_options(CLI::App& command, std::string& image, ImageLimits& limits) {
-  return image_options(command, image, limits, "photo: JPEG, PNG, WebP, TIFF, BMP");
+  return image_options(command, image, limits, "photo: JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF, BMP");
 }
 
 CLI::Option* add_image_options(CLI::App& command, std::vector<std::string>& images, ImageLimits& limits) {
-  return image_options(command, images, limits, "photos, folders, patterns: JPEG, PNG, WebP, TIFF, BMP");
+  return image_options(command, images, limits,
+                       "photos, folders, patterns: JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF, BMP");
 }
 
 CLI::Option* add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits) {

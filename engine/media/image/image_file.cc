@@ -6,6 +6,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
+#include <utility>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -68,9 +69,19 @@ cv::Mat to_pixels(const Image& image, bool with_alpha) {
 
 }  // namespace
 
-Image load_image(const std::filesystem::path& path, const ImageLimits& limits) {
+Image load_image(const std::filesystem::path& path, const ImageLimits& limits, const PhotoDecoder& (*newer)()) {
   const std::string name = path.string();
   const MappedFile file(path, ErrorKind::kInput);
+  const FileType type = file_type(file.bytes());
+  if (type.kind == FileKind::kHeic || type.kind == FileKind::kAvif || type.kind == FileKind::kJxl) {
+    DecodedPhoto photo = newer().decode(type, file.bytes(), name, limits);
+    if (photo.profile.empty()) {
+      to_srgb(photo.image, photo.codes);
+    } else {
+      to_srgb(photo.image, photo.profile);
+    }
+    return std::move(photo.image);
+  }
   const ImageHeader header = read_image_header(file.bytes(), name, limits);
   const std::span<const std::byte> bytes = header.png.empty() ? file.bytes() : std::span<const std::byte>(header.png);
   if (bytes.size() > INT_MAX) {

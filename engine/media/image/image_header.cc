@@ -3,13 +3,13 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "engine/media/header_reader.h"
+#include "engine/media/image/check_size.h"
 #include "engine/media/image/color_profile.h"
 
 namespace emo {
@@ -81,21 +81,6 @@ int exif_orientation(HeaderReader in) {
     return orientation <= 8 ? std::max(1, int(orientation)) : 1;
   } catch (const Error&) {
     return 1;
-  }
-}
-
-void check_size(const HeaderReader& in, const char* what, std::int64_t width, std::int64_t height,
-                const ImageLimits& limits) {
-  if (width <= 0 || height <= 0) in.damaged(concat("its ", what, " is ", width, "x", height));
-  if (std::max(width, height) > limits.max_side) {
-    in.refused(concat("has a ", what, " of ", width, "x", height, "; at most ", limits.max_side,
-                      " pixels a side are taken. Scale it down, or raise `max_side`"));
-  }
-  const double megapixels = double(width) * double(height) / 1e6;
-  if (megapixels > limits.max_megapixels) {
-    in.refused(concat("has a ", what, " of ", width, "x", height, ", ", std::ceil(megapixels * 10) / 10,
-                      " megapixels; at most ", limits.max_megapixels,
-                      " are taken. Scale it down, or raise `max_megapixels`"));
   }
 }
 
@@ -235,7 +220,7 @@ ImageHeader read_image_header(std::span<const std::byte> bytes, const std::strin
     case FileKind::kBmp: read_bmp(in, header, limits); break;
     default:
       fail(ErrorKind::kInput, name, ": is ", type.name,
-           "; JPEG, PNG, WebP, TIFF and BMP pictures can be read. Convert it to PNG first");
+           "; JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF and BMP pictures can be read. Convert it to PNG first");
   }
   check_size(in, "size", header.width, header.height, limits);
   return header;
