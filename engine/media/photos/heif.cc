@@ -35,6 +35,7 @@ void check_whole(const HeaderReader& in) {
     pixels |= in.has(at + 4, "mdat");
     at += size;
   }
+  if (!meta) in.bytes(in.size(), 1);  // cut between two boxes
 }
 
 void check(const HeaderReader& in, const heif_error& error) {
