@@ -70,7 +70,6 @@ DecodedPhoto decode_heif(const HeaderReader& in, const ImageLimits& limits) {
   check_whole(in);
   const Context context(heif_context_alloc());
   EMO_CHECK(context, "decode_heif: no memory");
-  heif_context_set_maximum_image_size_limit(context.get(), limits.max_side);  // of tiles, too
   const auto bytes = in.bytes(0, in.size());
   check(in, heif_context_read_from_memory_without_copy(context.get(), bytes.data(), bytes.size(), nullptr));
   heif_image_handle* primary = nullptr;
