@@ -231,6 +231,21 @@ TEST(CudaBackendCalls, RedrawInPassesIsThatOfTheHost) {
   }
 }
 
+TEST(CudaBackendCalls, AFaceCutBeforeNeedsNoPhoto) {
+  const Model model(narrow(4, 1, 16));
+  const auto backend = open(model);
+  const Image photo = noise(60, 50, 5);
+  const auto aus = random_values(17, 3, 0, 1);
+  std::vector<float> cut(3 * 256), got(3 * 256), want(3 * 256);
+  const Shape shape{1, 3, 16, 16};
+  backend->crop(photo, {3, 4, 30}, {cut.data(), shape});
+  RedrawJob alone{.aus = aus, .cut = {cut.data(), shape}, .after = got.data()};
+  RedrawJob in_photo{.photo = photo, .box = {3, 4, 30}, .aus = aus, .after = want.data()};
+  backend->redraw({&alone, 1});
+  backend->redraw({&in_photo, 1});
+  EXPECT_EQ(got, want);
+}
+
 TEST(CudaBackendCalls, JobsOfOtherPassesGoTogether) {
   const Model model(narrow(4, 1, 16));
   const auto backend = open(model);

@@ -138,7 +138,7 @@ class CudaBackend : public Backend {
       EMO_CHECK(job.aus.size() == config_.au_names.size(), "redraw: ", job.aus.size(), " AU intensities; ",
                 config_.au_names.size(), " are needed");
       EMO_CHECK(job.passes >= 1, "redraw: ", job.passes, " passes; at least 1 is needed");
-      if (job.sink || job.passes != passes) return false;
+      if (job.sink || job.passes != passes || !job.photo.data) return false;  // a face cut before may come alone
       places.push_back({job.photo, job.box});
       outs.push_back(job.out);
       aus.insert(aus.end(), job.aus.begin(), job.aus.end());
