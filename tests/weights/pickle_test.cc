@@ -154,7 +154,8 @@ TEST(Pickle, BytesAndSetsArePassedOver) {
     const Pickle pickle = run("\x80\x05" + value + ".");
     EXPECT_TRUE(pickle.root().as<PickleOther>()) << value;
   }
-  const Pickle old = run("\x80\x02U\x01x.");  // a string of Python 2
+  const std::string bytes = "\x80\x02U\x01x.";  // a string of Python 2; what was read points into it
+  const Pickle old = run(bytes);
   EXPECT_EQ(*old.root().as<std::string_view>(), "x");
 }
 
