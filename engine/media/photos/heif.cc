@@ -55,8 +55,9 @@ std::vector<std::byte> color_profile(const heif_image_handle* handle) {
 
 ColorCodes color_codes(const heif_image_handle* handle) {
   heif_color_profile_nclx* found = nullptr;
-  if (heif_image_handle_get_nclx_color_profile(handle, &found).code != heif_error_Ok || !found) return {};
-  const Codes codes(found);
+  const bool known = heif_image_handle_get_nclx_color_profile(handle, &found).code == heif_error_Ok;
+  const Codes codes(found);  // libheif gives codes also where it does not know all of them
+  if (!known || !codes) return {};
   return {.primaries = codes->color_primaries, .transfer = codes->transfer_characteristics};
 }
 
