@@ -8,6 +8,9 @@
 
 extern "C" const emo::PhotoDecoder* emo_photos_v1();  // the plug-in's factory
 
+/// libheif 1.15 loses 40 bytes of dav1d's where an AVIF holds an empty picture. All other leaks count.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libdav1d.so\n"; }
+
 namespace {
 
 const emo::PhotoDecoder& newer() { return *emo_photos_v1(); }
