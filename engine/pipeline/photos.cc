@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/in_parallel.h"
@@ -16,12 +17,11 @@ constexpr std::size_t kFaces = 8;  // faces a call: enough to fill a GPU, few en
 class InOrder {
  public:
   using Event = std::function<void()>;
-  explicit InOrder(std::size_t tasks) : events_(tasks) {}
+  explicit InOrder(std::size_t tasks) : events_(tasks), ended_(tasks) {}
 
   void ended(std::size_t task, std::vector<Event> events) {
     const std::lock_guard lock(mutex_);
     events_[task] = std::move(events);
-    ended_.resize(events_.size());
     ended_[task] = true;
     for (; told_ < events_.size() && ended_[told_]; ++told_) {
       for (const Event& event : std::exchange(events_[told_], {})) event();
