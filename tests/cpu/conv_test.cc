@@ -99,7 +99,7 @@ std::vector<float> run_winograd(const ConvGeometry& g, const std::vector<float>&
   std::vector<int> finished(std::size_t(g.out.H));
   for (int phase = 0; phase < conv.phases(); ++phase) {
     for (int row = 0; row < conv.tile_rows(); ++row) conv.to_points(phase, row, x.data(), in_points.data());
-    for (int k = 0; k < conv.points(); ++k) {
+    for (int k = 0; k < conv.products(); ++k) {
       conv.multiply(phase, k, in_points.data(), out_points.data(), scratch.data(), engine);
     }
     for (int row = 0; row < conv.tile_rows(); ++row) {

@@ -243,7 +243,7 @@ void CpuGenerator::normalised_conv(const Plan& plan, std::size_t i, Context& con
     float *in = context.in_points.data(), *out = context.out_points.data();
     for (int phase = 0; phase < conv.phases(); ++phase) {
       pool_.run(conv.tile_rows(), [&](int row, int) { conv.to_points(phase, row, context.fp32(), in); });
-      pool_.run(conv.points(), [&](int k, int worker) { conv.multiply(phase, k, in, out, scratch(worker), engine_); });
+      pool_.run(conv.products(), [&](int k, int worker) { conv.multiply(phase, k, in, out, scratch(worker), engine_); });
       pool_.run(conv.tile_rows(), [&](int row, int) {
         conv.to_rows(phase, row, out, context.raw.data());
         const auto [first, end, step] = conv.finished(phase, row);

@@ -1,5 +1,6 @@
 #include "engine/backend/cpu/pointwise.h"
 
+#include <array>
 #include <cstddef>
 #include <oneapi/dnnl/dnnl.hpp>
 
@@ -16,13 +17,17 @@ namespace {
 
 namespace any {
 #define EMO_TARGET
+#define EMO_UNFUSED
 #include "engine/backend/cpu/pointwise.inl"
+#undef EMO_UNFUSED
 #undef EMO_TARGET
 }  // namespace any
 
 namespace avx2 {
 #define EMO_TARGET __attribute__((target("avx2,fma")))
+#define EMO_UNFUSED __attribute__((target("avx2")))
 #include "engine/backend/cpu/pointwise.inl"
+#undef EMO_UNFUSED
 #undef EMO_TARGET
 }  // namespace avx2
 

@@ -69,4 +69,4 @@ EMO_TARGET void normalise_row(const float* x, const float* mean, const float* sc
 }
 
 constexpr Pointwise kFunctions{row_moments,        merge_rows,      normalise_row<float>, normalise_row<std::uint16_t>,
-                               winograd_to_points, winograd_to_rows};
+                               winograd_to_points, winograd_weights, winograd_to_rows};

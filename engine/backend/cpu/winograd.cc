@@ -1,6 +1,7 @@
 #include "engine/backend/cpu/winograd.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 #include "engine/backend/cpu/one_thread.h"
@@ -13,24 +14,7 @@ using dnnl::memory;
 using Tag = memory::format_tag;
 using namespace winograd;
 
-constexpr int kPairs = 16;  // of channels at a time, for the compiler to vectorise over
-using Pairs = float[kPairs];
-
-/// Two or three taps at the five or six points: G of the paper, for the points of winograd.inl.
-void to_points(const Pairs* g, int taps, int step, Pairs* t, int t_step) {
-  constexpr double p = kP, q = kQ, pp = p * p, qq = q * q;
-  constexpr auto at_0 = float(1 / (pp * qq)), at_p = float(0.5 / (pp * (pp - qq))), at_q = float(0.5 / (qq * (qq - pp)));
-  for (int i = 0; i < kPairs; ++i) {
-    const float g0 = g[0][i], g1 = g[step][i], g2 = taps == 3 ? g[2 * step][i] : 0;
-    const float even_p = g0 + float(pp) * g2, odd_p = kP * g1, even_q = g0 + float(qq) * g2, odd_q = kQ * g1;
-    t[0][i] = at_0 * g0;
-    t[t_step][i] = at_p * (even_p + odd_p);
-    t[2 * t_step][i] = at_p * (even_p - odd_p);
-    t[3 * t_step][i] = at_q * (even_q + odd_q);
-    t[4 * t_step][i] = at_q * (even_q - odd_q);
-    if (taps == 3) t[5 * t_step][i] = g2;
-  }
-}
+constexpr int kOutputs = 64;  // of a product's block
 
 /// A kernel of stride S is S x S kernels of K / S taps a side, along each side one that begins at pixel `part` of the S:
 /// these of the kernel's rows or columns. A deconvolution's output S m + part reads inputs m + part - 1 on, with the taps
@@ -42,46 +26,41 @@ Taps taps_of(const ConvGeometry& g, int part) { return g.op == Op::kConv ? Taps{
 
 }  // namespace
 
-const std::vector<memory>& WinogradWeights::as(const memory::desc& form, const ConvGeometry& g, const dnnl::engine& engine) {
+const float* WinogradWeights::as(const memory::desc& form, const ConvGeometry& g, const dnnl::engine& engine) {
   for (const Form& f : forms_) {
-    if (f.points[0].get_desc() == form) return f.points;
+    if (f.form == form) return f.taps.data();
   }
   const std::vector<float> raw = raw_();
-  const int K = g.KH, parts = g.S * g.S, taps = K / g.S, side = kTile + taps - 1, points = side * side;
-  const int phases = g.op == Op::kConv ? 1 : parts, in_C = g.in.C;
-  const std::size_t pairs = std::size_t(in_C) * g.out.C, matrix = pairs * parts / phases;
-  const int blocks = int(pairs / kPairs);
-  const HostBuffer<float> plain(phases * points * matrix);
-  for (int piece = 0; piece < parts * blocks; ++piece) {
-    Pairs kernel[9], columns[6 * 3], at[6 * 6];
-    const int part = piece / blocks;
-    const std::size_t first = std::size_t(piece % blocks) * kPairs;
-    const Taps rows = taps_of(g, part / g.S), cols = taps_of(g, part % g.S);
-    for (int y = 0; y < taps; ++y) {
-      for (int x = 0; x < taps; ++x) {
-        const int tap = (rows.first + rows.step * y) * K + cols.first + cols.step * x;
-        for (int i = 0; i < kPairs; ++i) kernel[y * taps + x][i] = raw[(first + i) * K * K + tap];
-      }
-    }
-    for (int x = 0; x < taps; ++x) to_points(kernel + x, taps, taps, columns + x, taps);
-    for (int y = 0; y < side; ++y) to_points(columns + taps * y, taps, 1, at + side * y, 1);
-    // The parts of a convolution stand side by side in one matrix.
-    float* to =
-        plain.data() + (phases == 1 ? first + (first / in_C * (parts - 1) + part) * in_C : part * points * matrix + first);
-    for (int k = 0; k < points; ++k) std::copy_n(at[k], kPairs, to + k * matrix);
-  }
-  const std::size_t one_point = (form.get_size() + 63) / 64 * 64;
-  Form& f = forms_.emplace_back(Form{HostBuffer<std::byte>(phases * points * one_point), {}});
-  const memory::desc plain_form(form.dims(), memory::data_type::f32, g.op == Op::kConv ? Tag::oihw : Tag::iohw);
-  for (int k = 0; k < phases * points; ++k) f.points.emplace_back(form, engine, f.storage.data() + k * one_point);
+  const bool conv = g.op == Op::kConv;
+  const int K = g.KH, parts = g.S * g.S, side = K / g.S, phases = conv ? 1 : parts, in_C = g.in.C, out_C = g.out.C;
+  const int outputs = int(form.dims()[0]), blocks = out_C / outputs;
+  const std::size_t matrix = form.get_size() / sizeof(float);
+  Form& f = forms_.emplace_back(Form{form, HostBuffer<float>(phases * blocks * side * side * matrix)});
+  const memory::desc plain_form(form.dims(), memory::data_type::f32, Tag::oihw);
+  const HostBuffer<float> plain(matrix);
   const OneThread one;
   const dnnl::reorder reorder(dnnl::reorder::primitive_desc(engine, plain_form, engine, form));
   dnnl::stream stream(engine);
-  for (int k = 0; k < phases * points; ++k) {
-    memory from(plain_form, engine, plain.data() + k * matrix);
-    reorder.execute(stream, from, f.points[k]);
+  float* to = f.taps.data();
+  for (int phase = 0; phase < phases; ++phase) {
+    for (int block = 0; block < blocks; ++block) {
+      for (int tap = 0; tap < side * side; ++tap, to += matrix) {
+        float* at = plain.data();
+        for (int o = block * outputs; o < (block + 1) * outputs; ++o) {
+          // The parts of a convolution stand side by side in one matrix.
+          for (int part = conv ? 0 : phase; part < (conv ? parts : phase + 1); ++part) {
+            const Taps rows = taps_of(g, part / g.S), cols = taps_of(g, part % g.S);
+            const int k = (rows.first + rows.step * (tap / side)) * K + cols.first + cols.step * (tap % side);
+            for (int i = 0; i < in_C; ++i)
+              *at++ = raw[(conv ? std::size_t(o) * in_C + i : std::size_t(i) * out_C + o) * K * K + k];
+          }
+        }
+        memory from(plain_form, engine, plain.data()), made(form, engine, to);
+        reorder.execute(stream, from, made);
+      }
+    }
   }
-  return f.points;
+  return f.taps.data();
 }
 
 bool WinogradConv::takes(const ConvGeometry& g) {
@@ -102,16 +81,17 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
   // The extra 64 bytes keep the points that are written side by side from falling on the same lines of the first cache:
   // planes are powers of two.
   const auto pitch = [&](int C) { return std::size_t(H) * W * C + 16; };
+  const int outputs = std::gcd(kOutputs, out.C), blocks = out.C / outputs;
   for (int part = 0; part < parts; ++part) {
     const int y = part / S, x = part % S;
     in_walks_.push_back({in.H, in.W, in.C, in_step, y - 1, x - 1, W, side, depth, conv ? part * in.C : 0, pitch(depth)});
     if (conv && part > 0) continue;
-    out_walks_.push_back({out.H, out.W, out.C, out_step, y, x, W, side, out.C, 0, pitch(out.C)});
+    out_walks_.push_back({out.H, out.W, out.C, out_step, y, x, W, side, outputs, 0, blocks * pitch(outputs)});
   }
-  // The product of a point's (tiles, depth) with its (depth, C_out) is a 1x1 convolution over the picture of tiles.
+  // The product of a point's (tiles, depth) with its (depth, outputs) is a 1x1 convolution over the picture of tiles.
   const auto f32 = memory::data_type::f32;
   in_ = memory::desc({1, depth, H, W}, f32, Tag::nhwc);
-  out_ = memory::desc({1, out.C, H, W}, f32, Tag::nhwc);
+  out_ = memory::desc({1, outputs, H, W}, f32, Tag::nhwc);
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const OneThread one;
@@ -119,7 +99,7 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
     const dnnl::convolution_forward::primitive_desc pd({dnnl::prop_kind::forward_inference,
                                                         dnnl::algorithm::convolution_direct,
                                                         in_,
-                                                        memory::desc({out.C, depth, 1, 1}, f32, Tag::any),
+                                                        memory::desc({outputs, depth, 1, 1}, f32, Tag::any),
                                                         out_,
                                                         {1, 1},
                                                         {0, 0},
@@ -127,7 +107,9 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
                                                        attr, engine);
     product_ = dnnl::convolution_forward(pd);
     scratch_ = pd.scratchpad_desc();
-    weights_ = &weights.as(pd.weights_desc(), geometry, engine);
+    form_ = pd.weights_desc();
+    matrix_ = form_.get_size() / sizeof(float);
+    taps_ = weights.as(form_, geometry, engine);
   } catch (const dnnl::error& e) {
     fail(ErrorKind::kDevice, "cpu: oneDNN cannot prepare ", geometry.key, " for input ", in, ": ", e.what());
   }
@@ -138,19 +120,30 @@ void WinogradConv::to_points(int phase, int tile_row, const float* x, float* poi
   for (std::size_t i = 0; i < walks; ++i) pointwise().winograd_to_points(x, in_walks_[phase * walks + i], tile_row, points);
 }
 
-void WinogradConv::multiply(int phase, int point, const float* in, float* out, void* scratch,
+void WinogradConv::multiply(int phase, int product, const float* in, float* out, void* scratch,
                             const dnnl::engine& engine) const {
-  // oneDNN takes mutable pointers for what it only reads.
-  auto* from = const_cast<float*>(in) + point * in_walks_[0].pitch;
+  const int line = product / blocks(), block = product % blocks();
+  auto* const weights = static_cast<float*>(scratch);
+  const std::size_t first_matrix = (std::size_t(phase) * blocks() + block) * taps() * taps();
+  pointwise().winograd_weights(taps_ + first_matrix * matrix_, taps(), line, matrix_, weights);
   dnnl::stream stream(engine);
-  product_.execute(stream, {{DNNL_ARG_SRC, memory(in_, engine, from)},
-                            {DNNL_ARG_WEIGHTS, (*weights_)[phase * points() + point]},
-                            {DNNL_ARG_DST, memory(out_, engine, out + point * out_walks_[0].pitch)},
-                            {DNNL_ARG_SCRATCHPAD, memory(scratch_, engine, scratch)}});
+  for (int i = 0; i < side(); ++i) {
+    const int point = line * side() + i;
+    // oneDNN takes mutable pointers for what it only reads.
+    auto* from = const_cast<float*>(in) + point * in_walks_[0].pitch;
+    float* to = out + point * out_walks_[0].pitch + block * block_floats();
+    product_.execute(stream, {{DNNL_ARG_SRC, memory(in_, engine, from)},
+                              {DNNL_ARG_WEIGHTS, memory(form_, engine, weights + i * matrix_)},
+                              {DNNL_ARG_DST, memory(out_, engine, to)},
+                              {DNNL_ARG_SCRATCHPAD, memory(scratch_, engine, weights + side() * matrix_)}});
+  }
 }
 
 void WinogradConv::to_rows(int phase, int tile_row, const float* points, float* y) const {
-  pointwise().winograd_to_rows(points, out_walks_[phase], tile_row, y);
+  TileWalk walk = out_walks_[phase];
+  for (; walk.first < walk.C; walk.first += walk.depth, points += block_floats()) {
+    pointwise().winograd_to_rows(points, walk, tile_row, y);
+  }
 }
 
 WinogradConv::Rows WinogradConv::finished(int phase, int tile_row) const {

@@ -32,34 +32,36 @@ inline constexpr float kP = 0.625f, kQ = 1.5f;
 struct TileWalk {
   int H, W, C;
   int step, top, left;
-  int tiles;          ///< in a row of them
-  int side;           ///< points along a tile's side: 6 for three taps, 5 for two
-  int depth, first;   ///< channels that a tile has at a point, and the first of this picture's
+  int tiles;         ///< in a row of them
+  int side;          ///< points along a tile's side: 6 for three taps, 5 for two
+  int depth, first;  ///< channels that a tile has at a point; the first of this picture's in it, or its first in the picture
   std::size_t pitch;  ///< floats from a point's (tiles, depth) to the next point's
 };
 
-/// A layer's weights at the points, in the form that oneDNN's kernel wants; as PackedWeights keeps them.
+/// A layer's taps, in the form that oneDNN's kernel wants of the weights at a point: what makes these of them goes element
+/// by element, whatever the form. At their points the weights take four times the memory, 146 MB for 64 filters, and to
+/// fetch them costs more than to compute them anew for each face.
 class WinogradWeights {
  public:
   /// `raw` gives (C_out,C_in,K,K), for a deconvolution (C_in,C_out,K,K), contiguous fp32.
   explicit WinogradWeights(std::function<std::vector<float>()> raw) : raw_(std::move(raw)) {}
 
-  /// The matrix (C_out, depth) of each point, phase by phase.
-  const std::vector<dnnl::memory>& as(const dnnl::memory::desc& form, const ConvGeometry& geometry,
-                                      const dnnl::engine& engine);
+  /// Matrices (outputs, depth) of `form`, one a tap, for each block of so many outputs, for each phase.
+  const float* as(const dnnl::memory::desc& form, const ConvGeometry& geometry, const dnnl::engine& engine);
 
  private:
   std::function<std::vector<float>()> raw_;
   struct Form {
-    HostBuffer<std::byte> storage;
-    std::vector<dnnl::memory> points;
+    dnnl::memory::desc form;
+    HostBuffer<float> taps;
   };
   std::list<Form> forms_;  // convolutions point at them
 };
 
 /// A convolution or deconvolution, phase by phase, in three steps between which all of a step must be done: rows of tiles to
-/// points, one matrix product a point, points to rows. Each piece of a step is one thread's and the pieces depend on the
-/// layer alone, as StripConv's strips do. fp32 only: bf16 has no bits to spare for the transforms.
+/// points, matrix products, points to rows. Each piece of a step is one thread's and the pieces depend on the layer alone,
+/// as StripConv's strips do. A product's piece is a block of outputs at a line of points, whose weights are computed for it.
+/// fp32 only: bf16 has no bits to spare for the transforms.
 class WinogradConv {
  public:
   /// Whether it can compute that layer.
@@ -69,16 +71,16 @@ class WinogradConv {
   WinogradConv(const ConvGeometry& geometry, WinogradWeights& weights, const dnnl::engine& engine);
 
   int phases() const { return int(out_walks_.size()); }
-  int points() const { return out_walks_[0].side * out_walks_[0].side; }
+  int products() const { return side() * blocks(); }
   int tile_rows() const { return tile_rows_; }
-  std::size_t scratch_bytes() const { return scratch_.get_size(); }
+  std::size_t scratch_bytes() const { return side() * matrix_ * sizeof(float) + scratch_.get_size(); }
   /// Floats that to_points() fills, and that multiply() fills.
-  std::size_t in_points() const { return points() * in_walks_[0].pitch; }
-  std::size_t out_points() const { return points() * out_walks_[0].pitch; }
+  std::size_t in_points() const { return side() * side() * in_walks_[0].pitch; }
+  std::size_t out_points() const { return side() * side() * out_walks_[0].pitch; }
 
   /// x (H,W,C_in), y (H,W,C_out) are the whole tensors, of which a call reads or writes its part. `scratch` as in StripConv.
   void to_points(int phase, int tile_row, const float* x, float* points) const;
-  void multiply(int phase, int point, const float* in, float* out, void* scratch, const dnnl::engine& engine) const;
+  void multiply(int phase, int product, const float* in, float* out, void* scratch, const dnnl::engine& engine) const;
   void to_rows(int phase, int tile_row, const float* points, float* y) const;
 
   /// Rows first, first + step ... below end.
@@ -89,12 +91,18 @@ class WinogradConv {
   Rows finished(int phase, int tile_row) const;
 
  private:
+  int side() const { return out_walks_[0].side; }
+  int taps() const { return side() - winograd::kTile + 1; }
+  int blocks() const { return out_walks_[0].C / out_walks_[0].depth; }
+  std::size_t block_floats() const { return out_walks_[0].pitch / blocks(); }
+
   ConvGeometry geometry_;
   int tile_rows_;
   std::vector<TileWalk> in_walks_, out_walks_;  // as many a phase; one a phase
   dnnl::primitive product_;
-  dnnl::memory::desc in_, out_, scratch_;
-  const std::vector<dnnl::memory>* weights_ = nullptr;
+  dnnl::memory::desc in_, out_, form_, scratch_;
+  std::size_t matrix_ = 0;       // floats of form_
+  const float* taps_ = nullptr;  // WinogradWeights::as
 };
 
 }  // namespace emo

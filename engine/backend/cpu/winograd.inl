@@ -60,7 +60,7 @@ EMO_TARGET void points_to_rows(const float* points, const TileWalk& walk, int ti
   for (int tile = 0; tile < walk.tiles; ++tile) {
     const int top = tile_row * kTile * walk.step + walk.top, left = tile * kTile * walk.step + walk.left;
     const float* from = points + (std::size_t(tile_row) * walk.tiles + tile) * walk.depth;
-    for (int c = 0; c < walk.C; c += 16) {
+    for (int c = 0; c < walk.depth; c += 16) {
       Lanes m[kPoints], t[kTile * kSide], out[kTile * kTile];
       for (int k = 0; k < kPoints; ++k) m[k] = *reinterpret_cast<const LooseLanes*>(from + k * walk.pitch + c);
       for (int j = 0; j < kSide; ++j) from_points<kSide>(m + j, kSide, t + j);
@@ -68,7 +68,7 @@ EMO_TARGET void points_to_rows(const float* points, const TileWalk& walk, int ti
       for (int i = 0; i < kTile && top + i * walk.step < walk.H; ++i) {
         for (int j = 0; j < kTile && left + j * walk.step < walk.W; ++j) {
           const std::size_t pixel = std::size_t(top + i * walk.step) * walk.W + left + j * walk.step;
-          *reinterpret_cast<LooseLanes*>(y + pixel * walk.C + c) = out[i * kTile + j];
+          *reinterpret_cast<LooseLanes*>(y + pixel * walk.C + walk.first + c) = out[i * kTile + j];
         }
       }
     }
@@ -81,4 +81,44 @@ EMO_TARGET void winograd_to_points(const float* x, const TileWalk& walk, int til
 
 EMO_TARGET void winograd_to_rows(const float* points, const TileWalk& walk, int tile_row, float* y) {
   (walk.side == 6 ? points_to_rows<6> : points_to_rows<5>)(points, walk, tile_row, y);
+}
+
+/// Two or three taps, the third then 0, at one of the five or six points: G of the paper.
+EMO_UNFUSED inline void weight_at(int point, const Lanes* g, Lanes& to) {
+  constexpr double p = winograd::kP, q = winograd::kQ, pp = p * p, qq = q * q;
+  constexpr auto at_0 = float(1 / (pp * qq)), at_p = float(0.5 / (pp * (pp - qq))), at_q = float(0.5 / (qq * (qq - pp)));
+  switch (point) {
+    case 0: to = at_0 * g[0]; break;
+    case 1: to = at_p * (g[0] + float(pp) * g[2] + float(p) * g[1]); break;
+    case 2: to = at_p * (g[0] + float(pp) * g[2] - float(p) * g[1]); break;
+    case 3: to = at_q * (g[0] + float(qq) * g[2] + float(q) * g[1]); break;
+    case 4: to = at_q * (g[0] + float(qq) * g[2] - float(q) * g[1]); break;
+    default: to = g[2];
+  }
+}
+
+template <int kTaps, int kLine>
+EMO_UNFUSED void weights_of_line(const float* taps, std::size_t count, float* weights) {
+  constexpr int kSide = winograd::kTile + kTaps - 1;
+  for (std::size_t i = 0; i < count; i += 16) {
+    Lanes row[3] = {};
+    for (int x = 0; x < kTaps; ++x) {
+      Lanes column[3] = {};
+      for (int y = 0; y < kTaps; ++y) column[y] = *reinterpret_cast<const LooseLanes*>(taps + (y * kTaps + x) * count + i);
+      weight_at(kLine, column, row[x]);
+    }
+    for (int j = 0; j < kSide; ++j) {
+      Lanes weight;
+      weight_at(j, row, weight);
+      *reinterpret_cast<LooseLanes*>(weights + j * count + i) = weight;
+    }
+  }
+}
+
+EMO_UNFUSED void winograd_weights(const float* taps, int side, int line, std::size_t count, float* weights) {
+  constexpr auto two = std::array{weights_of_line<2, 0>, weights_of_line<2, 1>, weights_of_line<2, 2>, weights_of_line<2, 3>,
+                                  weights_of_line<2, 4>};
+  constexpr auto three = std::array{weights_of_line<3, 0>, weights_of_line<3, 1>, weights_of_line<3, 2>,
+                                    weights_of_line<3, 3>, weights_of_line<3, 4>, weights_of_line<3, 5>};
+  (side == 2 ? two[line] : three[line])(taps, count, weights);
 }
