@@ -29,9 +29,9 @@ struct Pointwise {
 
   /// Winograd's transforms (winograd.h) for one row of tiles. x, y (H,W,C), C a multiple of 16; points as the walk says.
   void (*winograd_to_points)(const float* x, const TileWalk& walk, int tile_row, float* points);
-  /// Of `count` elements, a multiple of 16, of a layer's taps (side x side, count): their values at a line of points,
-  /// rounded alike on every processor. weights (points of a line, count).
-  void (*winograd_weights)(const float* taps, int side, int line, std::size_t count, float* weights);
+  /// Of `count` elements, a multiple of 16, of a layer's taps (side x side, pitch): their values at a line of points,
+  /// rounded alike on every processor. weights (points of a line, pitch).
+  void (*winograd_weights)(const float* taps, int side, int line, std::size_t count, std::size_t pitch, float* weights);
   void (*winograd_to_rows)(const float* points, const TileWalk& walk, int tile_row, float* y);
 };
 

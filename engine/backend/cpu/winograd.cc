@@ -15,6 +15,9 @@ using Tag = memory::format_tag;
 using namespace winograd;
 
 constexpr int kOutputs = 64;  // of a product's block
+/// Floats between matrices that are read or written side by side. Their sizes are powers of two: without a gap they would
+/// fall on the same lines of the first cache.
+constexpr std::size_t kApart = 16;
 
 /// A kernel of stride S is S x S kernels of K / S taps a side, along each side one that begins at pixel `part` of the S:
 /// these of the kernel's rows or columns. A deconvolution's output S m + part reads inputs m + part - 1 on, with the taps
@@ -34,8 +37,8 @@ const float* WinogradWeights::as(const memory::desc& form, const ConvGeometry& g
   const bool conv = g.op == Op::kConv;
   const int K = g.KH, parts = g.S * g.S, side = K / g.S, phases = conv ? 1 : parts, in_C = g.in.C, out_C = g.out.C;
   const int outputs = int(form.dims()[0]), blocks = out_C / outputs;
-  const std::size_t matrix = form.get_size() / sizeof(float);
-  Form& f = forms_.emplace_back(Form{form, HostBuffer<float>(phases * blocks * side * side * matrix)});
+  const std::size_t matrix = form.get_size() / sizeof(float), pitch = matrix + kApart;
+  Form& f = forms_.emplace_back(Form{form, HostBuffer<float>(phases * blocks * side * side * pitch)});
   const memory::desc plain_form(form.dims(), memory::data_type::f32, Tag::oihw);
   const HostBuffer<float> plain(matrix);
   const OneThread one;
@@ -44,7 +47,7 @@ const float* WinogradWeights::as(const memory::desc& form, const ConvGeometry& g
   float* to = f.taps.data();
   for (int phase = 0; phase < phases; ++phase) {
     for (int block = 0; block < blocks; ++block) {
-      for (int tap = 0; tap < side * side; ++tap, to += matrix) {
+      for (int tap = 0; tap < side * side; ++tap, to += pitch) {
         float* at = plain.data();
         for (int o = block * outputs; o < (block + 1) * outputs; ++o) {
           // The parts of a convolution stand side by side in one matrix.
@@ -78,9 +81,7 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
   const int in_step = conv ? S : 1, out_step = conv ? 1 : S, depth = conv ? parts * in.C : in.C;
   const auto tiles = [&](int pixels) { return (pixels + kTile * out_step - 1) / (kTile * out_step); };
   const int H = tile_rows_ = tiles(out.H), W = tiles(out.W);
-  // The extra 64 bytes keep the points that are written side by side from falling on the same lines of the first cache:
-  // planes are powers of two.
-  const auto pitch = [&](int C) { return std::size_t(H) * W * C + 16; };
+  const auto pitch = [&](int C) { return std::size_t(H) * W * C + kApart; };
   const int outputs = std::gcd(kOutputs, out.C), blocks = out.C / outputs;
   for (int part = 0; part < parts; ++part) {
     const int y = part / S, x = part % S;
@@ -109,6 +110,7 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
     scratch_ = pd.scratchpad_desc();
     form_ = pd.weights_desc();
     matrix_ = form_.get_size() / sizeof(float);
+    matrix_pitch_ = matrix_ + kApart;
     taps_ = weights.as(form_, geometry, engine);
   } catch (const dnnl::error& e) {
     fail(ErrorKind::kDevice, "cpu: oneDNN cannot prepare ", geometry.key, " for input ", in, ": ", e.what());
@@ -125,7 +127,7 @@ void WinogradConv::multiply(int phase, int product, const float* in, float* out,
   const int line = product / blocks(), block = product % blocks();
   auto* const weights = static_cast<float*>(scratch);
   const std::size_t first_matrix = (std::size_t(phase) * blocks() + block) * taps() * taps();
-  pointwise().winograd_weights(taps_ + first_matrix * matrix_, taps(), line, matrix_, weights);
+  pointwise().winograd_weights(taps_ + first_matrix * matrix_pitch_, taps(), line, matrix_, matrix_pitch_, weights);
   dnnl::stream stream(engine);
   for (int i = 0; i < side(); ++i) {
     const int point = line * side() + i;
@@ -133,9 +135,9 @@ void WinogradConv::multiply(int phase, int product, const float* in, float* out,
     auto* from = const_cast<float*>(in) + point * in_walks_[0].pitch;
     float* to = out + point * out_walks_[0].pitch + block * block_floats();
     product_.execute(stream, {{DNNL_ARG_SRC, memory(in_, engine, from)},
-                              {DNNL_ARG_WEIGHTS, memory(form_, engine, weights + i * matrix_)},
+                              {DNNL_ARG_WEIGHTS, memory(form_, engine, weights + i * matrix_pitch_)},
                               {DNNL_ARG_DST, memory(out_, engine, to)},
-                              {DNNL_ARG_SCRATCHPAD, memory(scratch_, engine, weights + side() * matrix_)}});
+                              {DNNL_ARG_SCRATCHPAD, memory(scratch_, engine, weights + side() * matrix_pitch_)}});
   }
 }
 

@@ -73,7 +73,7 @@ class WinogradConv {
   int phases() const { return int(out_walks_.size()); }
   int products() const { return side() * blocks(); }
   int tile_rows() const { return tile_rows_; }
-  std::size_t scratch_bytes() const { return side() * matrix_ * sizeof(float) + scratch_.get_size(); }
+  std::size_t scratch_bytes() const { return side() * matrix_pitch_ * sizeof(float) + scratch_.get_size(); }
   /// Floats that to_points() fills, and that multiply() fills.
   std::size_t in_points() const { return side() * side() * in_walks_[0].pitch; }
   std::size_t out_points() const { return side() * side() * out_walks_[0].pitch; }
@@ -101,8 +101,8 @@ class WinogradConv {
   std::vector<TileWalk> in_walks_, out_walks_;  // as many a phase; one a phase
   dnnl::primitive product_;
   dnnl::memory::desc in_, out_, form_, scratch_;
-  std::size_t matrix_ = 0;       // floats of form_
-  const float* taps_ = nullptr;  // WinogradWeights::as
+  std::size_t matrix_ = 0, matrix_pitch_ = 0;  // floats of form_, and to the next
+  const float* taps_ = nullptr;                // WinogradWeights::as
 };
 
 }  // namespace emo

@@ -98,27 +98,28 @@ EMO_UNFUSED inline void weight_at(int point, const Lanes* g, Lanes& to) {
 }
 
 template <int kTaps, int kLine>
-EMO_UNFUSED void weights_of_line(const float* taps, std::size_t count, float* weights) {
+EMO_UNFUSED void weights_of_line(const float* taps, std::size_t count, std::size_t pitch, float* weights) {
   constexpr int kSide = winograd::kTile + kTaps - 1;
   for (std::size_t i = 0; i < count; i += 16) {
     Lanes row[3] = {};
     for (int x = 0; x < kTaps; ++x) {
       Lanes column[3] = {};
-      for (int y = 0; y < kTaps; ++y) column[y] = *reinterpret_cast<const LooseLanes*>(taps + (y * kTaps + x) * count + i);
+      for (int y = 0; y < kTaps; ++y) column[y] = *reinterpret_cast<const LooseLanes*>(taps + (y * kTaps + x) * pitch + i);
       weight_at(kLine, column, row[x]);
     }
     for (int j = 0; j < kSide; ++j) {
       Lanes weight;
       weight_at(j, row, weight);
-      *reinterpret_cast<LooseLanes*>(weights + j * count + i) = weight;
+      *reinterpret_cast<LooseLanes*>(weights + j * pitch + i) = weight;
     }
   }
 }
 
-EMO_UNFUSED void winograd_weights(const float* taps, int side, int line, std::size_t count, float* weights) {
+EMO_UNFUSED void winograd_weights(const float* taps, int side, int line, std::size_t count, std::size_t pitch,
+                                  float* weights) {
   constexpr auto two = std::array{weights_of_line<2, 0>, weights_of_line<2, 1>, weights_of_line<2, 2>, weights_of_line<2, 3>,
                                   weights_of_line<2, 4>};
   constexpr auto three = std::array{weights_of_line<3, 0>, weights_of_line<3, 1>, weights_of_line<3, 2>,
                                     weights_of_line<3, 3>, weights_of_line<3, 4>, weights_of_line<3, 5>};
-  (side == 2 ? two[line] : three[line])(taps, count, weights);
+  (side == 2 ? two[line] : three[line])(taps, count, pitch, weights);
 }
