@@ -8,7 +8,7 @@ namespace emo {
 struct TileWalk;
 
 /// The network's arithmetic between two convolutions, on one row of pixels at a time, channels-last fp32. Compiled once
-/// for any x86-64 and once for AVX2 with FMA; the functions are chosen when a backend is opened.
+/// for any x86-64, once for AVX2 with FMA and in part for AVX-512; the functions are chosen when a backend is opened.
 struct Pointwise {
   /// mean[c] over the row's pixels and m2[c] = sum of (x - mean[c])^2, in two passes: the row is still in the first
   /// cache. x (W,C); mean, m2 (C).

@@ -1,8 +1,6 @@
 // Included by pointwise.cc once an instruction set, inside a namespace, with EMO_TARGET naming the set. Plain loops over
 // channels that the compiler vectorises; the innermost trip count is C, at least conv_dim.
 
-#include "engine/backend/cpu/winograd.inl"
-
 EMO_TARGET void row_moments(const float* __restrict x, int W, int C, float* __restrict mean, float* __restrict m2) {
   for (int c = 0; c < C; ++c) mean[c] = m2[c] = 0.f;
   for (int w = 0; w < W; ++w) {
@@ -67,6 +65,3 @@ EMO_TARGET void normalise_row(const float* x, const float* mean, const float* sc
                           : (keep ? normalise_pixels<false, true, Out> : normalise_pixels<false, false, Out>);
   pixels(x, mean, scale, shift, floor, W, C, stream, y);
 }
-
-constexpr Pointwise kFunctions{row_moments,        merge_rows,      normalise_row<float>, normalise_row<std::uint16_t>,
-                               winograd_to_points, winograd_weights, winograd_to_rows};

@@ -1,4 +1,11 @@
-// Included by pointwise.inl, so once an instruction set. Sixteen channels, a cache line, at a time.
+// Included by pointwise.cc once an instruction set. Sixteen channels, a cache line, at a time.
+
+// Functions in which no product is fused into a sum, so that they round alike on every processor.
+#ifdef __clang__
+#define EMO_UNFUSED
+#else
+#define EMO_UNFUSED __attribute__((optimize("fp-contract=off")))
+#endif
 
 using Lanes = float __attribute__((vector_size(64)));
 using LooseLanes = float __attribute__((vector_size(64), aligned(4), may_alias));
@@ -84,7 +91,7 @@ EMO_TARGET void winograd_to_rows(const float* points, const TileWalk& walk, int 
 }
 
 /// Two or three taps, the third then 0, at one of the five or six points: G of the paper.
-EMO_UNFUSED inline void weight_at(int point, const Lanes* g, Lanes& to) {
+EMO_TARGET EMO_UNFUSED inline void weight_at(int point, const Lanes* g, Lanes& to) {
   constexpr double p = winograd::kP, q = winograd::kQ, pp = p * p, qq = q * q;
   constexpr auto at_0 = float(1 / (pp * qq)), at_p = float(0.5 / (pp * (pp - qq))), at_q = float(0.5 / (qq * (qq - pp)));
   switch (point) {
@@ -98,7 +105,7 @@ EMO_UNFUSED inline void weight_at(int point, const Lanes* g, Lanes& to) {
 }
 
 template <int kTaps, int kLine>
-EMO_UNFUSED void weights_of_line(const float* taps, std::size_t count, std::size_t pitch, float* weights) {
+EMO_TARGET EMO_UNFUSED void weights_of_line(const float* taps, std::size_t count, std::size_t pitch, float* weights) {
   constexpr int kSide = winograd::kTile + kTaps - 1;
   for (std::size_t i = 0; i < count; i += 16) {
     Lanes row[3] = {};
@@ -115,7 +122,7 @@ EMO_UNFUSED void weights_of_line(const float* taps, std::size_t count, std::size
   }
 }
 
-EMO_UNFUSED void winograd_weights(const float* taps, int side, int line, std::size_t count, std::size_t pitch,
+EMO_TARGET EMO_UNFUSED void winograd_weights(const float* taps, int side, int line, std::size_t count, std::size_t pitch,
                                   float* weights) {
   constexpr auto two = std::array{weights_of_line<2, 0>, weights_of_line<2, 1>, weights_of_line<2, 2>, weights_of_line<2, 3>,
                                   weights_of_line<2, 4>};
