@@ -178,7 +178,7 @@ void Engine::redraw_all(std::span<FaceJob> jobs) const {
 
 Image Engine::to_image(TensorView<const float> planes) const {
   const auto& config = generator_config();
-  const bool bgr = config.channel_order == "bgr";
+  const bool bgr = config.channel_order == ChannelOrder::kBgr;
   Image image(planes.shape.W, planes.shape.H);
   const std::size_t plane = planes.shape.plane();
   for (std::size_t i = 0; i < plane; ++i) {

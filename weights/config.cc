@@ -1,8 +1,8 @@
 #include "weights/config.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <initializer_list>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -80,6 +80,16 @@ void for_each_key(Config& c, Visit&& visit) {
   visit("au_names", c.au_names);
 }
 
+/// The words for an enumeration's values, in their order.
+constexpr auto words(ChannelOrder) { return std::array{"rgb", "bgr"}; }
+constexpr auto words(ResizeFilter) { return std::array{"area", "bilinear", "bicubic"}; }
+constexpr auto words(MelScale) { return std::array{"htk", "slaney"}; }
+constexpr auto words(LogMode) { return std::array{"db_power", "ln"}; }
+constexpr auto words(Readout) { return std::array{"last", "mean"}; }
+
+template <typename T>
+concept Enum = std::is_enum_v<T>;
+
 constexpr const char* kind_of(const GeneratorConfig&) { return "generator"; }
 constexpr const char* kind_of(const SpeechConfig&) { return "speech"; }
 constexpr const char* noun_of(const GeneratorConfig&) { return "generator"; }
@@ -112,6 +122,15 @@ bool read(const json& value, std::string& out) {
   return true;
 }
 
+template <Enum E>
+bool read(const json& value, E& out) {
+  const auto known = words(out);
+  const auto found = std::ranges::find(known, value);
+  if (found == known.end()) return false;
+  out = E(found - known.begin());
+  return true;
+}
+
 template <typename T>
 bool read(const json& value, std::vector<T>& out) {
   if (!value.is_array()) return false;
@@ -126,6 +145,12 @@ constexpr const char* needed(const bool&) { return "true or false"; }
 constexpr const char* needed(const int&) { return "an integer"; }
 constexpr const char* needed(const double&) { return "a number"; }
 constexpr const char* needed(const std::string&) { return "a string"; }
+template <Enum E>
+std::string needed(E value) {
+  std::string list;
+  for (const char* word : words(value)) list += concat(list.empty() ? "" : " or ", '"', word, '"');
+  return list;
+}
 constexpr const char* needed(const std::vector<double>&) { return "a list of numbers"; }
 constexpr const char* needed(const std::vector<std::string>&) { return "a list of strings"; }
 
@@ -175,14 +200,6 @@ class Checker {
     if (value >= lowest && value <= highest) return;  // never so for a NaN
     fail(ErrorKind::kModel, where_, ": ", key, " is ", value, "; ", lowest, " to ", highest, " is needed");
   }
-  void one_of(const char* key, const std::string& value, std::initializer_list<const char*> allowed) const {
-    std::string list;
-    for (const char* a : allowed) {
-      if (value == a) return;
-      list += (list.empty() ? "" : " or ") + std::string(a);
-    }
-    fail(ErrorKind::kModel, where_, ": ", key, " is '", printable(value), "'; ", list, " is needed");
-  }
   void holds(bool condition, const std::string& text) const {
     if (!condition) fail(ErrorKind::kModel, where_, ": ", text);
   }
@@ -209,12 +226,24 @@ const std::vector<std::string>& default_au_names() {
   return names;
 }
 
+const char* name_of(ChannelOrder order) { return words(order)[std::size_t(order)]; }
+const char* name_of(ResizeFilter filter) { return words(filter)[std::size_t(filter)]; }
+const char* name_of(MelScale scale) { return words(scale)[std::size_t(scale)]; }
+const char* name_of(LogMode mode) { return words(mode)[std::size_t(mode)]; }
+const char* name_of(Readout readout) { return words(readout)[std::size_t(readout)]; }
+
 nlohmann::ordered_json json_of(const ModelConfig& config) {
   nlohmann::ordered_json object = {{"format", kFormat}};
   std::visit(
       [&](const auto& c) {
         object["kind"] = kind_of(c);
-        for_each_key(c, [&](const char* key, const auto& value) { object[key] = value; });
+        for_each_key(c, [&](const char* key, const auto& value) {
+          if constexpr (Enum<std::remove_cvref_t<decltype(value)>>) {
+            object[key] = name_of(value);
+          } else {
+            object[key] = value;
+          }
+        });
       },
       config);
   return object;
@@ -266,9 +295,7 @@ void check(const GeneratorConfig& config, const std::string& where) {
   check.range("pixel_max", config.pixel_max, -1e3, 1e3);
   check.holds(config.pixel_min < config.pixel_max,
               concat("pixel_min ", config.pixel_min, " must be under pixel_max ", config.pixel_max));
-  check.one_of("channel_order", config.channel_order, {"rgb", "bgr"});
   check.range("crop_scale", config.crop_scale, 0.1, 10);
-  check.one_of("resize_filter", config.resize_filter, {"area", "bilinear", "bicubic"});
 }
 
 void check(const SpeechConfig& config, const std::string& where) {
@@ -283,14 +310,12 @@ void check(const SpeechConfig& config, const std::string& where) {
   check.range("f_min_hz", config.f_min_hz, 0, config.f_max_hz);
   check.holds(config.f_min_hz < config.f_max_hz,
               concat("f_min_hz ", config.f_min_hz, " must be under f_max_hz ", config.f_max_hz));
-  check.one_of("mel_scale", config.mel_scale, {"htk", "slaney"});
-  check.one_of("log_mode", config.log_mode, {"db_power", "ln"});
   check.range("top_db", config.top_db, -1e3, 1e3);
   check.range("n_mfcc", config.n_mfcc, 1, config.n_mels);
   check.range("trim_db", config.trim_db, -1e3, 1e3);
   check.range("trim_pad_frames", config.trim_pad_frames, 0, 1e6);
   check.range("voice_change_db", config.voice_change_db, 0, 100);
-  check.holds(config.voice_change_db == 0 || config.log_mode == "db_power",
+  check.holds(config.voice_change_db == 0 || config.log_mode == LogMode::kDbPower,
               concat("voice_change_db ", config.voice_change_db, " needs log_mode db_power"));
   check.holds(config.voice_change_db == 0 || !config.deltas,
               concat("voice_change_db ", config.voice_change_db, " needs deltas false: there are no slopes over a cut"));
@@ -306,7 +331,6 @@ void check(const SpeechConfig& config, const std::string& where) {
   for (const double std : config.feature_std) check.range("feature_std", std, 1e-6, 1e6);
   check.range("lstm_hidden", config.lstm_hidden, 1, limits::kMaxLstmHidden);
   check.range("lstm_layers", config.lstm_layers, 1, limits::kMaxLstmLayers);
-  check.one_of("readout", config.readout, {"last", "mean"});
   check.range("readout_window_s", config.readout_window_s, 1e-3, limits::kMaxAudioSeconds);
   check.range("live_window_s", config.live_window_s, 1e-3, limits::kMaxAudioSeconds);
   check.range("emotion_sharpness", config.emotion_sharpness, 0, 1e3);

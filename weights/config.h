@@ -9,6 +9,19 @@ namespace emo {
 /// The 17 action units in OpenFace's order: AU01, AU02, AU04 ... AU26, AU45.
 const std::vector<std::string>& default_au_names();
 
+enum class ChannelOrder { kRgb, kBgr };
+enum class ResizeFilter { kArea, kBilinear, kBicubic };  ///< antialiased when shrinking
+enum class MelScale { kHtk, kSlaney };                   ///< triangles of height 1 in either
+enum class LogMode { kDbPower, kLn };                    ///< 10 log10 max(1e-10, power); log(power + 1e-6)
+enum class Readout { kLast, kMean };                     ///< which LSTM state the FC layer reads
+
+/// "rgb" ...: the word for it in a weight file.
+const char* name_of(ChannelOrder order);
+const char* name_of(ResizeFilter filter);
+const char* name_of(MelScale scale);
+const char* name_of(LogMode mode);
+const char* name_of(Readout readout);
+
 /// Everything about a GANimation generator that its weight file says. Defaults are those of the published networks.
 struct GeneratorConfig {
   int conv_dim = 64;  ///< filters of the first convolution
@@ -20,9 +33,9 @@ struct GeneratorConfig {
   double au_scale = 1.0;                                   ///< intensity 1.0 reaches the network as 1.0 * au_scale
   bool mask_keeps_image = true;                            ///< mask*image + (1-mask)*colour; false: the other way round
   double pixel_min = -1.0, pixel_max = 1.0;                ///< range that 0..255 is mapped to
-  std::string channel_order = "rgb";                       ///< rgb | bgr
-  double crop_scale = 1.0;                                 ///< side of the crop / side of the detector's box
-  std::string resize_filter = "area";                      ///< area | bilinear | bicubic; antialiased when shrinking
+  ChannelOrder channel_order = ChannelOrder::kRgb;
+  double crop_scale = 1.0;  ///< side of the crop / side of the detector's box
+  ResizeFilter resize_filter = ResizeFilter::kArea;
 
   bool operator==(const GeneratorConfig&) const = default;
 };
@@ -33,9 +46,9 @@ struct SpeechConfig {
   int n_fft = 512, win_length = 400, hop_length = 160;  ///< samples; periodic Hann window, centred, reflect padding
   int n_mels = 64;
   double f_min_hz = 0, f_max_hz = 8'000;
-  std::string mel_scale = "htk";      ///< htk | slaney; triangles of height 1 in either
-  std::string log_mode = "db_power";  ///< db_power: 10 log10 max(1e-10, power); ln: log(power + 1e-6)
-  double top_db = 80;                 ///< db_power only: floor under the clip's maximum; < 0: none
+  MelScale mel_scale = MelScale::kHtk;
+  LogMode log_mode = LogMode::kDbPower;
+  double top_db = 80;  ///< db_power only: floor under the clip's maximum; < 0: none
   int n_mfcc = 39;
   bool deltas = false;             ///< append first and second differences: 3 * n_mfcc features
   double trim_db = 30;             ///< frames further than this under the loudest at both ends go; < 0: none
@@ -49,7 +62,7 @@ struct SpeechConfig {
   std::vector<double> feature_mean, feature_std;  ///< (features); x = (x - mean) / std after the above
   int lstm_hidden = 96, lstm_layers = 2;
   bool bidirectional = false;
-  std::string readout = "mean";   ///< last | mean: which LSTM state the FC layer reads
+  Readout readout = Readout::kMean;
   double readout_window_s = 1.0;  ///< window of a per-frame value, seconds
   double live_window_s = 2.0;     ///< the same of a live value, whose window ends at its time
   double emotion_sharpness = 0;   ///< how far answers are drawn to single emotions; 0: not (Engine::aus)

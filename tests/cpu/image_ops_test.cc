@@ -12,7 +12,7 @@
 namespace emo {
 namespace {
 
-GeneratorConfig with_filter(const std::string& filter) {
+GeneratorConfig with_filter(ResizeFilter filter) {
   GeneratorConfig config;
   config.resize_filter = filter;
   config.pixel_min = 0, config.pixel_max = 255;
@@ -31,12 +31,12 @@ float at(const Image& photo, int x, int y, int c) {
 }
 
 /// One sample by the filter's definition, a double loop over every pixel that could count.
-double sample(const Image& photo, const Box& box, const std::string& filter, int S, int ox, int oy, int c) {
+double sample(const Image& photo, const Box& box, ResizeFilter filter, int S, int ox, int oy, int c) {
   const double step = double(box.side) / S, unit = std::max(1., step);
   const auto weight = [&](double d, double from, double to, int p) {
-    if (filter == "area" && step > 1) return std::max(0., std::min(p + 1., to) - std::max(double(p), from));
+    if (filter == ResizeFilter::kArea && step > 1) return std::max(0., std::min(p + 1., to) - std::max(double(p), from));
     d = std::abs(d) / unit;
-    if (filter != "bicubic") return std::max(0., 1 - d);
+    if (filter != ResizeFilter::kBicubic) return std::max(0., 1 - d);
     if (d < 1) return 1.5 * d * d * d - 2.5 * d * d + 1;
     return d < 2 ? -0.5 * d * d * d + 2.5 * d * d - 4 * d + 2 : 0.;
   };
@@ -56,7 +56,7 @@ double sample(const Image& photo, const Box& box, const std::string& filter, int
 TEST(Crop, EveryFilterEqualsItsDefinition) {
   const Image photo = noise(61, 47);
   const int S = 12;
-  for (const char* filter : {"area", "bilinear", "bicubic"}) {
+  for (const ResizeFilter filter : {ResizeFilter::kArea, ResizeFilter::kBilinear, ResizeFilter::kBicubic}) {
     for (const Box& box :
          {Box{3, 5, 36}, {10.25f, 7.5f, 29.3f}, {20, 20, 7.7f}, {-9.5f, -4, 31}, {40, 30, 60}, {100, 100, 10}}) {
       std::vector<float> want;
@@ -70,7 +70,7 @@ TEST(Crop, EveryFilterEqualsItsDefinition) {
 
 TEST(Crop, AreaIsTheMeanOfWholeBlocks) {
   const Image photo = noise(50, 50);
-  const auto face = crop(photo, {5, 8, 32}, with_filter("area"), 8);
+  const auto face = crop(photo, {5, 8, 32}, with_filter(ResizeFilter::kArea), 8);
   for (int y = 0; y < 8; ++y) {
     for (int x = 0; x < 8; ++x) {
       double sum = 0;
@@ -82,9 +82,9 @@ TEST(Crop, AreaIsTheMeanOfWholeBlocks) {
 
 TEST(Crop, OwnSizeKeepsThePixels) {
   const Image photo = noise(40, 30);
-  for (const char* filter : {"area", "bilinear", "bicubic"}) {
+  for (const ResizeFilter filter : {ResizeFilter::kArea, ResizeFilter::kBilinear, ResizeFilter::kBicubic}) {
     const auto face = crop(photo, {7, 4, 20}, with_filter(filter), 20);
-    for (int i = 0; i < 400; ++i) EXPECT_NEAR(face[i], photo.pixel(7 + i % 20, 4 + i / 20)[0], 1e-4) << filter;
+    for (int i = 0; i < 400; ++i) EXPECT_NEAR(face[i], photo.pixel(7 + i % 20, 4 + i / 20)[0], 1e-4) << name_of(filter);
   }
 }
 
@@ -93,7 +93,7 @@ TEST(Crop, RangeAndChannelOrder) {
   for (int i = 0; i < 256; ++i) photo.rgb[3 * i] = 255, photo.rgb[3 * i + 2] = 51;
   GeneratorConfig config;
   for (const bool bgr : {false, true}) {
-    config.channel_order = bgr ? "bgr" : "rgb";
+    config.channel_order = bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
     const auto face = crop(photo, {-3, 2, 11.7f}, config, 8);
     for (int i = 0; i < 64; ++i) {
       EXPECT_NEAR(face[(bgr ? 2 : 0) * 64 + i], 1, 1e-5);
@@ -145,7 +145,7 @@ TEST(Paste, AConstantChangeIsWholeInsideAndNoneOutside) {
   std::fill(photo.rgb.begin(), photo.rgb.end(), std::uint8_t(100));
   for (const bool bgr : {false, true}) {
     GeneratorConfig config;
-    config.channel_order = bgr ? "bgr" : "rgb";
+    config.channel_order = bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
     std::vector<float> before(3 * 256, 0.f), after(3 * 256, 0.f);
     std::fill_n(after.begin() + (bgr ? 2 : 0) * 256, 256, 40 / 127.5f);  // red, 40 steps
     const Box box{20, -10, 60};

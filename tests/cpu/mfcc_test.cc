@@ -130,7 +130,7 @@ TEST(Mfcc, ClipTooShortToReflectIsPaddedWithZeros) {
 }
 
 TEST(Mfcc, SilenceIsFinite) {
-  for (const char* log_mode : {"db_power", "ln"}) {
+  for (const LogMode log_mode : {LogMode::kDbPower, LogMode::kLn}) {
     SpeechConfig config;
     config.log_mode = log_mode;
     for (const float x : Mfcc(config)(std::vector<float>(1000)).values) ASSERT_TRUE(std::isfinite(x));

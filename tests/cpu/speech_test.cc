@@ -132,7 +132,7 @@ TEST(Speech, TrimmedByNothingTheLoudestWindowsAreKept) {
 }
 
 TEST(Speech, WindowOverEverythingGivesTheClipsAnswer) {
-  for (const char* readout : {"mean", "last"}) {
+  for (const Readout readout : {Readout::kMean, Readout::kLast}) {
     for (const bool bidirectional : {false, true}) {
       auto config = narrow();
       config.readout = readout;
@@ -149,7 +149,7 @@ TEST(Speech, WindowHoldsItsEdges) {
   auto config = narrow();
   config.trim_db = -1;
   config.frame_stride = 1;
-  config.readout = "last";
+  config.readout = Readout::kLast;
   // A causal LSTM's last state in a window is one and the same for all windows that end between two states, 10 ms apart.
   config.readout_window_s = 0.2;
   const CpuSpeech speech = make(config);

@@ -70,7 +70,7 @@ TEST(CudaGenerator, EveryLayerIsThatOfTheCpu) {
     for (const bool plain : {true, false}) {
       if (!plain) {
         config.norm_affine = false, config.mask_keeps_image = false, config.au_scale = 5, config.norm_eps = 0.01;
-        config.au_names = {"AU01", "AU12"}, config.channel_order = "bgr", config.pixel_min = 0;
+        config.au_names = {"AU01", "AU12"}, config.channel_order = ChannelOrder::kBgr, config.pixel_min = 0;
       }
       const Model model(config);
       const int aus = int(config.au_names.size());

@@ -16,9 +16,9 @@
 namespace emo {
 namespace {
 
-GeneratorConfig with(const std::string& filter, bool bgr = false, double low = -1, double high = 1) {
+GeneratorConfig with(ResizeFilter filter, bool bgr = false, double low = -1, double high = 1) {
   GeneratorConfig config;
-  config.resize_filter = filter, config.channel_order = bgr ? "bgr" : "rgb";
+  config.resize_filter = filter, config.channel_order = bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
   config.pixel_min = low, config.pixel_max = high;
   return config;
 }
@@ -58,11 +58,12 @@ const Box kBoxes[] = {{3, 5, 36},      {10.25f, 7.5f, 29.3f}, {20, 20, 7.7f},   
 TEST(CudaImages, CropsAsTheCpuDoes) {
   const Image photo = noise(61, 47);
   ThreadPool pool(1);
-  for (const GeneratorConfig& config : {with("area"), with("bilinear", true), with("bicubic", false, 0, 255)}) {
+  for (const GeneratorConfig& config :
+       {with(ResizeFilter::kArea), with(ResizeFilter::kBilinear, true), with(ResizeFilter::kBicubic, false, 0, 255)}) {
     const CudaImageOps ops(config);
     for (const Box& box : kBoxes) {
       for (const int S : {7, 12, 33}) {
-        SCOPED_TRACE(concat(config.resize_filter, " ", box.x, ",", box.y, " ", box.side, " to ", S));
+        SCOPED_TRACE(concat(name_of(config.resize_filter), " ", box.x, ",", box.y, " ", box.side, " to ", S));
         std::vector<float> got(std::size_t(3) * S * S), want(got.size());
         crop_face(photo, box, config, {want.data(), {1, 3, S, S}}, pool);
         ops.crop(photo, box, {got.data(), {1, 3, S, S}});
@@ -77,7 +78,7 @@ TEST(CudaImages, PastesAsTheCpuDoes) {
   const Image photo = noise(61, 47);
   ThreadPool pool(1);
   for (const bool keeps : {true, false}) {
-    GeneratorConfig config = with("area", !keeps, keeps ? -1 : -0.5, keeps ? 1 : 1.25);
+    GeneratorConfig config = with(ResizeFilter::kArea, !keeps, keeps ? -1 : -0.5, keeps ? 1 : 1.25);
     config.mask_keeps_image = keeps;
     const CudaImageOps ops(config);
     for (const Box& box : kBoxes) {
@@ -94,7 +95,7 @@ TEST(CudaImages, PastesAsTheCpuDoes) {
 }
 
 TEST(CudaImages, TheOrderOfThreadsDoesNotMatter) {
-  const GeneratorConfig config = with("bilinear");
+  const GeneratorConfig config = with(ResizeFilter::kBilinear);
   const Image photo = noise(40, 40);
   const Planes planes(12, 5);
   std::vector<float> first_face;
@@ -113,7 +114,7 @@ TEST(CudaImages, TheOrderOfThreadsDoesNotMatter) {
 
 // Three faces of two photos, two of which overlap: cut out of the photos as they were, put back one after the other.
 TEST(CudaImages, FacesOfACallAreCutBeforeAnyIsPutBack) {
-  const GeneratorConfig config = with("area");
+  const GeneratorConfig config = with(ResizeFilter::kArea);
   const Image photos[] = {noise(80, 60, 1), noise(33, 47, 2)};
   const CudaPhotos::Place places[] = {{photos[0], {5, 5, 30}}, {photos[1], {-4, 20, 28.5f}}, {photos[0], {22.5f, 12, 40}}};
   const int S = 16;
@@ -151,7 +152,7 @@ TEST(CudaImages, FacesOfACallAreCutBeforeAnyIsPutBack) {
 }
 
 TEST(CudaImages, ConcurrentCallsDoNotMeet) {
-  const GeneratorConfig config = with("area");
+  const GeneratorConfig config = with(ResizeFilter::kArea);
   const CudaImageOps ops(config);
   const Image photos[] = {noise(50, 50, 1), noise(50, 50, 2)};
   const auto crop = [&](const Image& photo) {
@@ -168,7 +169,7 @@ TEST(CudaImages, ConcurrentCallsDoNotMeet) {
 }
 
 TEST(CudaImages, RefusesWhatTheCpuRefuses) {
-  const CudaImageOps ops(with("area"));
+  const CudaImageOps ops(with(ResizeFilter::kArea));
   std::vector<float> face(3 * 64);
   const auto crop_text = [&](const Image& photo, const Box& box, const Shape& shape) {
     return text_of(ErrorKind::kInternal, [&] { ops.crop(photo, box, {face.data(), shape}); });

@@ -42,9 +42,9 @@ GeneratorConfig unusual_generator() {
           .mask_keeps_image = false,
           .pixel_min = 0,
           .pixel_max = 1,
-          .channel_order = "bgr",
+          .channel_order = ChannelOrder::kBgr,
           .crop_scale = 1.3,
-          .resize_filter = "bicubic"};
+          .resize_filter = ResizeFilter::kBicubic};
 }
 
 SpeechConfig unusual_speech() {
@@ -55,8 +55,8 @@ SpeechConfig unusual_speech() {
           .n_mels = 40,
           .f_min_hz = 20.5,
           .f_max_hz = 11025,
-          .mel_scale = "slaney",
-          .log_mode = "ln",
+          .mel_scale = MelScale::kSlaney,
+          .log_mode = LogMode::kLn,
           .top_db = -1,
           .n_mfcc = 1,
           .deltas = true,
@@ -72,7 +72,7 @@ SpeechConfig unusual_speech() {
           .lstm_hidden = 5,
           .lstm_layers = 1,
           .bidirectional = true,
-          .readout = "last",
+          .readout = Readout::kLast,
           .readout_window_s = 0.5,
           .live_window_s = 0.25,
           .emotion_sharpness = 2.5,
@@ -172,9 +172,19 @@ TEST(Config, TypesAreNotConverted) {
   EXPECT_EQ(text_of_json(R"({"conv_dim": -4294967232})"), "c: conv_dim is -4294967232; an integer is needed");
   EXPECT_EQ(text_of_json(R"({"norm_affine": 1})"), "c: norm_affine is 1; true or false is needed");
   EXPECT_EQ(text_of_json(R"({"norm_eps": "1e-5"})"), "c: norm_eps is \"1e-5\"; a number is needed");
-  EXPECT_EQ(text_of_json(R"({"resize_filter": null})"), "c: resize_filter is null; a string is needed");
+  EXPECT_EQ(text_of_json(R"({"resize_filter": null})"),
+            "c: resize_filter is null; \"area\" or \"bilinear\" or \"bicubic\" is needed");
   EXPECT_EQ(text_of_json(R"({"au_names": ["AU01", 2]})"), "c: au_names is [\"AU01\",2]; a list of strings is needed");
   EXPECT_EQ(text_of_json(R"({"feature_mean": 0})"), "c: feature_mean is 0; a list of numbers is needed");
+}
+
+TEST(Config, WordsAreChosenFromAList) {
+  EXPECT_EQ(text_of_json(R"({"channel_order": "rbg"})"), R"(c: channel_order is "rbg"; "rgb" or "bgr" is needed)");
+  EXPECT_EQ(text_of_json(R"({"resize_filter": "Area"})"),
+            R"(c: resize_filter is "Area"; "area" or "bilinear" or "bicubic" is needed)");
+  EXPECT_EQ(text_of_json(R"({"mel_scale": ["htk"]})"), R"(c: mel_scale is ["htk"]; "htk" or "slaney" is needed)");
+  EXPECT_EQ(text_of_json(R"({"log_mode": "db"})"), R"(c: log_mode is "db"; "db_power" or "ln" is needed)");
+  EXPECT_EQ(text_of_json(R"({"readout": 1})"), R"(c: readout is 1; "last" or "mean" is needed)");
 }
 
 TEST(Config, AnAbsurdFeatureCountIsRefusedBeforeItIsAllocated) {
@@ -205,9 +215,7 @@ TEST(Config, GeneratorValuesAreChecked) {
       {[](G& c) { c.pixel_min = -INFINITY; }, "pixel_min is -inf; -1000 to 1000 is needed"},
       {[](G& c) { c.pixel_max = 1001; }, "pixel_max is 1001; -1000 to 1000 is needed"},
       {[](G& c) { c.pixel_max = -1; }, "pixel_min -1 must be under pixel_max -1"},
-      {[](G& c) { c.channel_order = "rbg"; }, "channel_order is 'rbg'; rgb or bgr is needed"},
       {[](G& c) { c.crop_scale = 11; }, "crop_scale is 11; 0.1 to 10 is needed"},
-      {[](G& c) { c.resize_filter = "nearest"; }, "resize_filter is 'nearest'; area or bilinear or bicubic is needed"},
   };
   EXPECT_NO_THROW(check(GeneratorConfig{}, "c"));
   for (const auto& [change, text] : cases) {
@@ -229,8 +237,6 @@ TEST(Config, SpeechValuesAreChecked) {
       {[](S& c) { c.f_max_hz = 8001; }, "f_max_hz is 8001; 1 to 8000 is needed"},
       {[](S& c) { c.f_min_hz = -1; }, "f_min_hz is -1; 0 to 8000 is needed"},
       {[](S& c) { c.f_min_hz = 8000; }, "f_min_hz 8000 must be under f_max_hz 8000"},
-      {[](S& c) { c.mel_scale = "bark"; }, "mel_scale is 'bark'; htk or slaney is needed"},
-      {[](S& c) { c.log_mode = "db"; }, "log_mode is 'db'; db_power or ln is needed"},
       {[](S& c) { c.top_db = NAN; }, "top_db is nan; -1000 to 1000 is needed"},
       {[](S& c) { c.n_mfcc = 65; }, "n_mfcc is 65; 1 to 64 is needed"},
       {[](S& c) { c.trim_db = 2000; }, "trim_db is 2000; -1000 to 1000 is needed"},
@@ -243,10 +249,9 @@ TEST(Config, SpeechValuesAreChecked) {
       {[](S& c) { c.feature_std[3] = 0; }, "feature_std is 0; 1e-06 to 1e+06 is needed"},
       {[](S& c) { c.lstm_hidden = 4097; }, "lstm_hidden is 4097; 1 to 4096 is needed"},
       {[](S& c) { c.lstm_layers = 0; }, "lstm_layers is 0; 1 to 8 is needed"},
-      {[](S& c) { c.readout = "max"; }, "readout is 'max'; last or mean is needed"},
       {[](S& c) { c.readout_window_s = 0; }, "readout_window_s is 0; 0.001 to 600 is needed"},
       {[](S& c) { c.voice_change_db = -1; }, "voice_change_db is -1; 0 to 100 is needed"},
-      {[](S& c) { c.voice_change_db = 2, c.log_mode = "ln"; }, "voice_change_db 2 needs log_mode db_power"},
+      {[](S& c) { c.voice_change_db = 2, c.log_mode = LogMode::kLn; }, "voice_change_db 2 needs log_mode db_power"},
       {[](S& c) {
          c.voice_change_db = 2, c.deltas = true;
          c.feature_mean.resize(3 * c.n_mfcc), c.feature_std.resize(3 * c.n_mfcc);
@@ -269,7 +274,6 @@ TEST(Config, SpeechValuesAreChecked) {
 
 TEST(Config, ReadingChecksTheValues) {
   EXPECT_EQ(text_of_json(R"({"conv_dim": 0})"), "c: conv_dim is 0; 1 to 512 is needed");
-  EXPECT_EQ(text_of_json(R"({"readout": "max"})"), "c: readout is 'max'; last or mean is needed");
 }
 
 TEST(Config, SeventeenActionUnitsInTheOrderOfOpenFace) {

@@ -304,7 +304,7 @@ TEST_F(Convert, AuNamesComeFromTheConfigWhereThereAreNot17) {
   GeneratorConfig expected = sizes(4, 1, true);
   expected.au_names = {"AU06", "AU12"};
   expected.image_size = 64;
-  expected.channel_order = "bgr";
+  expected.channel_order = ChannelOrder::kBgr;
   EXPECT_EQ(run(state).config, ModelConfig(expected));
 }
 
@@ -337,7 +337,7 @@ TEST_F(Convert, SpeechTakesTheLayerThatGivesTheAus) {
   EXPECT_EQ(speech.lstm_hidden, 5);
   EXPECT_EQ(speech.lstm_layers, 2);
   EXPECT_TRUE(speech.bidirectional);
-  EXPECT_EQ(speech.readout, "last");
+  EXPECT_EQ(speech.readout, Readout::kLast);
   EXPECT_THAT(report.notes, ElementsAre("left out, neither LSTM nor the layer that gives the AUs: model/emotion.bias, "
                                         "model/emotion.weight"));
   expect_tensors(out_, kFolder / "speech.safetensors", DType::kF32);

@@ -35,8 +35,8 @@ void print_tensors(const ModelFile& model) {
 
 void print(const GeneratorConfig& config) {
   std::printf("faces       %dx%d px, %s in [%g, %g], crop %g x the detector's box, %s resize\n", config.image_size,
-              config.image_size, config.channel_order.c_str(), config.pixel_min, config.pixel_max, config.crop_scale,
-              config.resize_filter.c_str());
+              config.image_size, name_of(config.channel_order), config.pixel_min, config.pixel_max, config.crop_scale,
+              name_of(config.resize_filter));
   std::printf("AUs         %s, times %g\n", joined(config.au_names).c_str(), config.au_scale);
   std::printf("blend       %s\n",
               config.mask_keeps_image ? "mask * image + (1 - mask) * colour" : "(1 - mask) * image + mask * colour");
@@ -54,15 +54,15 @@ void print(const GeneratorConfig& config) {
 
 void print(const SpeechConfig& config) {
   std::printf("features    %d MFCC%s of %d mel bands (%s, %g to %g Hz), every %g ms\n", config.n_mfcc,
-              config.deltas ? " with two orders of differences" : "", config.n_mels, config.mel_scale.c_str(),
+              config.deltas ? " with two orders of differences" : "", config.n_mels, name_of(config.mel_scale),
               config.f_min_hz, config.f_max_hz, 1000.0 * config.hop_length / config.sample_rate_hz);
   std::printf("sound       %d Hz, n_fft %d, window %d, hop %d, %s\n", config.sample_rate_hz, config.n_fft, config.win_length,
-              config.hop_length, config.log_mode.c_str());
+              config.hop_length, name_of(config.log_mode));
   std::printf("LSTM        %d to %d, %d layer%s, %s, every %d. frame\n", config.features(), config.lstm_hidden,
               config.lstm_layers, config.lstm_layers == 1 ? "" : "s",
               config.bidirectional ? "both directions" : "one direction", config.frame_stride);
   std::printf("cost        %.1f MFLOP a second of speech\n", speech_flops(config, 1) / 1e6);
-  std::printf("read-out    %s of the states, window of %g s for per-frame values\n", config.readout.c_str(),
+  std::printf("read-out    %s of the states, window of %g s for per-frame values\n", name_of(config.readout),
               config.readout_window_s);
   if (config.emotion_sharpness > 0)
     std::printf("            drawn to single emotions, sharpness %g\n", config.emotion_sharpness);

@@ -26,7 +26,7 @@ void crop_face(const ImageView& photo, const Box& box, const GeneratorConfig& co
       line[0] = sum[red], line[1] = sum[1], line[2] = sum[2 - red];
     }
   });
-  const bool bgr = config.channel_order == "bgr";
+  const bool bgr = config.channel_order == ChannelOrder::kBgr;
   const double scale = (config.pixel_max - config.pixel_min) / 255;
   pool.run(S, [&](int y, int) {
     std::vector<float> sum(std::size_t(S) * 3);
@@ -54,7 +54,7 @@ void paste_face(const MutableImageView& photo, const Box& box, const GeneratorCo
   // Side by side for each pixel: the change (3) and the face before (3) in steps of the photo's 8 bits, how much of the
   // photo is replaced, and a zero, which makes them a vector.
   constexpr int kValues = 8;
-  const bool bgr = (config.channel_order == "bgr") != photo.bgr(), keeps = config.mask_keeps_image;
+  const bool bgr = (config.channel_order == ChannelOrder::kBgr) != photo.bgr(), keeps = config.mask_keeps_image;
   const auto scale = float(255 / (config.pixel_max - config.pixel_min)), low = float(config.pixel_min);
   const std::size_t plane = shape.plane();
   const HostBuffer<float> small(plane * kValues), lines(std::size_t(S) * W * kValues);

@@ -114,7 +114,7 @@ void CpuLiveSpeech::answer(double time_s, float* au) const {
   const auto add = [&](const State& s, double share) {
     for (std::size_t i = 0; i < z.size(); ++i) z[i] += share * double(s.h[i]);
   };
-  if (config_.readout == "last") {
+  if (config_.readout == Readout::kLast) {
     add(*std::prev(end), 1);
   } else {
     for (auto s = first; s != end; ++s) add(*s, 1 / double(end - first));

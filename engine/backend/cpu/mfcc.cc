@@ -50,7 +50,7 @@ void Mfcc::Frame::log_mel(std::span<const float> samples, std::span<float> out) 
     const MelBand& band = mfcc_.tables_.bands[m];
     float mel = 0;
     for (std::size_t i = 0; i < band.weights.size(); ++i) mel += band.weights[i] * power_[band.first_bin + i];
-    out[m] = config.log_mode == "ln" ? std::log(mel + 1e-6f) : 10 * std::log10(std::max(1e-10f, mel));
+    out[m] = config.log_mode == LogMode::kLn ? std::log(mel + 1e-6f) : 10 * std::log10(std::max(1e-10f, mel));
   }
 }
 
@@ -99,7 +99,7 @@ Matrix Mfcc::cepstrum(const Matrix& mel, float floor, float reference) const {
 Matrix Mfcc::operator()(std::span<const float> pcm) const {
   const Matrix mel = log_mel(pcm);
   float floor = -std::numeric_limits<float>::infinity();
-  if (config_.log_mode == "db_power" && config_.top_db >= 0) {
+  if (config_.log_mode == LogMode::kDbPower && config_.top_db >= 0) {
     floor = *std::max_element(mel.values.begin(), mel.values.end()) - float(config_.top_db);
   }
   return cepstrum(mel, floor, 0);

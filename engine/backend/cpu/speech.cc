@@ -13,7 +13,7 @@ class ReadOut {
  public:
   /// states (S, hidden * directions) must outlive the object.
   ReadOut(const Matrix& states, const SpeechConfig& config) : states_(states), hidden_(config.lstm_hidden) {
-    if (config.readout != "mean") return;
+    if (config.readout != Readout::kMean) return;
     const std::size_t cols = states.cols;
     sums_.resize((std::size_t(states.rows) + 1) * cols);  // fp64: differences of the sums of a long clip keep fp32 digits
     for (std::size_t i = cols; i < sums_.size(); ++i) sums_[i] = sums_[i - cols] + states.values[i - cols];

@@ -53,7 +53,9 @@ class CudaPhotos {
     PasteArea area;
   };
 
-  PixelFormat format() const { return {float(config_.pixel_min), float(config_.pixel_max), config_.channel_order == "bgr"}; }
+  PixelFormat format() const {
+    return {float(config_.pixel_min), float(config_.pixel_max), config_.channel_order == ChannelOrder::kBgr};
+  }
   PhotoPart on_device(const Part& part) const;
 
   const GeneratorConfig& config_;

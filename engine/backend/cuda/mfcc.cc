@@ -62,7 +62,7 @@ void CudaMfcc::cepstrum(const float* mel, const MfccShape& shape, const MelFloor
 }
 
 void CudaMfcc::operator()(const float* pcm, const MfccShape& shape, float* out, Workspace& w, cudaStream_t stream) const {
-  const bool decibels = config_.log_mode == "db_power";
+  const bool decibels = config_.log_mode == LogMode::kDbPower;
   w.log_mel.reserve(std::size_t(shape.frames()) * shape.n_mels, kFrames);
   log_mel(pcm, shape, w.log_mel.data(), decibels ? w.loudest.data() : nullptr, w, stream);
   MelFloor floor;

@@ -212,7 +212,7 @@ void CudaSpeech::answer(std::span<Clip> clips, Context& context) const {
   }
   const float* h = lstm_(context.x.data(), states, context.clips.data(), context.lstm, stream);
 
-  const bool mean = config_.readout == "mean";
+  const bool mean = config_.readout == Readout::kMean;
   if (mean) {
     context.sums.reserve(rows * columns, kClip);
     running_sums(h, columns, context.clips.data(), count, context.sums.data(), stream);

@@ -9,27 +9,20 @@
 namespace emo {
 namespace {
 
-enum class Filter { kArea, kBilinear, kBicubic };
-
-Filter filter_of(const GeneratorConfig& config) {
-  if (config.resize_filter == "area") return Filter::kArea;
-  return config.resize_filter == "bilinear" ? Filter::kBilinear : Filter::kBicubic;
-}
-
 /// Half the filter's width, and its height at distance d from the centre; in units of max(1, step).
-double radius(Filter filter) { return filter == Filter::kBicubic ? 2 : 1; }
+double radius(ResizeFilter filter) { return filter == ResizeFilter::kBicubic ? 2 : 1; }
 
-double height(Filter filter, double d) {
+double height(ResizeFilter filter, double d) {
   d = std::abs(d);
-  if (filter != Filter::kBicubic) return std::max(0., 1 - d);
+  if (filter != ResizeFilter::kBicubic) return std::max(0., 1 - d);
   if (d < 1) return (1.5 * d - 2.5) * d * d + 1;  // Keys 1981, a = -0.5
   return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
 }
 
 /// Samples first .. first+count-1 of a line resampled in steps of `step`: sample i lies at offset + (i + 0.5) * step, in
 /// coordinates where source pixel p covers [p, p+1). What a filter takes outside [0, size) is taken from the edge.
-Taps resample(int first, int count, double offset, double step, Filter filter, int size) {
-  const bool area = filter == Filter::kArea && step > 1;
+Taps resample(int first, int count, double offset, double step, ResizeFilter filter, int size) {
+  const bool area = filter == ResizeFilter::kArea && step > 1;
   const double unit = std::max(1., step), reach = area ? step / 2 : radius(filter) * unit;
   const auto inside = [size](double p) { return int(std::clamp(p, 0., size - 1.)); };
   Taps taps;
@@ -90,7 +83,7 @@ std::vector<float> fade(int first, int count, double begin, double side) {
 CropTaps crop_taps(const ImageView& photo, const Box& box, const GeneratorConfig& config, const Shape& face) {
   check_box("crop", photo, box, face);
   const double step = double(box.side) / face.W;
-  const Filter filter = filter_of(config);
+  const ResizeFilter filter = config.resize_filter;
   return {resample(0, face.W, box.x, step, filter, photo.width), resample(0, face.H, box.y, step, filter, photo.height)};
 }
 
@@ -103,8 +96,8 @@ PasteTaps paste_taps(const ImageView& photo, const Box& box, const Shape& face) 
   const double step = face.W / double(box.side);
   return {left,
           top,
-          resample(left, W, -box.x * step, step, Filter::kBicubic, face.W),
-          resample(top, H, -box.y * step, step, Filter::kBicubic, face.H),
+          resample(left, W, -box.x * step, step, ResizeFilter::kBicubic, face.W),
+          resample(top, H, -box.y * step, step, ResizeFilter::kBicubic, face.H),
           fade(left, W, box.x, box.side),
           fade(top, H, box.y, box.side)};
 }

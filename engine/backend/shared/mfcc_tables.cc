@@ -23,7 +23,7 @@ double mel_to_hz(double mel, bool slaney) {
 }
 
 std::vector<MelBand> mel_bands(const SpeechConfig& config) {
-  const bool slaney = config.mel_scale == "slaney";
+  const bool slaney = config.mel_scale == MelScale::kSlaney;
   const double mel_min = hz_to_mel(config.f_min_hz, slaney), mel_max = hz_to_mel(config.f_max_hz, slaney);
   const auto edge_hz = [&](int i) { return mel_to_hz(mel_min + (mel_max - mel_min) * i / (config.n_mels + 1), slaney); };
   // torchaudio spreads the bins over 0 .. rate // 2; with an odd rate that is half a hertz short, and we follow it.
