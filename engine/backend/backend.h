@@ -70,8 +70,9 @@ struct BackendOptions {
   /// Calls that compute at the same time, each in memory of its own; further ones wait. 0: 2 on a GPU, on a CPU one a
   /// thread.
   int max_contexts = 0;
-  /// GPU: batches of 1 to so many faces are prepared when it is opened; others when the first of their size comes.
-  int prepared_batch = 0;
+  /// GPU: the graphs of all batches of up to Capacity::mixed faces are recorded when it is opened; of others, and of all
+  /// without this, when the first of their size comes.
+  bool prepare_graphs = false;
   /// Takes a line for the user when something else is done than was asked for; null: nobody wants to know. From any thread.
   std::function<void(const std::string&)> note;
 };

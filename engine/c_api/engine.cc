@@ -29,6 +29,7 @@ std::unique_ptr<emo_engine> open(const emo_options& options) {
   engine.backend.kind = BackendKind(checked(options.backend, EMO_AUTO, EMO_CUDA, "backend"));
   engine.backend.precision = Precision(checked(options.precision, EMO_BEST, EMO_FP16, "precision"));
   engine.backend.threads = checked(options.threads, 0, 1024, "threads");
+  engine.backend.prepare_graphs = true;
   engine.backend.device = checked(options.device, 0, 1023, "device");
   checked(options.reserved, 0, 0, "reserved");
   if (options.log) {

@@ -140,15 +140,24 @@ std::string_view au_meaning(std::string_view name) {
   return it == meanings.end() ? std::string_view() : it->second;
 }
 
-ActionUnits edit_action_units(std::string_view text, ActionUnits au) {
-  each_setting("`au`", text, std::nullopt, [&](std::string_view name, double value, bool relative) {
-    relative ? au.add(name, float(value)) : au.set(name, float(value));
+AuEdits::AuEdits(std::string_view text, std::vector<std::string> names) {
+  ActionUnits checked(std::move(names));
+  each_setting("`au`", text, std::nullopt, [&](std::string_view name, double value, bool added) {
+    added ? checked.add(name, float(value)) : checked.set(name, float(value));
+    edits_.push_back({std::size_t(find_au(name, checked.names())), float(value), added});
   });
-  return au;
+}
+
+ActionUnits AuEdits::of(const ActionUnits& au) const {
+  std::vector<float> values = au.values();
+  for (const auto& [index, value, added] : edits_) {
+    values[index] = added ? std::clamp(values[index] + value, 0.f, 1.f) : value;
+  }
+  return au.with(values);
 }
 
 ActionUnits parse_action_units(std::string_view text, const std::vector<std::string>& names) {
-  return edit_action_units(text, ActionUnits(names));
+  return AuEdits(text, names).of(ActionUnits(names));
 }
 
 const std::vector<Emotion>& emotions() {

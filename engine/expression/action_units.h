@@ -44,10 +44,25 @@ class ActionUnits {
 std::string_view au_meaning(std::string_view name);
 
 /// Edits in their order: "12=1" sets, a signed value is added, so "4=+0.3,12=-0.2" strengthens and weakens; each result is
-/// clamped to [0,1]. Throws Error(kUsage) quoting the part that cannot be read, and for a value outside its range.
-ActionUnits edit_action_units(std::string_view text, ActionUnits au);
+/// clamped to [0,1].
+class AuEdits {
+ public:
+  /// Throws Error(kUsage) quoting the part that cannot be read, and for a value outside its range.
+  AuEdits(std::string_view text, std::vector<std::string> names);
 
-/// The same on the neutral face: in "12=1,6=0.8" those not named are 0.
+  /// `au` has the same names.
+  ActionUnits of(const ActionUnits& au) const;
+
+ private:
+  struct Edit {
+    std::size_t index;
+    float value;
+    bool added;
+  };
+  std::vector<Edit> edits_;
+};
+
+/// They alone, of the neutral face: in "12=1,6=0.8" those not named are 0.
 ActionUnits parse_action_units(std::string_view text, const std::vector<std::string>& names);
 
 /// A basic emotion and the AUs that show it at intensity 1.

@@ -14,7 +14,7 @@ namespace emo {
 struct Expression {
   double intensity = 1;  ///< at least 0
   std::string emotion;   ///< prototypes to add, as parse_emotions reads them; empty: none
-  std::string au;        ///< edits, as edit_action_units reads them; empty: none
+  std::string au;        ///< edits, as AuEdits reads them; empty: none
 
   /// Throws Error(kUsage) quoting what cannot be read; whether it can does not depend on the voice's values.
   ActionUnits over(const ActionUnits& voice) const;

@@ -49,7 +49,7 @@ TEST(ActionUnits, ValueOutsideTheRangeIsRefused) {
 
 TEST(ActionUnits, SignedValuesAddAndUnsignedOnesSet) {
   const auto au =
-      edit_action_units("4=+0.25,12=-0.5,6=0.5,1=-1,2=+1", parse_action_units("4=0.5,12=0.75,6=1,1=0.5,2=0.5", kNames));
+      AuEdits("4=+0.25,12=-0.5,6=0.5,1=-1,2=+1", kNames).of(parse_action_units("4=0.5,12=0.75,6=1,1=0.5,2=0.5", kNames));
   EXPECT_EQ(au.values(), parse_action_units("4=0.75,12=0.25,6=0.5,2=1", kNames).values());
 }
 

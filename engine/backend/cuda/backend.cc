@@ -50,6 +50,8 @@ cudaDeviceProp open_device(int index) {
   return device;
 }
 
+constexpr int kMixed = kWgmmaBatch - 1;
+
 class CudaBackend : public Backend {
  public:
   CudaBackend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options)
@@ -62,7 +64,7 @@ class CudaBackend : public Backend {
       config_ = generator->generator();
       images_.emplace(config_, contexts_);
       photos_.emplace(contexts_);
-      generator_.emplace(*generator, precision_, options.note, contexts_, options.prepared_batch);
+      generator_.emplace(*generator, precision_, options.note, contexts_, options.prepare_graphs ? kMixed : 0);
     }
     if (speech) speech_.emplace(*speech, contexts_);
   }
@@ -78,7 +80,7 @@ class CudaBackend : public Backend {
                   device_.multiProcessorCount, " multiprocessors, ", name_of(precision_), wgmma_note());
   }
 
-  Capacity capacity() const override { return {contexts_, kWgmmaBatch - 1, CudaGenerator::kMaxImages}; }
+  Capacity capacity() const override { return {contexts_, kMixed, CudaGenerator::kMaxImages}; }
 
   Matrix mfcc(std::span<const float> pcm) const override {
     return attempt([&] { return speech().mfcc(pcm); });
