@@ -44,7 +44,7 @@ void animate(benchmark::State& state, const Target& target, const std::string& g
     alone.time(generate);
     whole.time([&] {
       const auto writer = video().write(folder / "a.mp4", {kFps, {}});
-      draw(engine, *photo_source(still), curve, *writer, {});
+      draw(engine, *photo_source(still, curve), *writer, {});
       writer->finish();
     });
   }

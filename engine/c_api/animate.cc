@@ -91,7 +91,7 @@ emo_status emo_animate(emo_engine* engine, const emo_animation* animation) {
     const std::size_t count = curve.rows();
     curve = animation_curve(curve, count, options);
     FrameCalls frames(wanted, count);
-    const Drawn drawn = draw(opened.engine, *photo_source(still), curve, frames,
+    const Drawn drawn = draw(opened.engine, *photo_source(still, std::move(curve)), frames,
                              {.passes = std::max(1, wanted.passes), .stop = [&] { return frames.stopped(); }});
     if (frames.stopped()) {
       fail(ErrorKind::kCancelled, "animation: ended by `frame` after ", drawn.frames, " of ", count, " frames");

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <random>
 
 #include "base/error.h"
 #include "base/limits.h"
@@ -23,9 +22,7 @@ void mix(const float* a, const float* b, double share_of_b, std::size_t n, float
   for (std::size_t i = 0; i < n; ++i) to[i] = std::clamp(a[i] + float(share_of_b) * (b[i] - a[i]), 0.f, 1.f);
 }
 
-}  // namespace
-
-AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const AnimationOptions& options) {
+AnimationOptions checked(const AnimationOptions& options) {
   const auto check = [](const char* flag, double value, bool good, const std::string& needed) {
     if (!good) fail(ErrorKind::kUsage, flag, ": ", value, " came; ", needed, " is needed");
   };
@@ -35,6 +32,13 @@ AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const Animatio
         concat("0 to ", limits::kMaxSmoothSeconds, " seconds"));
   check("`ease_s`", options.ease_s, options.ease_s >= 0 && options.ease_s <= limits::kMaxEaseSeconds,
         concat("0 to ", limits::kMaxEaseSeconds, " seconds"));
+  return options;
+}
+
+}  // namespace
+
+AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const AnimationOptions& options) {
+  checked(options);
   AuCurve result = at_frames(curve, frames, options.fps);
   if (options.smooth_s > 0) smooth(result, 1 / options.fps, options.smooth_s);
   if (options.ease_s > 0) ease(result, options.ease_s);
@@ -82,24 +86,50 @@ void ease(AuCurve& curve, double ease_s) {
   }
 }
 
+float Blink::lids(std::size_t row) const {
+  const double from_shut = double(row) / fps - shut_s;
+  return float(half_cosine(1 - std::abs(from_shut) / (from_shut < 0 ? kClose_s : kOpen_s)));
+}
+
+Blink Blinks::next() {
+  // By hand: the standard's own distributions differ from library to library.
+  time_s_ += kLeastPause_s - kMorePause_s * std::log((random_() + 1.0) / 4294967297.0);
+  const double shut = std::round(time_s_ * fps_) / fps_;
+  return {shut, fps_, std::size_t(std::max(0.0, std::ceil((shut - kClose_s) * fps_))), std::size_t((shut + kOpen_s) * fps_)};
+}
+
 void add_blinks(AuCurve& curve, double fps, unsigned seed) {
   const int lids = curve.column(kBlinkAu);
   if (curve.rows() == 0 || lids < 0) return;
-  std::mt19937 random(seed);
-  // By hand: the standard's own distributions differ from library to library.
-  const auto pause_s = [&] { return kLeastPause_s - kMorePause_s * std::log((random() + 1.0) / 4294967297.0); };
   const double end = double(curve.rows() - 1) / fps;
-  for (double t = pause_s(); t + kOpen_s <= end; t += pause_s()) {
-    const double shut = std::round(t * fps) / fps;
-    const auto first = std::size_t(std::max(0.0, std::ceil((shut - kClose_s) * fps)));
-    const auto last = std::min(curve.rows() - 1, std::size_t((shut + kOpen_s) * fps));
-    for (std::size_t i = first; i <= last; ++i) {
-      const double from_shut = double(i) / fps - shut;
-      const double lid = half_cosine(1 - std::abs(from_shut) / (from_shut < 0 ? kClose_s : kOpen_s));
+  Blinks blinks(fps, seed);
+  for (Blink blink = blinks.next(); blinks.time_s() + kOpen_s <= end; blink = blinks.next()) {
+    for (std::size_t i = blink.first; i <= std::min(curve.rows() - 1, blink.last); ++i) {
       float& au = curve.values.row(int(i))[lids];
-      au = std::max(au, float(lid));
+      au = std::max(au, blink.lids(i));
     }
   }
+}
+
+LiveAnimation::LiveAnimation(std::vector<std::string> names, const AnimationOptions& options)
+    : options_(checked(options)),
+      lids_(options.blink ? AuCurve(std::move(names), {}).column(kBlinkAu) : -1),
+      blinks_(options.fps, options.seed),
+      blink_(blinks_.next()) {}
+
+std::vector<float> LiveAnimation::next(std::vector<float> row) {
+  if (index_ == 0 || options_.smooth_s == 0) {
+    smoothed_ = row;
+  } else {
+    const double keep = std::exp(-1 / (options_.fps * options_.smooth_s));
+    mix(row.data(), smoothed_.data(), keep, row.size(), smoothed_.data());
+  }
+  const double shown = options_.ease_s == 0 ? 1 : half_cosine(double(index_) / options_.fps / options_.ease_s);
+  mix(std::vector<float>(row.size()).data(), smoothed_.data(), shown, row.size(), row.data());
+  while (index_ > blink_.last) blink_ = blinks_.next();
+  if (lids_ >= 0 && index_ >= blink_.first) row[std::size_t(lids_)] = std::max(row[std::size_t(lids_)], blink_.lids(index_));
+  ++index_;
+  return row;
 }
 
 }  // namespace emo

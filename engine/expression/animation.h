@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <random>
+#include <vector>
 
 #include "engine/expression/au_curve.h"
 
@@ -14,9 +16,50 @@ struct AnimationOptions {
   unsigned seed = 1;  ///< of the blinks' times
 };
 
+/// A blink, 0.1 s down and 0.2 s up, shut on a row so that it shows at any frame rate.
+struct Blink {
+  double shut_s, fps;
+  std::size_t first, last;  ///< rows that it concerns
+
+  /// How far the lids are shut at a row from first to last: 0 to 1.
+  float lids(std::size_t row) const;
+};
+
+/// Blinks now and then: 1 s and an exponentially distributed time of 2.3 s mean apart, some 17 a minute as in a person at
+/// rest (Bentivoglio et al. 1997). The same seed gives the same times.
+class Blinks {
+ public:
+  Blinks(double fps, unsigned seed) : fps_(fps), random_(seed) {}
+  Blink next();
+  double time_s() const { return time_s_; }  ///< about when the last that was given is shut
+
+ private:
+  double fps_, time_s_ = 0;
+  std::mt19937 random_;
+};
+
 /// The rows that an animation shows: `curve` at i / fps, smoothed, eased, blinking, in this order.
 /// Throws Error(kUsage) unless 0.01 <= fps <= 240, 0 <= smooth_s <= 10, 0 <= ease_s <= 10.
 AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const AnimationOptions& options);
+
+/// The same for rows that come one after another, at i / fps, and are wanted at once. It is smoothed forwards alone, so it
+/// lags by some smooth_s; it eases in, blinks at the same times, and ends without notice.
+class LiveAnimation {
+ public:
+  /// Throws as animation_curve.
+  LiveAnimation(std::vector<std::string> names, const AnimationOptions& options);
+
+  /// What to show of the next row, of as many values as there are names.
+  std::vector<float> next(std::vector<float> row);
+
+ private:
+  AnimationOptions options_;
+  int lids_;  ///< which of the names blinks; -1: none
+  std::vector<float> smoothed_;
+  Blinks blinks_;
+  Blink blink_;
+  std::size_t index_ = 0;
+};
 
 /// The curve's values at i / fps: straight lines between its rows, its first and last row beyond its ends.
 AuCurve at_frames(const AuCurve& curve, std::size_t frames, double fps);
@@ -29,9 +72,7 @@ void smooth(AuCurve& curve, double step_s, double time_constant_s);
 /// shorter). A single row stays as it is.
 void ease(AuCurve& curve, double ease_s);
 
-/// Raises AU45 to a full blink now and then: 0.1 s down, 0.2 s up, 1 s and an exponentially distributed time of 2.3 s mean
-/// apart, some 17 a minute as in a person at rest (Bentivoglio et al. 1997). The same seed gives the same times. Each is
-/// shut on a row, so that it shows at any frame rate, and over before the end. Leaves a curve without AU45 alone.
+/// Raises AU45 to Blinks, each over before the end. Leaves a curve without AU45 alone.
 void add_blinks(AuCurve& curve, double fps, unsigned seed);
 
 }  // namespace emo

@@ -14,24 +14,37 @@
 namespace emo {
 namespace {
 
+std::vector<float> values_of(const AuCurve& curve, std::size_t row) {
+  const float* const values = curve.values.row(int(row));
+  return {values, values + curve.names.size()};
+}
+
 class PhotoSource final : public Source {
  public:
-  explicit PhotoSource(std::shared_ptr<const Still> photo) : photo_(std::move(photo)) {}
+  PhotoSource(std::shared_ptr<const Still> photo, AuCurve curve) : photo_(std::move(photo)), curve_(std::move(curve)) {}
+  const std::vector<std::string>& au_names() const override { return curve_.names; }
   bool next(Frame& frame) override {
-    if (frame.still != photo_) frame = {photo_->photo, photo_->faces, photo_};
+    if (index_ == curve_.rows()) return false;
+    if (frame.still != photo_) frame = {photo_->photo, photo_->faces, photo_, {}};
+    frame.aus = values_of(curve_, index_++);
     return true;
   }
 
  private:
   const std::shared_ptr<const Still> photo_;
+  const AuCurve curve_;
+  std::size_t index_ = 0;
 };
 
 class VideoSource final : public Source {
  public:
-  VideoSource(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face)
-      : reader_(std::move(reader)), name_(std::move(name)), fps_(fps), no_face_(no_face) {}
+  VideoSource(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face, AuCurve curve)
+      : reader_(std::move(reader)), name_(std::move(name)), fps_(fps), no_face_(no_face), curve_(std::move(curve)) {}
 
+  const std::vector<std::string>& au_names() const override { return curve_.names; }
   bool next(Frame& frame) override {
+    if (index_ == curve_.rows()) return false;
+    current_.aus = values_of(curve_, index_);
     const double t = double(index_++) / fps_ + 0.25 / fps_;  // times in files are rounded
     bool changed = false;
     if (!started_ && !reader_->read(coming_, coming_s_)) fail(ErrorKind::kInput, name_, ": holds no frame");
@@ -65,6 +78,7 @@ class VideoSource final : public Source {
   const std::string name_;
   const double fps_;
   const NoFace no_face_;
+  const AuCurve curve_;
   FaceTracker tracker_{
       [](const Image& picture, const FaceSearch& search) { return media().find_faces(picture, nullptr, search); }};
   std::size_t index_ = 0;
@@ -74,7 +88,8 @@ class VideoSource final : public Source {
   Frame current_;
 };
 
-void redraw(const Engine& engine, Frame& frame, const ActionUnits& au, int passes) {
+void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& au_names, int passes) {
+  const ActionUnits au(au_names, frame.aus);
   std::vector<FaceJob> jobs;
   for (std::size_t i = 0; i < frame.faces.size(); ++i) {
     jobs.push_back({.photo = frame.still ? ImageView(frame.still->photo) : frame.picture,
@@ -94,16 +109,17 @@ Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes)
   for (const Box& face : faces) cuts.push_back(engine.cut(photo, face));
 }
 
-std::unique_ptr<Source> photo_source(std::shared_ptr<const Still> photo) {
-  return std::make_unique<PhotoSource>(std::move(photo));
+std::unique_ptr<Source> photo_source(std::shared_ptr<const Still> photo, AuCurve curve) {
+  return std::make_unique<PhotoSource>(std::move(photo), std::move(curve));
 }
 
-std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face) {
-  return std::make_unique<VideoSource>(std::move(reader), std::move(name), fps, no_face);
+std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face,
+                                     AuCurve curve) {
+  return std::make_unique<VideoSource>(std::move(reader), std::move(name), fps, no_face, std::move(curve));
 }
 
 // The source decodes and finds the face, the generator runs in the caller, the file is encoded and written.
-Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWriter& writer, const DrawOptions& options) {
+Drawn draw(const Engine& engine, Source& source, VideoWriter& writer, const DrawOptions& options) {
   constexpr std::size_t kFrames = 3;  // one in each hand; of 12 megapixels each has 36 MB
   BoundedQueue<Frame> free(kFrames), to_redraw(kFrames), to_write(kFrames);
   for (std::size_t i = 0; i < kFrames; ++i) free.push({});
@@ -119,11 +135,8 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
     const Close close_all{{&free, &to_redraw, &to_write}};  // before the futures wait, also where no thread can be started
     reading = std::async(std::launch::async, [&] {
       const Close close{{&to_redraw}};
-      for (std::size_t i = 0; i < curve.rows(); ++i) {
-        std::optional<Frame> frame = free.pop();
-        if (!frame) return;
-        if (!source.next(*frame)) return;
-        if (!to_redraw.push(std::move(*frame))) return;
+      while (std::optional<Frame> frame = free.pop()) {
+        if (!source.next(*frame) || !to_redraw.push(std::move(*frame))) return;
       }
     });
     writing = std::async(std::launch::async, [&] {
@@ -136,11 +149,10 @@ Drawn draw(const Engine& engine, Source& source, const AuCurve& curve, VideoWrit
         free.push(std::move(*frame));
       }
     });
-    for (std::size_t i = 0; i < curve.rows(); ++i) {
-      if (options.stop && options.stop()) break;
+    while (!options.stop || !options.stop()) {
       std::optional<Frame> frame = to_redraw.pop();
       if (!frame) break;
-      redraw(engine, *frame, curve.row(i), options.passes);
+      redraw(engine, *frame, source.au_names(), options.passes);
       if (!to_write.push(std::move(*frame))) break;
     }
   }

@@ -144,5 +144,46 @@ TEST(AnimationCurve, SaysWhichOptionIsOutOfRange) {
   EXPECT_EQ(text({.ease_s = 11}), "`ease_s`: 11 came; 0 to 10 seconds is needed");
 }
 
+/// LiveAnimation's rows as a curve.
+AuCurve live(const AuCurve& rows, const AnimationOptions& options) {
+  LiveAnimation animation(rows.names, options);
+  AuCurve shown(rows.names, rows.times_s);
+  for (std::size_t i = 0; i < rows.rows(); ++i) shown.set_row(i, {rows.names, animation.next(rows.row(i).values())});
+  return shown;
+}
+
+TEST(LiveAnimation, BlinksAtTheSameTimes) {
+  const AuCurve rows = curve_of(std::vector<float>(1500, 0.5f));
+  const AnimationOptions options{.seed = 7};
+  const auto want = column(animation_curve(rows, rows.rows(), options), "AU45");
+  auto got = column(live(rows, options), "AU45");
+  const auto last = want.rend() - std::ranges::find_if(want.rbegin(), want.rend(), [](float lid) { return lid > 0; });
+  EXPECT_TRUE(std::equal(want.begin(), want.begin() + last, got.begin()));  // a last one may be cut by the end
+  EXPECT_GT(std::ranges::count(got, 1.f), 10);
+}
+
+TEST(LiveAnimation, SmoothsForwardsAlone) {
+  std::vector<float> values(50, 0.f);
+  values[20] = 1;
+  const auto got = column(live(curve_of(values), {.smooth_s = 0.1, .ease_s = 0, .blink = false}), "AU12");
+  const double keep = std::exp(-1 / (25 * 0.1));
+  for (std::size_t i = 0; i < got.size(); ++i) {  // an impulse's answer
+    EXPECT_NEAR(got[i], i < 20 ? 0 : (1 - keep) * std::pow(keep, double(i) - 20), 1e-6) << i;
+  }
+}
+
+TEST(LiveAnimation, EasesIn) {
+  const AnimationOptions options{.smooth_s = 0, .ease_s = 0.4, .blink = false};
+  const AuCurve rows = curve_of(std::vector<float>(50, 1.f));
+  const auto got = column(live(rows, options), "AU12"), want = column(animation_curve(rows, 50, options), "AU12");
+  for (std::size_t i = 0; i < 25; ++i) EXPECT_FLOAT_EQ(got[i], want[i]) << i;
+  EXPECT_EQ(got.back(), 1.f);
+}
+
+TEST(LiveAnimation, OptionsAreChecked) {
+  EXPECT_EQ(text_of(ErrorKind::kUsage, [] { LiveAnimation(kNames, {.smooth_s = -1}); }),
+            "`smooth_s`: -1 came; 0 to 10 seconds is needed");
+}
+
 }  // namespace
 }  // namespace emo

@@ -195,14 +195,15 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));
   curve = animation_curve(curve, frames, animation);
 
-  const auto source = reader ? video_source(std::move(reader), job.source, animation.fps, options.no_face)
-                             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces)));
+  const auto source =
+      reader ? video_source(std::move(reader), job.source, animation.fps, options.no_face, std::move(curve))
+             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces)), std::move(curve));
   std::string summary;
   Drawn drawn;
   bool interrupted;
   {
     Progress progress(title, "frame", frames, options.model.quiet, start);
-    drawn = draw(engine, *source, curve, *writer,
+    drawn = draw(engine, *source, *writer,
                  {.passes = options.model.passes,
                   .stop = [] { return Interruptible::signal() != 0; },
                   .drawn = [&] { progress.step(); }});
