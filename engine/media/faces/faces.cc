@@ -1,5 +1,10 @@
 #include "engine/media/faces/faces.h"
 
+#include <dlib/test_for_odr_violations.h>  // and with it dlib/config.h
+// dlib then splits the filters by its own decomposition: who only looks for faces needs no LAPACK, and gets the same boxes
+// whichever is installed.
+#undef DLIB_USE_BLAS
+#undef DLIB_USE_LAPACK
 #include <dlib/image_processing/frontal_face_detector.h>
 #include <dlib/opencv.h>
 
