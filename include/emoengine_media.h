@@ -27,6 +27,21 @@ EMO_API emo_status emo_encode_picture(const emo_image* image, const char* format
 EMO_API const void* emo_bytes_data(const emo_bytes* bytes, size_t* size);
 EMO_API void emo_bytes_free(emo_bytes* bytes);
 
+// What reads and writes pictures' pixels in a plug-in that was built without a codec, as the Python package's is. Both
+// functions are called from any thread; they return 0, or anything else when the picture cannot be decoded or written.
+typedef struct emo_picture_codec {
+  uint32_t size;
+  int32_t reserved;  // 0
+  // Decodes a JPEG, PNG, WebP, TIFF or BMP and gives `take` its pixels as stored: neither turned nor converted.
+  int32_t (*decode)(void* user, const void* file, size_t bytes, void (*take)(void* to, const emo_image* image), void* to);
+  // Gives `take` the bytes of a file of a format: "png", "jpg" ...
+  int32_t (*encode)(void* user, const emo_image* image, const char* format,
+                    void (*take)(void* to, const void* file, size_t bytes), void* to);
+  void* user;
+} emo_picture_codec;
+// For the rest of the process. EMO_DEVICE where the plug-in has its own.
+EMO_API emo_status emo_set_picture_codec(const emo_picture_codec* codec);
+
 // ---- Faces: upright ones seen from the front, the largest first.
 
 // Writes the first `capacity` boxes, and to `found` how many faces there are, which may be more, or none.

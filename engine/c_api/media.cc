@@ -42,7 +42,43 @@ std::unique_ptr<emo_picture> picture_of(Image image) {
   return picture;
 }
 
+/// The codec's picture, as a C program describes it.
+PictureCodec codec_of(const emo_picture_codec& given) {
+  PictureCodec codec;
+  codec.decode = [given](std::span<const std::byte> file, const std::function<void(const ImageView&)>& take) {
+    const auto receive = [](void* to, const emo_image* image) noexcept {
+      guard([&] { (*static_cast<const std::function<void(const ImageView&)>*>(to))(view_of(image, "image")); });
+    };
+    return given.decode(given.user, file.data(), file.size(), receive, const_cast<void*>(static_cast<const void*>(&take))) ==
+           0;
+  };
+  codec.encode = [given](const ImageView& view, const std::string& format,
+                         const std::function<void(std::span<const std::byte>)>& take) {
+    const auto receive = [](void* to, const void* file, size_t bytes) noexcept {
+      guard([&] {
+        (*static_cast<const std::function<void(std::span<const std::byte>)>*>(to))(
+            {static_cast<const std::byte*>(file), bytes});
+      });
+    };
+    const emo_image image{
+        const_cast<std::uint8_t*>(view.data), view.width, view.height, view.stride, std::int32_t(view.order), 0};
+    return given.encode(given.user, &image, format.c_str(), receive, const_cast<void*>(static_cast<const void*>(&take))) ==
+           0;
+  };
+  return codec;
+}
+
 }  // namespace
+
+emo_status emo_set_picture_codec(const emo_picture_codec* codec) {
+  return guard([&] {
+    const auto given = known(codec, "emo_picture_codec", sizeof(emo_picture_codec));
+    if (given.reserved != 0) refuse("`reserved`: ", given.reserved, " came; 0 is needed");
+    if (!given.decode) refuse("`decode`: NULL came; it is needed");
+    if (!given.encode) refuse("`encode`: NULL came; it is needed");
+    media().set_codec(codec_of(given));
+  });
+}
 
 emo_status emo_read_picture(const emo_source* source, emo_picture** picture) {
   return guard([&] {

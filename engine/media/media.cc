@@ -12,6 +12,7 @@
 #include "engine/media/audio/audio_file.h"
 #include "engine/media/faces/faces.h"
 #include "engine/media/figure/picture_table.h"
+#include "engine/media/image/codec.h"
 #include "engine/media/image/image_file.h"
 #include "engine/plugin.h"
 
@@ -43,6 +44,7 @@ class MediaLibrary final : public Media {
                         const OpenAudio& open) const override {
     return emo::load_video_sound(path, sample_rate_hz, limits, open);
   }
+  void set_codec(const PictureCodec& codec) const override { emo::set_codec(codec); }
   std::string describe() const override {
     // The two sound libraries say "libsndfile-1.2.0" and "libsoxr-0.1.3".
     const auto number = [](std::string text) { return text.substr(text.find('-') + 1); };
@@ -58,7 +60,7 @@ class MediaLibrary final : public Media {
 }  // namespace emo
 
 /// What engine/media/media_library.cc looks up.
-EMO_PLUGIN const emo::Media* emo_media_v2(const emo::PhotoDecoder& (*newer)()) {
+EMO_PLUGIN const emo::Media* emo_media_v3(const emo::PhotoDecoder& (*newer)()) {
   static const emo::MediaLibrary library(newer);
   return &library;
 }

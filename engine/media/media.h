@@ -93,6 +93,16 @@ struct FaceSearch {
   bool refine = true;
 };
 
+/// What reads and writes pictures' pixels where the plug-in was built without a codec of its own. Called from any thread.
+struct PictureCodec {
+  /// Decodes a JPEG, PNG, WebP, TIFF or BMP: gives `take` its pixels as stored, once. False when they cannot be decoded.
+  std::function<bool(std::span<const std::byte> file, const std::function<void(const ImageView&)>& take)> decode;
+  /// Gives `take` the file of a format, "png" or another of kPictureExtensions. False when the picture does not go into it.
+  std::function<bool(const ImageView&, const std::string& format,
+                     const std::function<void(std::span<const std::byte>)>& take)>
+      encode;
+};
+
 /// Files and faces: all that needs OpenCV, dlib, libsndfile or soxr, which live in a shared library of their own
 /// (libemo_media.so), so that what does not need them starts at once. Thread-safe.
 class Media {
@@ -136,6 +146,10 @@ class Media {
   /// load_audio() does.
   virtual Clip load_video_sound(const std::filesystem::path& path, int sample_rate_hz, const AudioLimits& limits,
                                 const OpenAudio& open = open_video_sound) const = 0;
+
+  /// Brings the codec that load_image(), save_image() and encode_image() use from then on. Throws Error(kDevice) where the
+  /// plug-in has its own.
+  virtual void set_codec(const PictureCodec& codec) const = 0;
 
   /// "OpenCV 4.6.0, dlib 19.24.0, libsndfile 1.2.0, soxr 0.1.3"
   virtual std::string describe() const = 0;

@@ -18,7 +18,7 @@ const Interface& open(const char* plugin, const char* factory, const char* subje
 
 const Media& media() {
   static const Media& library =
-      open<Media>("libemo_media.so", "emo_media_v2", "media: the plug-in for pictures and sounds",
+      open<Media>("libemo_media.so", "emo_media_v3", "media: the plug-in for pictures and sounds",
                   "Install libemoengine-media0; or install libopencv-dev, libdlib-dev, libsndfile1-dev, libsoxr-dev, "
                   "liblcms2-dev and zlib1g-dev, configure with -DEMO_MEDIA=ON and build",
                   &photo_decoder);

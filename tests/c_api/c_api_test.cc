@@ -207,6 +207,7 @@ TEST_F(CApi, NullsAreRefusedEverywhere) {
       emo_write_picture(&photo.image, nullptr),
       emo_encode_picture(&photo.image, nullptr, &bytes),
       emo_encode_picture(&photo.image, "tiny", &bytes),
+      emo_set_picture_codec(nullptr),
       emo_find_faces(nullptr, nullptr, 0, &found),
       emo_find_faces(&photo.image, nullptr, 1, &found),
       emo_find_faces(&photo.image, nullptr, -1, &found),
@@ -595,6 +596,16 @@ TEST_F(CApi, PicturesKeepTheirPixelsAndAlphaOnTheWayThroughAFile) {
   const void* data = emo_bytes_data(bytes, &size);
   EXPECT_EQ(std::string(static_cast<const char*>(data), size), bytes_of(path));
   emo_bytes_free(bytes);
+}
+
+TEST_F(CApi, APlugInWithACodecTakesNoOther) {
+  emo_picture_codec codec{};
+  codec.size = sizeof codec;
+  codec.decode = [](void*, const void*, std::size_t, void (*)(void*, const emo_image*), void*) { return 1; };
+  EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_set_picture_codec(&codec)), "`encode`: NULL came; it is needed");
+  codec.encode = [](void*, const emo_image*, const char*, void (*)(void*, const void*, std::size_t), void*) { return 1; };
+  EXPECT_EQ(REFUSED(EMO_DEVICE, emo_set_picture_codec(&codec)),
+            "codec: this build reads and writes pictures by OpenCV; -DEMO_PYTHON=ON builds one that takes yours");
 }
 
 TEST_F(CApi, FacesAreCountedBeyondTheCapacity) {

@@ -51,6 +51,11 @@ AT(emo_redraw, timeout_us, 80);
 AT(emo_redraw, status, 88);
 AT(emo_redraw, error, 92);
 
+SIZE(emo_picture_codec, 32);
+AT(emo_picture_codec, decode, 8);
+AT(emo_picture_codec, encode, 16);
+AT(emo_picture_codec, user, 24);
+
 SIZE(emo_video_options, 32);
 AT(emo_video_options, fps, 8);
 AT(emo_video_options, pcm, 16);

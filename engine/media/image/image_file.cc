@@ -1,15 +1,14 @@
 #include "engine/media/image/image_file.h"
 
 #include <algorithm>
-#include <climits>
 #include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
 #include <utility>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/media/image/codec.h"
 #include "engine/media/image/color_profile.h"
 #include "engine/media/image/image_header.h"
 
@@ -27,15 +26,6 @@ void orient(cv::Mat& pixels, int orientation) {
     case 7: cv::flip(pixels, pixels, -1); break;  // both
     case 4:
     case 8: cv::flip(pixels, pixels, 0); break;  // top and bottom
-  }
-}
-
-/// libtiff hands OpenCV 8-bit pixels multiplied by their alpha.
-void divide_by_alpha(cv::Mat& bgra) {
-  for (auto it = bgra.begin<cv::Vec4b>(); it != bgra.end<cv::Vec4b>(); ++it) {
-    cv::Vec4b& p = *it;
-    if (p[3] == 0 || p[3] == 255) continue;
-    for (int c = 0; c < 3; ++c) p[c] = std::uint8_t(std::min(255, (p[c] * 255 + p[3] / 2) / p[3]));
   }
 }
 
@@ -84,16 +74,7 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits, c
   }
   const ImageHeader header = read_image_header(file.bytes(), name, limits);
   const std::span<const std::byte> bytes = header.png.empty() ? file.bytes() : std::span<const std::byte>(header.png);
-  if (bytes.size() > INT_MAX) {
-    fail(ErrorKind::kInput, name, ": has ", bytes.size() >> 20, " MiB; pictures of up to 2 GiB are taken. Save it as PNG");
-  }
-
-  const cv::Mat encoded(1, int(bytes.size()), CV_8UC1, const_cast<std::byte*>(bytes.data()));
-  cv::Mat pixels;
-  try {
-    pixels = cv::imdecode(encoded, cv::IMREAD_UNCHANGED);
-  } catch (const cv::Exception&) {  // leaves pixels empty
-  }
+  cv::Mat pixels = decode_pixels(header.kind, bytes, name);
   if (pixels.empty()) {
     fail(ErrorKind::kInput, name,
          ": its pixels cannot be decoded; the file is damaged or of a rare kind. Save it anew as PNG");
@@ -103,14 +84,9 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits, c
   } else if (pixels.depth() != CV_8U) {
     fail(ErrorKind::kInput, name, ": has pixels of type ", cv::typeToString(pixels.type()),
          "; 8 or 16 bits without sign are needed. Save it as PNG");
-  } else if (header.kind == FileKind::kTiff && pixels.channels() == 4) {
-    divide_by_alpha(pixels);
   }
   orient(pixels, header.orientation);
   Image image = to_image(pixels);
-  // OpenCV takes the byte that pads a 32-bit BMP's pixel for alpha; where it only pads, it is 0.
-  const auto pads = [](std::uint8_t a) { return a == 0; };
-  if (header.kind == FileKind::kBmp && std::ranges::all_of(image.alpha, pads)) image.alpha.clear();
   if (pixels.channels() >= 3) to_srgb(image, header.profile);
   return image;
 }
@@ -120,14 +96,8 @@ std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const 
             "encode_image: ", image.width, "x", image.height, " with ", image.rgb.size(), " bytes");
   const std::string extension = known_extension("output", name, kPictureExtensions);
   const auto is = [&](auto... names) { return ((extension == names) || ...); };
-  // 95 of 100: nobody sees the loss. OpenCV's WebP would otherwise be lossless, several times the size.
-  const std::vector<int> quality{cv::IMWRITE_JPEG_QUALITY, 95, cv::IMWRITE_WEBP_QUALITY, 95};
   std::vector<std::uint8_t> encoded;
-  bool done = false;
-  try {
-    done = cv::imencode(extension, to_pixels(image, is(".png", ".webp", ".tif", ".tiff")), encoded, quality);
-  } catch (const cv::Exception&) {  // leaves done false
-  }
+  const bool done = encode_pixels(extension, to_pixels(image, is(".png", ".webp", ".tif", ".tiff")), encoded);
   if (!done) {
     fail(ErrorKind::kInput, "output: ", name.string(), ": a picture of ", image.width, "x", image.height,
          " does not go into ", extension, "; write a .png");

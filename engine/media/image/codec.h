@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <opencv2/core.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/media/file_kind.h"
+#include "engine/media/media.h"
+
+namespace emo {
+
+/// The pixels of a JPEG, PNG, WebP, TIFF or BMP whose header was read: grey, BGR or BGRA as stored, not turned upright,
+/// alpha not multiplied in; of 8 or 16 bits. Empty when the file is damaged or of a rare kind. `name` is for errors.
+cv::Mat decode_pixels(FileKind kind, std::span<const std::byte> bytes, const std::string& name);
+
+/// The file that 8-bit BGR or BGRA pixels make, by an extension of kPictureExtensions; false when they do not go into one.
+/// JPEG and WebP at quality 95 of 100: nobody sees the loss.
+bool encode_pixels(const std::string& extension, const cv::Mat& pixels, std::vector<std::uint8_t>& encoded);
+
+/// See Media::set_codec().
+void set_codec(const PictureCodec& codec);
+
+}  // namespace emo
