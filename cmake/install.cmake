@@ -29,10 +29,10 @@ endforeach()
 install(FILES weights/generator.safetensors weights/generator-lite.safetensors weights/speech.safetensors weights/README.md
               weights/EVALUATION.md weights/LICENSE
         DESTINATION share/emoengine/weights COMPONENT models)
-if(EMO_TOOLS)
+if(TARGET emoengine)
   install(TARGETS emoengine RUNTIME COMPONENT tool)
 endif()
-if(NOT PROJECT_IS_TOP_LEVEL)
+if(EMO_PYTHON OR NOT PROJECT_IS_TOP_LEVEL)
   return()
 endif()
 
