@@ -62,7 +62,7 @@ emo_status emo_write_video(const char* path, const emo_video_options* options, e
         }
       }
     }
-    const double most = video().max_fps(path, "");
+    const double most = video().kind(path, "").max_fps;
     if (!(wanted.fps >= limits::kMinFps && wanted.fps <= most)) {
       refuse("`fps`: ", wanted.fps, " came; ", limits::kMinFps, " to ", most, " are taken");
     }

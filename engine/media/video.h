@@ -15,6 +15,7 @@ class VideoReader {
   virtual ~VideoReader() = default;
   virtual double fps() const = 0;      ///< the file's mean rate
   virtual double seconds() const = 0;  ///< as the file says
+  virtual int side() const = 0;        ///< the pictures' long side, px, before they are scaled down
   /// The next frame and its time, counted from the first frame's; false at the end.
   /// Throws Error(kInput) naming the file when it is damaged.
   virtual bool read(Image& frame, double& time_s) = 0;
@@ -50,6 +51,12 @@ class VideoWriter {
   virtual std::string remark() const = 0;
 };
 
+/// What a kind of output is like.
+struct VideoKind {
+  double max_fps;
+  int usual_side;  ///< px, the long side at which it is still easily played: telephones play H.264 up to level 5.2; 0: any
+};
+
 /// From what the time of a sound is counted: its own start, or when the first picture is shown.
 enum class SoundStart { kOwn, kFirstPicture };
 
@@ -62,8 +69,10 @@ class Video {
   virtual ~Video() = default;
 
   /// Opens MP4, MOV, WebM, Matroska, AVI, MPEG-TS, Ogg, FLV or GIF by content, and nothing but that file.
+  /// `max_side` > 0: larger frames are scaled down, to this long side.
   /// Throws Error(kInput) naming the file: missing, of another kind, without pictures or a length, past a limit.
-  virtual std::unique_ptr<VideoReader> read(const std::filesystem::path& path, const ImageLimits& limits) const = 0;
+  virtual std::unique_ptr<VideoReader> read(const std::filesystem::path& path, const ImageLimits& limits,
+                                            int max_side = 0) const = 0;
 
   /// Writes by the extension, frames of the first one's size:
   ///   .mp4   H.264 (x264, CRF 18) and AAC, fragments of 2 s; an odd side gets its last row or column twice, as 4:2:0 needs
@@ -74,8 +83,8 @@ class Video {
   /// output that cannot be written.
   virtual std::unique_ptr<VideoWriter> write(const std::filesystem::path& path, VideoOptions options) const = 0;
 
-  /// The most frames a second that such an output takes; options as for write().
-  virtual double max_fps(const std::filesystem::path& path, const std::string& format) const = 0;
+  /// What such an output is like; named and refused as by write().
+  virtual VideoKind kind(const std::filesystem::path& path, const std::string& format) const = 0;
 
   /// The first sound of a video or of a sound that FFmpeg knows, and nothing but that file; null when there is none that can
   /// be decoded. Throws Error(kInput) naming the file when it is missing or damaged.

@@ -168,6 +168,27 @@ TEST_F(Animate, WhatDrivesTheFaceIsNamed) {
   EXPECT_FALSE(exists("a.mp4"));
 }
 
+TEST_F(Animate, SizeIsTheLongSide) {
+  ASSERT_EQ(ffmpeg("-i face.png -vf scale=500:500,pad=1000:500 wide.png"), 0);
+  write_curve("short.csv", 0.2);
+  const std::string wide = "-i wide.png --au-file short.csv --fps 10 ";
+  const auto sides = [&](const std::string& name) { return std::pair(frames(name)[0].width, frames(name)[0].height); };
+
+  ASSERT_EQ(animate(wide + "--size 300 -o a.mp4").code, 0);
+  EXPECT_EQ(sides("a.mp4"), std::pair(300, 150));
+  ASSERT_EQ(animate(wide + "--size 3000 -o b.mp4").code, 0);
+  EXPECT_EQ(sides("b.mp4"), std::pair(1000, 500));
+  ASSERT_EQ(animate("--video b.mp4 --au-file short.csv --size 500 -o c.mp4").code, 0);
+  EXPECT_EQ(sides("c.mp4"), std::pair(500, 250));
+
+  const auto gif = animate(wide + "-o d.gif");
+  EXPECT_EQ(sides("d.gif"), std::pair(480, 240));
+  EXPECT_THAT(gif.err, HasSubstr("wide.png: its long side of 1000 px becomes 480 in d.gif; --size 1000 keeps it"));
+  const auto again = animate("--video b.mp4 --au-file short.csv -o e.gif");
+  EXPECT_EQ(sides("e.gif"), std::pair(480, 240));
+  EXPECT_THAT(again.err, HasSubstr("b.mp4: its long side of 1000 px becomes 480"));
+}
+
 TEST_F(Animate, AVideosOwnSoundDrivesItsFace) {
   ASSERT_EQ(ffmpeg("-loop 1 -r 5 -i face.png -i " + source("samples/happy.flac") + " -t 3 -c:v libx264 -c:a aac v.mp4"), 0);
   const auto own = animate("--video v.mp4 --blink off -o own.mp4");

@@ -12,6 +12,7 @@
 #include "engine/expression/au_file.h"
 #include "engine/media/video.h"
 #include "engine/pipeline/frames.h"
+#include "engine/pipeline/shrink.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/inputs.h"
 #include "tools/emoengine/loader.h"
@@ -23,6 +24,8 @@
 namespace emo::cli {
 namespace {
 
+constexpr int kMinVideoSide = 16;
+
 struct AnimateOptions {
   std::vector<std::string> images, videos, audios;
   std::string au_file, au_face, out;
@@ -31,6 +34,7 @@ struct AnimateOptions {
   AudioLimits audio_limits;
   FaceChoice face;
   std::optional<double> fps;  ///< none: the video's own, 25 for a photo
+  std::optional<int> size;    ///< none: what suits the output
   AnimationOptions animation;
   Expression expression;
   NoFace no_face = NoFace::kError;
@@ -139,6 +143,14 @@ std::string left_out(const char* driver, double driver_s, double video_s) {
   return text;
 }
 
+/// Scales a photo down to a long side, and its faces with it.
+void shrink(Image& photo, std::vector<Box>& faces, int size) {
+  const int width = photo.width;
+  photo = shrunk(std::move(photo), size);
+  const float share = float(photo.width) / float(width);
+  for (Box& face : faces) face = {face.x * share, face.y * share, face.side * share};
+}
+
 /// Makes one video; false when a signal asked for an end, which is told.
 bool animate_one(const AnimateOptions& options, const Job& job, const std::shared_future<Engine>& opening,
                  const std::string& title) {
@@ -147,9 +159,10 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   AnimationOptions animation = options.animation;
   animation.blink = options.blink == "on";
   std::unique_ptr<VideoReader> reader;
-  if (!options.videos.empty()) reader = video().read(job.source, options.image_limits);
-  const double max_fps = video().max_fps(job.out, job.format);  // refuses a name before anything is drawn
-  if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, max_fps);
+  const VideoKind kind = video().kind(job.out, job.format);  // refuses a name before anything is drawn
+  const int size = options.size.value_or(kind.usual_side);
+  if (!options.videos.empty()) reader = video().read(job.source, options.image_limits, size);
+  if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, kind.max_fps);
   if (options.fps) animation.fps = *options.fps;
 
   Image photo;
@@ -157,6 +170,14 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   if (!reader) {
     photo = flattened(loader.image(job.source, options.image_limits));
     faces = choose_faces(photo, job.source, options.face);
+  }
+  const int side = reader ? reader->side() : std::max(photo.width, photo.height);
+  if (size > 0 && side > size) {
+    if (!reader) shrink(photo, faces, size);
+    if (!options.size && !options.model.quiet) {
+      note(concat(job.source, ": its long side of ", side, " px becomes ", size, " in ", job.out.string(), "; --size ", side,
+                  " keeps it"));
+    }
   }
   const Engine& engine = opening.get();
   double seconds = 0;
@@ -326,6 +347,10 @@ void add_animate(CLI::App& app) {
       ->check(CLI::IsMember({"mp4", "webm", "gif", "png"}));
   command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own]; a GIF takes at most 50")
       ->check(within(limits::kMinFps, limits::kMaxFps));
+  command
+      ->add_option("--size", options->size,
+                   "long side of the video, px, where the photo or video is larger [default: 1920, GIF 480, PNGs any]")
+      ->check(whole(kMinVideoSide, limits::kMaxImageSide));
   command->add_option("--smooth", options->animation.smooth_s, "smooth the AUs with this time constant, seconds")
       ->capture_default_str()
       ->check(within(0, limits::kMaxSmoothSeconds));

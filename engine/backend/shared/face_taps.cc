@@ -19,33 +19,6 @@ double height(ResizeFilter filter, double d) {
   return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
 }
 
-/// Samples first .. first+count-1 of a line resampled in steps of `step`: sample i lies at offset + (i + 0.5) * step, in
-/// coordinates where source pixel p covers [p, p+1). What a filter takes outside [0, size) is taken from the edge.
-Taps resample(int first, int count, double offset, double step, ResizeFilter filter, int size) {
-  const bool area = filter == ResizeFilter::kArea && step > 1;
-  const double unit = std::max(1., step), reach = area ? step / 2 : radius(filter) * unit;
-  const auto inside = [size](double p) { return int(std::clamp(p, 0., size - 1.)); };
-  Taps taps;
-  taps.begin.push_back(0);
-  std::vector<double> weights;
-  for (int i = 0; i < count; ++i) {
-    const double centre = offset + (first + i + 0.5) * step, from = centre - reach, to = centre + reach;
-    const int pixel = inside(std::floor(from));
-    weights.assign(inside(std::floor(to)) - pixel + 1, 0.);
-    double sum = 0;
-    for (double p = std::floor(from); p <= std::floor(to); ++p) {
-      const double w =
-          area ? std::max(0., std::min(p + 1, to) - std::max(p, from)) : height(filter, (p + 0.5 - centre) / unit);
-      weights[inside(p) - pixel] += w;
-      sum += w;
-    }
-    for (const double w : weights) taps.weights.push_back(float(w / sum));
-    taps.first.push_back(pixel);
-    taps.begin.push_back(int(taps.weights.size()));
-  }
-  return taps;
-}
-
 void check_box(const char* where, const ImageView& photo, const Box& box, const Shape& face) {
   EMO_CHECK(photo.width > 0 && photo.height > 0, where, ": the photo is empty");
   constexpr float kFar = 1e6f;  // px; time and memory go with the side
@@ -79,6 +52,31 @@ std::vector<float> fade(int first, int count, double begin, double side) {
 }
 
 }  // namespace
+
+Taps resample(int first, int count, double offset, double step, ResizeFilter filter, int size) {
+  const bool area = filter == ResizeFilter::kArea && step > 1;
+  const double unit = std::max(1., step), reach = area ? step / 2 : radius(filter) * unit;
+  const auto inside = [size](double p) { return int(std::clamp(p, 0., size - 1.)); };
+  Taps taps;
+  taps.begin.push_back(0);
+  std::vector<double> weights;
+  for (int i = 0; i < count; ++i) {
+    const double centre = offset + (first + i + 0.5) * step, from = centre - reach, to = centre + reach;
+    const int pixel = inside(std::floor(from));
+    weights.assign(inside(std::floor(to)) - pixel + 1, 0.);
+    double sum = 0;
+    for (double p = std::floor(from); p <= std::floor(to); ++p) {
+      const double w =
+          area ? std::max(0., std::min(p + 1, to) - std::max(p, from)) : height(filter, (p + 0.5 - centre) / unit);
+      weights[inside(p) - pixel] += w;
+      sum += w;
+    }
+    for (const double w : weights) taps.weights.push_back(float(w / sum));
+    taps.first.push_back(pixel);
+    taps.begin.push_back(int(taps.weights.size()));
+  }
+  return taps;
+}
 
 CropTaps crop_taps(const ImageView& photo, const Box& box, const GeneratorConfig& config, const Shape& face) {
   check_box("crop", photo, box, face);

@@ -23,6 +23,10 @@ struct Taps {
   int to() const { return first.back() + begin[first.size()] - begin[first.size() - 1]; }
 };
 
+/// Samples first .. first+count-1 of a line resampled in steps of `step`: sample i lies at offset + (i + 0.5) * step, in
+/// coordinates where source pixel p covers [p, p+1). What a filter takes outside [0, size) is taken from the edge.
+Taps resample(int first, int count, double offset, double step, ResizeFilter filter, int size);
+
 /// How crop() samples a photo: S columns and S rows.
 struct CropTaps {
   Taps columns, rows;

@@ -8,9 +8,9 @@
 namespace emo {
 
 /// What Video's calls of these names do.
-std::unique_ptr<VideoReader> read_video(const std::filesystem::path& path, const ImageLimits& limits);
+std::unique_ptr<VideoReader> read_video(const std::filesystem::path& path, const ImageLimits& limits, int max_side);
 std::unique_ptr<VideoWriter> write_video(const std::filesystem::path& path, VideoOptions options);
-double video_max_fps(const std::filesystem::path& path, const std::string& format);
+VideoKind video_kind(const std::filesystem::path& path, const std::string& format);
 std::unique_ptr<AudioSource> video_sound(const std::filesystem::path& path, SoundStart start);
 
 }  // namespace emo

@@ -61,14 +61,15 @@ double scanned_seconds(const std::filesystem::path& path, double frame_s) {
 
 class Reader final : public VideoReader {
  public:
-  Reader(const std::filesystem::path& path, const ImageLimits& limits)
-      : decoder_(path, AVMEDIA_TYPE_VIDEO, limits), limits_(limits) {
+  Reader(const std::filesystem::path& path, const ImageLimits& limits, int max_side)
+      : decoder_(path, AVMEDIA_TYPE_VIDEO, limits), limits_(limits), max_side_(max_side) {
     if (!decoder_.file()) {
       decoder_.refuse("is not a video that can be read; MP4, MOV, WebM, MKV, AVI, TS, Ogg, FLV or GIF is needed");
     }
     const AVStream* stream = decoder_.stream();
     if (!stream) decoder_.refuse("holds no pictures that can be decoded");
-    shown_width(stream->codecpar->width, stream->codecpar->height);
+    const int width = shown_width(stream->codecpar->width, stream->codecpar->height);
+    side_ = std::max(width, stream->codecpar->height);
     const AVRational rate = av_guess_frame_rate(decoder_.file(), decoder_.stream(), nullptr);
     fps_ = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 25;
     seconds_ = stream->duration > 0 ? double(stream->duration) * av_q2d(stream->time_base)
@@ -80,6 +81,7 @@ class Reader final : public VideoReader {
 
   double fps() const override { return fps_; }
   double seconds() const override { return seconds_; }
+  int side() const override { return side_; }
 
   bool read(Image& image, double& time_s) override {
     if (!decoder_.read(frame_.get(), last_s_)) return false;
@@ -88,10 +90,14 @@ class Reader final : public VideoReader {
       width_ = frame_->width, height_ = frame_->height, format_ = frame_->format;
       const AVStream& stream = *decoder_.stream();
       // The header promises nothing: a frame may be of another size.
-      const int shown = shown_width(width_, height_);
-      const std::string square = shown == width_ ? "" : concat("scale=", shown, ":", height_, ",");
+      const int shown = shown_width(width_, height_), side = std::max(shown, height_);
+      const double share = max_side_ > 0 && side > max_side_ ? double(max_side_) / side : 1;
+      const auto scaled = [share](int pixels) { return std::max(1, int(std::lround(pixels * share))); };
+      const std::string fit = shown == width_ && share == 1
+                                  ? ""
+                                  : concat("scale=", scaled(shown), ":", scaled(height_), share < 1 ? ":flags=area," : ",");
       filter_.emplace(width_, height_, AVPixelFormat(format_), stream.time_base,
-                      square + to_bt709(*frame_) + upright(stream) + "format=rgb24");
+                      fit + to_bt709(*frame_) + upright(stream) + "format=rgb24");
     }
     const double t = decoder_.time_s(*frame_, last_s_ + 1 / fps_);
     if (!first_s_) first_s_ = t;
@@ -125,17 +131,18 @@ class Reader final : public VideoReader {
 
   Decoder decoder_;
   const ImageLimits limits_;
+  const int max_side_;
   Frame frame_ = new_frame();
   std::optional<Filter> filter_;
-  int width_ = 0, height_ = 0, format_ = -1;
+  int side_ = 0, width_ = 0, height_ = 0, format_ = -1;
   double fps_ = 0, seconds_ = 0, last_s_ = 0;
   std::optional<double> first_s_;
 };
 
 }  // namespace
 
-std::unique_ptr<VideoReader> read_video(const std::filesystem::path& path, const ImageLimits& limits) {
-  return std::make_unique<Reader>(path, limits);
+std::unique_ptr<VideoReader> read_video(const std::filesystem::path& path, const ImageLimits& limits, int max_side) {
+  return std::make_unique<Reader>(path, limits, max_side);
 }
 
 }  // namespace emo

@@ -10,14 +10,15 @@ namespace {
 class VideoLibrary final : public Video {
  public:
   VideoLibrary() { av_log_set_level(AV_LOG_QUIET); }  // errors are ours to tell, in one line
-  std::unique_ptr<VideoReader> read(const std::filesystem::path& path, const ImageLimits& limits) const override {
-    return read_video(path, limits);
+  std::unique_ptr<VideoReader> read(const std::filesystem::path& path, const ImageLimits& limits,
+                                    int max_side) const override {
+    return read_video(path, limits, max_side);
   }
   std::unique_ptr<VideoWriter> write(const std::filesystem::path& path, VideoOptions options) const override {
     return write_video(path, std::move(options));
   }
-  double max_fps(const std::filesystem::path& path, const std::string& format) const override {
-    return video_max_fps(path, format);
+  VideoKind kind(const std::filesystem::path& path, const std::string& format) const override {
+    return video_kind(path, format);
   }
   std::unique_ptr<AudioSource> sound(const std::filesystem::path& path, SoundStart start) const override {
     return video_sound(path, start);

@@ -32,19 +32,43 @@ struct Format {
   const char* filter;           ///< from RGB to what it takes
   const char* sound;            ///< encoder
   bool even_sides;
-  double max_fps;
+  VideoKind kind;
 };
 #define EMO_TO_YUV "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p"
 constexpr Format kFormats[] = {
     // zerolatency: no frames held back, so the memory is that of one frame. delay_moov: the sound's start is exact.
-    {"mp4", ".mp4", "mp4", "movflags=+frag_keyframe+delay_moov+default_base_moof", "libx264",
-     "preset=veryfast:tune=zerolatency:crf=18", EMO_TO_YUV, "aac", true, limits::kMaxFps},
-    {"webm", ".webm", "webm", "", "libvpx-vp9", "deadline=realtime:cpu-used=7:row-mt=1:lag-in-frames=0:crf=24:b=0",
-     EMO_TO_YUV, "libopus", false, limits::kMaxFps},
+    {"mp4",
+     ".mp4",
+     "mp4",
+     "movflags=+frag_keyframe+delay_moov+default_base_moof",
+     "libx264",
+     "preset=veryfast:tune=zerolatency:crf=18",
+     EMO_TO_YUV,
+     "aac",
+     true,
+     {limits::kMaxFps, 1920}},
+    {"webm",
+     ".webm",
+     "webm",
+     "",
+     "libvpx-vp9",
+     "deadline=realtime:cpu-used=7:row-mt=1:lag-in-frames=0:crf=24:b=0",
+     EMO_TO_YUV,
+     "libopus",
+     false,
+     {limits::kMaxFps, 1920}},
     // Bayer: the pattern stands still where the picture does.
-    {"gif", ".gif", "gif", "", "gif", "",
-     "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=bayer:bayer_scale=3", "", false, 50},
-    {"png", "", "", "", "png", "", "format=rgb24", "", false, limits::kMaxFps},
+    {"gif",
+     ".gif",
+     "gif",
+     "",
+     "gif",
+     "",
+     "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=bayer:bayer_scale=3",
+     "",
+     false,
+     {50, 480}},
+    {"png", "", "", "", "png", "", "format=rgb24", "", false, {limits::kMaxFps, 0}},
 };
 #undef EMO_TO_YUV
 
@@ -67,8 +91,8 @@ class Writer final : public VideoWriter {
  public:
   Writer(fs::path path, VideoOptions options)
       : path_(without_slash(std::move(path))), format_(format_of(path_, options.format)), options_(std::move(options)) {
-    if (!(options_.fps >= limits::kMinFps && options_.fps <= format_.max_fps)) {
-      fail(ErrorKind::kUsage, "`fps`: ", options_.fps, " came; ", limits::kMinFps, " to ", format_.max_fps,
+    if (!(options_.fps >= limits::kMinFps && options_.fps <= format_.kind.max_fps)) {
+      fail(ErrorKind::kUsage, "`fps`: ", options_.fps, " came; ", limits::kMinFps, " to ", format_.kind.max_fps,
            " is needed for ", format_.name);
     }
     if (*format_.muxer) path_ = output_path(path_);
@@ -354,7 +378,7 @@ class Writer final : public VideoWriter {
 
 }  // namespace
 
-double video_max_fps(const fs::path& path, const std::string& format) { return format_of(path, format).max_fps; }
+VideoKind video_kind(const fs::path& path, const std::string& format) { return format_of(path, format).kind; }
 
 std::unique_ptr<VideoWriter> write_video(const fs::path& path, VideoOptions options) {
   return std::make_unique<Writer>(path, std::move(options));
