@@ -11,7 +11,8 @@ packages=(
   libdnnl-dev
   libkissfft-dev nlohmann-json3-dev libcli11-dev nettle-dev
   libopencv-dev
-  libdlib-dev libjpeg-dev libblas-dev liblapack-dev  # dlib's CMake file links the last three, its package does not say so
+  libjpeg-dev libpng-dev
+  libdlib-dev libblas-dev liblapack-dev              # dlib's CMake file links the last three, its package does not say so
   libheif-dev libjxl-dev                             # HEIC, AVIF, JPEG XL
   libsndfile1-dev libsoxr-dev liblcms2-dev zlib1g-dev
   libboost-context-dev libopenblas-dev               # tests/simt

@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "engine/media/audio/audio_file.h"
 #include "engine/media/faces/faces.h"
-#include "engine/media/figure/picture_table.h"
 #include "engine/media/image/codec.h"
 #include "engine/media/image/image_file.h"
 #include "engine/plugin.h"
@@ -21,18 +20,20 @@ namespace {
 
 class MediaLibrary final : public Media {
  public:
-  explicit MediaLibrary(const PhotoDecoder& (*newer)()) : newer_(newer) {
+  MediaLibrary(const PhotoDecoder& (*newer)(), OpenModules modules) : newer_(newer), modules_(modules) {
     cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);  // errors are ours to tell, in one line
     cv::setNumThreads(1);  // nothing here is large enough for OpenCV's own threads
   }
   Image load_image(const std::filesystem::path& path, const ImageLimits& limits) const override {
-    return emo::load_image(path, limits, newer_);
+    return emo::load_image(path, limits, newer_, modules_);
   }
   std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const Image& image) const override {
-    return emo::encode_image(name, image);
+    return emo::encode_image(name, image, modules_);
   }
-  void save_image(const std::filesystem::path& path, const Image& image) const override { emo::save_image(path, image); }
-  Image draw_table(const PictureTable& table) const override { return emo::draw_table(table); }
+  void save_image(const std::filesystem::path& path, const Image& image) const override {
+    emo::save_image(path, image, modules_);
+  }
+  Image draw_table(const PictureTable& table) const override { return modules_().draw_table(table); }
   std::vector<Box> find_faces(const Image& image, std::string* tried, const FaceSearch& search) const override {
     return emo::find_faces(image, tried, search);
   }
@@ -54,13 +55,14 @@ class MediaLibrary final : public Media {
 
  private:
   const PhotoDecoder& (*newer_)();
+  const OpenModules modules_;
 };
 
 }  // namespace
 }  // namespace emo
 
 /// What engine/media/media_library.cc looks up.
-EMO_PLUGIN const emo::Media* emo_media_v3(const emo::PhotoDecoder& (*newer)()) {
-  static const emo::MediaLibrary library(newer);
+EMO_PLUGIN const emo::Media* emo_media_v4(const emo::PhotoDecoder& (*newer)(), emo::OpenModules modules) {
+  static const emo::MediaLibrary library(newer, modules);
   return &library;
 }

@@ -1,5 +1,6 @@
 #include "engine/installation.h"
 #include "engine/media/media.h"
+#include "engine/media/opencv/opencv_modules.h"
 #include "engine/media/photo_decoder.h"
 #include "engine/media/video.h"
 
@@ -17,11 +18,11 @@ const Interface& open(const char* plugin, const char* factory, const char* subje
 }  // namespace
 
 const Media& media() {
-  static const Media& library =
-      open<Media>("libemo_media.so", "emo_media_v3", "media: the plug-in for pictures and sounds",
-                  "Install libemoengine-media0; or install libopencv-dev, libdlib-dev, libsndfile1-dev, libsoxr-dev, "
-                  "liblcms2-dev and zlib1g-dev, configure with -DEMO_MEDIA=ON and build",
-                  &photo_decoder);
+  static const Media& library = open<Media>(
+      "libemo_media.so", "emo_media_v4", "media: the plug-in for pictures and sounds",
+      "Install libemoengine-media0; or install libopencv-dev, libdlib-dev, libjpeg-dev, libpng-dev, libsndfile1-dev, "
+      "libsoxr-dev, liblcms2-dev and zlib1g-dev, configure with -DEMO_MEDIA=ON and build",
+      &photo_decoder, &opencv_modules);
   return library;
 }
 
@@ -36,6 +37,14 @@ const Video& video() {
 std::unique_ptr<AudioSource> open_audio(const std::filesystem::path& path) { return video().sound(path, SoundStart::kOwn); }
 std::unique_ptr<AudioSource> open_video_sound(const std::filesystem::path& path) {
   return video().sound(path, SoundStart::kFirstPicture);
+}
+
+const OpenCvModules& opencv_modules() {
+  static const OpenCvModules& library = open<OpenCvModules>(
+      "libemo_opencv.so", "emo_opencv_v1", "media: the plug-in for WebP, TIFF and BMP pictures and figures",
+      "Install libemoengine-media0; or install libopencv-dev, configure with -DEMO_MEDIA=ON and build; "
+      "or save the picture as JPEG or PNG");
+  return library;
 }
 
 const PhotoDecoder& photo_decoder() {

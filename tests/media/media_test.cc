@@ -39,7 +39,8 @@ TEST(MediaLibrary, MissingLibrarySaysWhatToInstall) {
                                 std::filesystem::canonical(folder / ".").parent_path().string(),
                                 "/lib/emoengine/libemo_media.so: cannot open shared object file: No such file or "
                                 "directory). Install libemoengine-media0; or install libopencv-dev, libdlib-dev, "
-                                "libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev, configure with -DEMO_MEDIA=ON "
+                                "libjpeg-dev, libpng-dev, libsndfile1-dev, libsoxr-dev, liblcms2-dev and zlib1g-dev, "
+                                "configure with -DEMO_MEDIA=ON "
                                 "and build")));
   EXPECT_THAT(bytes_of(folder / "said"),
               testing::HasSubstr("libemo_photos.so: cannot open shared object file: No such file or directory). Install "

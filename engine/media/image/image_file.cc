@@ -59,7 +59,8 @@ cv::Mat to_pixels(const Image& image, bool with_alpha) {
 
 }  // namespace
 
-Image load_image(const std::filesystem::path& path, const ImageLimits& limits, const PhotoDecoder& (*newer)()) {
+Image load_image(const std::filesystem::path& path, const ImageLimits& limits, const PhotoDecoder& (*newer)(),
+                 OpenModules modules) {
   const std::string name = path.string();
   const MappedFile file(path, ErrorKind::kInput);
   const FileType type = file_type(file.bytes());
@@ -74,7 +75,7 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits, c
   }
   const ImageHeader header = read_image_header(file.bytes(), name, limits);
   const std::span<const std::byte> bytes = header.png.empty() ? file.bytes() : std::span<const std::byte>(header.png);
-  cv::Mat pixels = decode_pixels(header.kind, bytes, name);
+  cv::Mat pixels = decode_pixels(header.kind, bytes, name, modules);
   if (pixels.empty()) {
     fail(ErrorKind::kInput, name,
          ": its pixels cannot be decoded; the file is damaged or of a rare kind. Save it anew as PNG");
@@ -91,13 +92,13 @@ Image load_image(const std::filesystem::path& path, const ImageLimits& limits, c
   return image;
 }
 
-std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const Image& image) {
+std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const Image& image, OpenModules modules) {
   EMO_CHECK(image.width > 0 && image.height > 0 && image.rgb.size() == std::size_t(image.width) * image.height * 3,
             "encode_image: ", image.width, "x", image.height, " with ", image.rgb.size(), " bytes");
   const std::string extension = known_extension("output", name, kPictureExtensions);
   const auto is = [&](auto... names) { return ((extension == names) || ...); };
   std::vector<std::uint8_t> encoded;
-  const bool done = encode_pixels(extension, to_pixels(image, is(".png", ".webp", ".tif", ".tiff")), encoded);
+  const bool done = encode_pixels(extension, to_pixels(image, is(".png", ".webp", ".tif", ".tiff")), encoded, modules);
   if (!done) {
     fail(ErrorKind::kInput, "output: ", name.string(), ": a picture of ", image.width, "x", image.height,
          " does not go into ", extension, "; write a .png");
@@ -105,10 +106,10 @@ std::vector<std::uint8_t> encode_image(const std::filesystem::path& name, const 
   return encoded;
 }
 
-void save_image(const std::filesystem::path& path, const Image& image) {
+void save_image(const std::filesystem::path& path, const Image& image, OpenModules modules) {
   known_extension("output", path, kPictureExtensions);
   OutputFile out(path);  // a folder that cannot be written to is told before the picture is encoded
-  const std::vector<std::uint8_t> encoded = encode_image(path, image);
+  const std::vector<std::uint8_t> encoded = encode_image(path, image, modules);
   out.write(std::as_bytes(std::span(encoded)));
   out.commit();
 }

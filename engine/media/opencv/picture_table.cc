@@ -1,4 +1,4 @@
-#include "engine/media/figure/picture_table.h"
+#include "engine/media/opencv/picture_table.h"
 
 #include <algorithm>
 #include <opencv2/freetype.hpp>

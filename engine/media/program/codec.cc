@@ -26,7 +26,7 @@ PictureCodec codec() {
 
 }  // namespace
 
-cv::Mat decode_pixels(FileKind, std::span<const std::byte> bytes, const std::string&) {
+cv::Mat decode_pixels(FileKind, std::span<const std::byte> bytes, const std::string&, OpenModules) {
   cv::Mat pixels;
   const bool decoded = codec().decode(bytes, [&](const ImageView& image) {
     const int type = image.step() == 4 ? CV_8UC4 : CV_8UC3;
@@ -40,7 +40,7 @@ cv::Mat decode_pixels(FileKind, std::span<const std::byte> bytes, const std::str
   return decoded ? pixels : cv::Mat();
 }
 
-bool encode_pixels(const std::string& extension, const cv::Mat& pixels, std::vector<std::uint8_t>& encoded) {
+bool encode_pixels(const std::string& extension, const cv::Mat& pixels, std::vector<std::uint8_t>& encoded, OpenModules) {
   const auto order = pixels.channels() == 4 ? PixelOrder::kBgra : PixelOrder::kBgr;
   const ImageView image{pixels.data, pixels.cols, pixels.rows, std::ptrdiff_t(pixels.step), order};
   const bool done = codec().encode(image, extension.substr(1), [&](std::span<const std::byte> file) {
