@@ -220,60 +220,6 @@ class FaceFilter {
   std::vector<std::string> seen_;
 };
 
-AuCurve read_csv(const std::string& file, std::string_view text, const std::vector<std::string>& names,
-                 const AuFileOptions& options, std::vector<std::string>* notes) {
-  CurveReader reader(file, names);
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  const auto lines = split(text, '\n');
-  const CsvColumns columns = read_header(lines[0], reader);
-  const auto titles = fields_of(lines[0]);
-  reader.set_columns(columns.au_names, columns.max);
-
-  FaceFilter faces(reader, options.face);
-  struct Row {
-    std::size_t line;
-    std::vector<std::string_view> fields;
-  };
-  std::vector<Row> rows;
-  for (std::size_t n = 1; n < lines.size(); ++n) {
-    if (lines[n].empty()) continue;
-    Row row{n + 1, fields_of(lines[n])};
-    if (row.fields.size() == columns.count + 1) row.fields.erase(row.fields.begin());  // R numbers rows without a title
-    if (row.fields.size() != columns.count) {
-      reader.refuse("line ", row.line, " has ", row.fields.size(), " fields; the header has ", columns.count);
-    }
-    if (!columns.face || faces.takes(row.fields[*columns.face])) rows.push_back(std::move(row));
-  }
-  faces.check();
-
-  std::vector<double> values(columns.au.size());
-  std::optional<double> first_frame;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    const auto& fields = rows[r].fields;
-    const std::string where = concat("line ", rows[r].line);
-    const auto read = [&](std::size_t field) {
-      const auto value = parse_number(fields[field]);
-      if (!value) reader.refuse(where, ": ", titles[field], " is '", fields[field], "'; a number is needed");
-      return *value;
-    };
-    double time_s = double(r) / options.fps;
-    if (columns.time_s) {
-      time_s = read(*columns.time_s);
-    } else if (columns.frame) {
-      const double frame = read(*columns.frame);
-      if (!first_frame) first_frame = frame;
-      time_s = (frame - *first_frame) / options.fps;
-    }
-    const bool failed = columns.success && parse_number(fields[*columns.success]) == 0.0;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = failed || is_missing(fields[columns.au[i]]) ? kMissing : read(columns.au[i]);
-    }
-    reader.add(where, time_s, values);
-  }
-  return reader.done(notes);
-}
-
 AuCurve read_json(const std::string& file, std::string_view text, const std::vector<std::string>& names,
                   std::vector<std::string>* notes) {
   CurveReader reader(file, names);
@@ -352,13 +298,67 @@ void write_au_file(const std::filesystem::path& path, const AuCurve& curve) {
   out.commit();
 }
 
+AuCurve from_csv(const std::string& file, std::string_view text, const std::vector<std::string>& names,
+                 const AuFileOptions& options, std::vector<std::string>* notes) {
+  CurveReader reader(file, names);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const auto lines = split(text, '\n');
+  const CsvColumns columns = read_header(lines[0], reader);
+  const auto titles = fields_of(lines[0]);
+  reader.set_columns(columns.au_names, columns.max);
+
+  FaceFilter faces(reader, options.face);
+  struct Row {
+    std::size_t line;
+    std::vector<std::string_view> fields;
+  };
+  std::vector<Row> rows;
+  for (std::size_t n = 1; n < lines.size(); ++n) {
+    if (lines[n].empty()) continue;
+    Row row{n + 1, fields_of(lines[n])};
+    if (row.fields.size() == columns.count + 1) row.fields.erase(row.fields.begin());  // R numbers rows without a title
+    if (row.fields.size() != columns.count) {
+      reader.refuse("line ", row.line, " has ", row.fields.size(), " fields; the header has ", columns.count);
+    }
+    if (!columns.face || faces.takes(row.fields[*columns.face])) rows.push_back(std::move(row));
+  }
+  faces.check();
+
+  std::vector<double> values(columns.au.size());
+  std::optional<double> first_frame;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const auto& fields = rows[r].fields;
+    const std::string where = concat("line ", rows[r].line);
+    const auto read = [&](std::size_t field) {
+      const auto value = parse_number(fields[field]);
+      if (!value) reader.refuse(where, ": ", titles[field], " is '", fields[field], "'; a number is needed");
+      return *value;
+    };
+    double time_s = double(r) / options.fps;
+    if (columns.time_s) {
+      time_s = read(*columns.time_s);
+    } else if (columns.frame) {
+      const double frame = read(*columns.frame);
+      if (!first_frame) first_frame = frame;
+      time_s = (frame - *first_frame) / options.fps;
+    }
+    const bool failed = columns.success && parse_number(fields[*columns.success]) == 0.0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = failed || is_missing(fields[columns.au[i]]) ? kMissing : read(columns.au[i]);
+    }
+    reader.add(where, time_s, values);
+  }
+  return reader.done(notes);
+}
+
 AuCurve read_au_file(const std::filesystem::path& path, const std::vector<std::string>& names, const AuFileOptions& options,
                      std::vector<std::string>* notes) {
   const std::string extension = known_extension("input", path, kAuFileExtensions);
   if (extension == ".npy") return read_array(path, names, options.fps, notes);
   const MappedFile file(path, ErrorKind::kInput);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  return extension == ".csv" ? read_csv(path.string(), text, names, options, notes)
+  return extension == ".csv" ? from_csv(path.string(), text, names, options, notes)
                              : read_json(path.string(), text, names, notes);
 }
 

@@ -39,4 +39,8 @@ struct AuFileOptions {
 AuCurve read_au_file(const std::filesystem::path& path, const std::vector<std::string>& names,
                      const AuFileOptions& options = {}, std::vector<std::string>* notes = nullptr);
 
+/// The same of a table's text; `name` is what errors call it.
+AuCurve from_csv(const std::string& name, std::string_view text, const std::vector<std::string>& names,
+                 const AuFileOptions& options = {}, std::vector<std::string>* notes = nullptr);
+
 }  // namespace emo

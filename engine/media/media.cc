@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/media/audio/audio_file.h"
+#include "engine/media/audio/resampler.h"
 #include "engine/media/faces/faces.h"
 #include "engine/media/image/codec.h"
 #include "engine/media/image/image_file.h"
@@ -46,6 +47,14 @@ class MediaLibrary final : public Media {
     return emo::load_video_sound(path, sample_rate_hz, limits, open);
   }
   void set_codec(const PictureCodec& codec) const override { emo::set_codec(codec); }
+  std::unique_ptr<Resampler> resampler(int from_hz, int to_hz) const override {
+    for (const int rate : {from_hz, to_hz}) {
+      if (rate >= limits::kMinSampleRateHz && rate <= limits::kMaxSampleRateHz) continue;
+      fail(ErrorKind::kUsage, "`rate`: ", rate, " Hz came; ", limits::kMinSampleRateHz, " to ", limits::kMaxSampleRateHz,
+           " Hz are taken");
+    }
+    return std::make_unique<SoxrResampler>(from_hz, to_hz);
+  }
   std::string describe() const override {
     // The two sound libraries say "libsndfile-1.2.0" and "libsoxr-0.1.3".
     const auto number = [](std::string text) { return text.substr(text.find('-') + 1); };
@@ -62,7 +71,7 @@ class MediaLibrary final : public Media {
 }  // namespace emo
 
 /// What engine/media/media_library.cc looks up.
-EMO_PLUGIN const emo::Media* emo_media_v4(const emo::PhotoDecoder& (*newer)(), emo::OpenModules modules) {
+EMO_PLUGIN const emo::Media* emo_media_v5(const emo::PhotoDecoder& (*newer)(), emo::OpenModules modules) {
   static const emo::MediaLibrary library(newer, modules);
   return &library;
 }

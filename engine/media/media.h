@@ -55,6 +55,16 @@ class AudioSource {
   virtual bool restart() = 0;
 };
 
+/// Brings a mono stream to another rate, piece by piece; nothing moves in time. Used by one thread.
+class Resampler {
+ public:
+  virtual ~Resampler() = default;
+  /// Appends to `out` what is known after these samples; some milliseconds are held back.
+  virtual void push(std::span<const float> in, std::vector<float>& out) = 0;
+  /// Appends the rest. Nothing may be pushed afterwards.
+  virtual void finish(std::vector<float>& out) = 0;
+};
+
 /// Opens what libsndfile does not decode; null when it holds no sound that can be decoded.
 using OpenAudio = std::function<std::unique_ptr<AudioSource>(const std::filesystem::path&)>;
 
@@ -150,6 +160,10 @@ class Media {
   /// Brings the codec that load_image(), save_image() and encode_image() use from then on. Throws Error(kDevice) where the
   /// plug-in has its own.
   virtual void set_codec(const PictureCodec& codec) const = 0;
+
+  /// By soxr (HQ); equal rates pass through. Throws Error(kUsage) for a rate outside limits::kMinSampleRateHz ...
+  /// kMaxSampleRateHz.
+  virtual std::unique_ptr<Resampler> resampler(int from_hz, int to_hz) const = 0;
 
   /// "OpenCV 4.6.0, dlib 19.24.0, libsndfile 1.2.0, soxr 0.1.3"
   virtual std::string describe() const = 0;

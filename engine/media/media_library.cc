@@ -19,7 +19,7 @@ const Interface& open(const char* plugin, const char* factory, const char* subje
 
 const Media& media() {
   static const Media& library = open<Media>(
-      "libemo_media.so", "emo_media_v4", "media: the plug-in for pictures and sounds",
+      "libemo_media.so", "emo_media_v5", "media: the plug-in for pictures and sounds",
       "Install libemoengine-media0; or install libopencv-dev, libdlib-dev, libjpeg-dev, libpng-dev, libsndfile1-dev, "
       "libsoxr-dev, liblcms2-dev and zlib1g-dev, configure with -DEMO_MEDIA=ON and build",
       &photo_decoder, &opencv_modules);
@@ -28,7 +28,7 @@ const Media& media() {
 
 const Video& video() {
   static const Video& library =
-      open<Video>("libemo_video.so", "emo_video_v1", "media: the plug-in for videos",
+      open<Video>("libemo_video.so", "emo_video_v2", "media: the plug-in for videos",
                   "Install libemoengine-media0; or install libavcodec-dev, libavformat-dev, libavfilter-dev and "
                   "libavutil-dev, configure with -DEMO_MEDIA=ON and build");
   return library;

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "engine/media/media.h"
@@ -25,6 +28,10 @@ struct VideoOptions {
   double fps = 25;
   Clip sound;          ///< at kSoundRateHz; empty: no sound stream
   std::string format;  ///< mp4, webm, gif or png; empty: as the path's extension says
+  /// Where the bytes go as they come, in pieces of at most some 64 KiB, instead of to a file; nothing of a path but its
+  /// extension then counts. False: nobody wants them any more, so add() and finish() throw Error(kInput). Not for png.
+  std::function<bool(std::span<const std::uint8_t>)> sink = {};
+  std::string xmp = {};  ///< a packet of metadata to embed in an .mp4; other kinds have no place for it
 };
 
 /// OUT.part.EXT: where a video is while it is made.

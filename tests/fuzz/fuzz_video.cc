@@ -6,14 +6,14 @@
 #include "base/memory_file.h"
 #include "engine/media/video.h"
 
-extern "C" const emo::Video* emo_video_v1();
+extern "C" const emo::Video* emo_video_v2();
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const emo::MemoryFile file(std::as_bytes(std::span(data, size)));
   const emo::ImageLimits limits{.max_megapixels = 0.02, .max_side = 512};  // decoding is what takes the time
   constexpr int kFrames = 20;
   try {
-    const auto reader = emo_video_v1()->read(file.path(), limits);
+    const auto reader = emo_video_v2()->read(file.path(), limits);
     if (!(reader->fps() > 0) || !(reader->seconds() > 0)) std::abort();
     emo::Image image;
     double time_s = 0;

@@ -74,6 +74,9 @@ int emo::cli::command_line(int argc, char** argv) {
   emo::cli::add_mfcc(app);
   emo::cli::add_convert(app);
   emo::cli::add_inspect(app);
+#ifdef EMO_SERVE
+  emo::cli::add_serve(app);
+#endif
   emo::cli::add_doctor(app);
 
   const auto finished = [](int code) {

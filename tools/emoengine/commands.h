@@ -15,6 +15,7 @@ void add_strengths(CLI::App& app);
 void add_mfcc(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_doctor(CLI::App& app);
 
 }  // namespace emo::cli

@@ -71,7 +71,7 @@ void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::str
   command.add_option("--max-tensors", max_tensors, description)->capture_default_str()->check(whole(1, 100'000));
 }
 
-Engine open_engine(const ModelOptions& options, Needs needs) {
+EngineOptions engine_options(const ModelOptions& options, Needs needs) {
   const auto path = [](const std::string& given, const char* name) {
     return given.empty() ? default_weights(name) : std::filesystem::path(given);
   };
@@ -81,7 +81,24 @@ Engine open_engine(const ModelOptions& options, Needs needs) {
     engine.generator = path(options.generator, options.lite ? "generator-lite.safetensors" : "generator.safetensors");
   }
   if (needs != Needs::kGenerator) engine.speech = path(options.speech, "speech.safetensors");
-  return Engine(engine);
+  return engine;
+}
+
+Engine open_engine(const ModelOptions& options, Needs needs) { return Engine(engine_options(options, needs)); }
+
+void add_image_limits(CLI::App& command, ImageLimits& limits) {
+  command.add_option("--max-megapixels", limits.max_megapixels, "refuse larger pictures")
+      ->capture_default_str()
+      ->check(within(0, 1000));  // OpenCV takes up to 2^30 pixels
+  command.add_option("--max-image-side", limits.max_side, "refuse pictures with a longer side, px")
+      ->capture_default_str()
+      ->check(whole(1, 100'000));
+}
+
+void add_audio_limits(CLI::App& command, AudioLimits& limits) {
+  command.add_option("--max-audio-s", limits.max_seconds, "refuse longer clips, seconds")
+      ->capture_default_str()
+      ->check(within(0, 86'400));
 }
 
 namespace {
@@ -89,21 +106,14 @@ namespace {
 template <typename Files>
 CLI::Option* image_options(CLI::App& command, Files& files, ImageLimits& limits, const char* help) {
   auto* option = command.add_option("--image,-i", files, help)->required();
-  command.add_option("--max-megapixels", limits.max_megapixels, "refuse larger pictures")
-      ->capture_default_str()
-      ->check(within(0, 1000));  // OpenCV takes up to 2^30 pixels
-  command.add_option("--max-image-side", limits.max_side, "refuse pictures with a longer side, px")
-      ->capture_default_str()
-      ->check(whole(1, 100'000));
+  add_image_limits(command, limits);
   return option;
 }
 
 template <typename Files>
 CLI::Option* audio_options(CLI::App& command, Files& files, AudioLimits& limits, const char* help) {
   auto* option = command.add_option("--audio,-a", files, help)->required();
-  command.add_option("--max-audio-s", limits.max_seconds, "refuse longer clips, seconds")
-      ->capture_default_str()
-      ->check(within(0, 86'400));
+  add_audio_limits(command, limits);
   return option;
 }
 

@@ -48,8 +48,14 @@ struct ModelOptions {
 void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description);
 enum class Needs { kGenerator, kSpeech, kBoth };
 void add_model_options(CLI::App& command, ModelOptions& options, Needs needs);
+/// How the models that `needs` says are opened, by default those installed.
+EngineOptions engine_options(const ModelOptions& options, Needs needs);
 /// Opens the models that `needs` says, by default those installed.
 Engine open_engine(const ModelOptions& options, Needs needs);
+
+/// --max-megapixels, --max-image-side and --max-audio-s.
+void add_image_limits(CLI::App& command, ImageLimits& limits);
+void add_audio_limits(CLI::App& command, AudioLimits& limits);
 
 /// --image or --audio, required, and its limits; the vectors take many (see inputs.h).
 CLI::Option* add_image_options(CLI::App& command, std::string& image, ImageLimits& limits);

@@ -1,67 +1,17 @@
 #include "engine/media/audio/mono.h"
 
-#include <soxr.h>
-
 #include <algorithm>
-#include <memory>
 #include <numeric>
 #include <span>
 #include <vector>
 
 #include "base/limits.h"
+#include "engine/media/audio/resampler.h"
 
 namespace emo {
 namespace {
 
 constexpr std::size_t kRoom = 4096;
-
-/// Resamples a mono stream with soxr's HQ setting (linear phase: nothing moves in time), or passes it on at equal rates.
-class Resampler {
- public:
-  Resampler(int from_hz, int to_hz) : step_(double(to_hz) / from_hz) {
-    if (from_hz == to_hz) return;
-    const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
-    soxr_error_t error = nullptr;
-    soxr_.reset(soxr_create(from_hz, to_hz, 1, &error, nullptr, &quality, nullptr));
-    EMO_CHECK(soxr_, "soxr: from ", from_hz, " to ", to_hz, " Hz: ", error);
-  }
-  /// Appends to `out` what comes of these samples.
-  void push(std::span<const float> in, std::vector<float>& out) {
-    if (!soxr_)
-      out.insert(out.end(), in.begin(), in.end());
-    else
-      process(in.data(), in.size(), std::size_t(double(in.size()) * step_) + 1, out);
-  }
-  /// Appends the rest, which soxr holds back until it knows that nothing follows.
-  void finish(std::vector<float>& out) {
-    while (soxr_ && process(nullptr, 0, kRoom, out) > 0) {
-    }
-  }
-
- private:
-  std::size_t process(const float* in, std::size_t count, std::size_t room, std::vector<float>& out) {
-    const std::size_t before = out.size();
-    std::size_t used = 0, made = 0;
-    do {
-      const std::size_t size = out.size();
-      out.resize(size + room);
-      std::size_t now_used = 0, now_made = 0;
-      const soxr_error_t error =
-          soxr_process(soxr_.get(), in ? in + used : nullptr, count - used, &now_used, out.data() + size, room, &now_made);
-      EMO_CHECK(!error, "soxr: ", error);
-      out.resize(size + now_made);
-      used += now_used;
-      made = now_made;
-    } while (used < count || made == room);
-    return out.size() - before;
-  }
-
-  struct Delete {
-    void operator()(soxr_t s) const { soxr_delete(s); }
-  };
-  std::unique_ptr<soxr, Delete> soxr_;
-  double step_;
-};
 
 /// What shows that channels cancel in their mean: microphones wired the wrong way round, "surround" effects.
 class ChannelEnergies {
@@ -139,7 +89,7 @@ std::int64_t append_mono(AudioSource& source, const AudioLimits& limits, const R
   const auto read = [&](std::size_t only) {
     clip.pcm.resize(before + (start_s > 0 ? shift : 0));
     frames = 0;
-    Resampler resampler(format.sample_rate_hz, clip.sample_rate_hz);
+    SoxrResampler resampler(format.sample_rate_hz, clip.sample_rate_hz);
     for (auto block = source.read(); !block.empty(); block = source.read()) {
       mono.resize(block.size() / channels);
       for (std::size_t i = 0; i < mono.size(); ++i) {

@@ -34,7 +34,7 @@ class VideoLibrary final : public Video {
 }  // namespace emo
 
 /// What engine/media/media_library.cc looks up.
-EMO_PLUGIN const emo::Video* emo_video_v1() {
+EMO_PLUGIN const emo::Video* emo_video_v2() {
   static const emo::VideoLibrary library;
   return &library;
 }

@@ -95,7 +95,8 @@ class Writer final : public VideoWriter {
       fail(ErrorKind::kUsage, "`fps`: ", options_.fps, " came; ", limits::kMinFps, " to ", format_.kind.max_fps,
            " is needed for ", format_.name);
     }
-    if (*format_.muxer) path_ = output_path(path_);
+    if (*format_.muxer && !options_.sink) path_ = output_path(path_);
+    EMO_CHECK(*format_.muxer || !options_.sink, "output: a folder of pictures goes nowhere but to a disk");
     if (path_.empty() || path_ == "." || path_ == "..") {
       fail(ErrorKind::kInput, "output: '", path_.string(), "' is no name for a new folder; give it one");
     }
@@ -142,6 +143,10 @@ class Writer final : public VideoWriter {
   void finish() override {
     if (frames_ == 0) fail(ErrorKind::kInput, "output: ", path_.string(), ": there was no frame to write");
     close();
+    if (options_.sink) {
+      state_ = State::kDone;
+      return;
+    }
     if (*format_.muxer) {  // fsync before rename: after a crash the name must not stand on a file without its contents
       const int fd = ::open(part_.c_str(), O_RDONLY | O_CLOEXEC);
       const bool safe = fd >= 0 && (::fsync(fd) == 0 || errno == EINVAL);
@@ -179,14 +184,21 @@ class Writer final : public VideoWriter {
   };
   struct FreeMuxer {
     void operator()(AVFormatContext* m) const {
-      if (m->pb) avio_closep(&m->pb);
+      close_io(m);
       avformat_free_context(m);
     }
   };
+  static int close_io(AVFormatContext* m) {
+    if (!(m->flags & AVFMT_FLAG_CUSTOM_IO)) return avio_closep(&m->pb);
+    if (m->pb) av_freep(&m->pb->buffer);
+    avio_context_free(&m->pb);
+    return 0;
+  }
 
   static fs::path without_slash(fs::path path) { return path.has_filename() ? path : path.parent_path(); }
 
   [[noreturn]] void refuse(int error) {
+    if (options_.sink) fail(ErrorKind::kInput, "output: ", path_.string(), " is no longer wanted: ", reason(error));
     std::error_code ignored;
     keeps_part_ = frames_ > 1 && (!muxer_ || (fs::exists(part_, ignored) && fs::file_size(part_, ignored) > 0));
     fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason(error),
@@ -214,7 +226,32 @@ class Writer final : public VideoWriter {
     avformat_alloc_output_context2(&muxer, nullptr, format_.muxer, url.c_str());
     muxer_.reset(needed(muxer));
     muxer_->flags |= AVFMT_FLAG_FLUSH_PACKETS;  // what is done is in the file, not in a buffer
+    if (options_.sink) return open_sink();
     check(avio_open(&muxer_->pb, url.c_str(), AVIO_FLAG_WRITE));
+  }
+
+  void open_sink() {
+    constexpr int kBlock = 1 << 16;
+    const auto write = [](void* self, std::uint8_t* bytes, int size) {
+      const auto& sink = static_cast<const Writer*>(self)->options_.sink;
+      return sink({bytes, std::size_t(size)}) ? size : AVERROR(EPIPE);
+    };
+    auto* buffer = static_cast<unsigned char*>(needed(av_malloc(kBlock)));
+    muxer_->pb = avio_alloc_context(buffer, kBlock, 1, this, nullptr, write, nullptr);
+    if (!muxer_->pb) av_free(buffer);
+    needed(muxer_->pb);
+    muxer_->flags |= AVFMT_FLAG_CUSTOM_IO;
+  }
+
+  /// In a box of its own, which players pass over.
+  /// Source: XMP specification part 3, section 1.2.7.1.
+  void write_xmp() {
+    constexpr std::uint8_t kXmp[] = {0xBE, 0x7A, 0xCF, 0xCB, 0x97, 0xA9, 0x42, 0xE8,
+                                     0x9C, 0x71, 0x99, 0x94, 0x91, 0xE3, 0xAF, 0xAC};
+    avio_wb32(muxer_->pb, unsigned(8 + sizeof kXmp + options_.xmp.size()));
+    avio_write(muxer_->pb, reinterpret_cast<const unsigned char*>("uuid"), 4);
+    avio_write(muxer_->pb, kXmp, int(sizeof kXmp));
+    avio_write(muxer_->pb, reinterpret_cast<const unsigned char*>(options_.xmp.data()), int(options_.xmp.size()));
   }
 
   void open_folder() {
@@ -269,6 +306,7 @@ class Writer final : public VideoWriter {
     Dictionary settings(format_.muxer_options);
     check(avformat_write_header(muxer_.get(), &settings.entries));
     EMO_CHECK(av_dict_count(settings.entries) == 0, "output: a setting of ", format_.muxer, " is not known to FFmpeg");
+    if (!options_.xmp.empty() && format_.muxer == std::string_view("mp4")) write_xmp();
   }
 
   void open(Stream& stream, const char* options) {
@@ -344,7 +382,8 @@ class Writer final : public VideoWriter {
 
   void remove_part() {
     state_ = State::kClosed;
-    if (muxer_) avio_closep(&muxer_->pb);
+    if (muxer_) close_io(muxer_.get());
+    if (options_.sink) return;
     std::error_code ignored;
     fs::remove_all(part_, ignored);
   }
@@ -360,7 +399,7 @@ class Writer final : public VideoWriter {
     if (!muxer_) return;
     check(av_write_trailer(muxer_.get()));
     check(muxer_->pb->error);
-    check(avio_closep(&muxer_->pb));
+    check(close_io(muxer_.get()));
   }
 
   fs::path path_, part_;
