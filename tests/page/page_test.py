@@ -23,7 +23,9 @@ from browser import ROOT, SAMPLES, Browser, Nginx, Server, closing_all, make_dev
 
 OUT = ROOT / "out/page"
 PROGRAM = ROOT / "build/bin/emoengine"
-PORTRAIT = SAMPLES / "astronaut.png"
+PAGE = ROOT / "tools/emoengine/serve/page"
+PORTRAIT = PAGE / "astronaut.jpg"
+SIZE = (340, 280)  # its
 HAPPY_SECONDS = 3.744
 COLUMNS_BEFORE_AUS = 4  # frame, timestamp, confidence, success
 
@@ -53,12 +55,12 @@ def setUpModule():
     unittest.addModuleCleanup(temporary.cleanup)
     make_devices(folder)
     portrait = Image.open(PORTRAIT).convert("RGB")
-    two = Image.new("RGB", (900, 512), "white")  # the larger face on the left
+    two = Image.new("RGB", (600, 280), "white")  # the larger face on the left
     two.paste(portrait, (0, 0))
-    two.paste(portrait.resize((384, 384)), (516, 64))
+    two.paste(portrait.resize((238, 196)), (361, 40))
     two.save(folder / "two faces.png")
     Image.linear_gradient("L").resize((640, 480)).convert("RGB").save(folder / "nobody.png")
-    portrait.resize((5000, 5000)).save(folder / "huge.jpg", quality=80)
+    portrait.resize((5100, 4200)).save(folder / "huge.jpg", quality=80)
     portrait.save(folder / "scan.tif")
     server = Server(PROGRAM, OUT / "server.log", "--lite", "--allowed-host", "face.test")
     unittest.addModuleCleanup(server.close)
@@ -286,7 +288,7 @@ class OnEveryWidth:
             came = {}
             for sound, shown in samples:
                 came.setdefault(shown, 1000 * (sound - shown))
-            print(f"\\n{self.width}: {run} run: {len(came)} pictures, median {statistics.median(came.values()):.0f} ms behind the sound, worst standing {late_ms[-1]:.0f} ms")
+            print(f"\n{self.width}: {run} run: {len(came)} pictures, median {statistics.median(came.values()):.0f} ms behind the sound, worst standing {late_ms[-1]:.0f} ms")
             self.assertTrue(-125 < statistics.median(came.values()) < 45, came)
             self.page.wait("the end", lambda: self.page.text("#play") == "Play")
 
@@ -324,7 +326,7 @@ class OnEveryWidth:
             time.sleep(0.05)
         self.shoot("-while")
         late_ms = statistics.median(ms for _, ms in seen.values())
-        print(f"\\n{self.width}: live: {len(seen)} pictures looked at, median {late_ms} ms behind the voice")
+        print(f"\n{self.width}: live: {len(seen)} pictures looked at, median {late_ms} ms behind the voice")
         self.assertGreater(len(seen), 5)
         self.assertGreater(len({aus for aus, _ in seen.values()}), 3)
         self.assertTrue(0 < late_ms < 2000, late_ms)
@@ -406,7 +408,7 @@ class Desk(OnEveryWidth, OnPage):
     def test_photo_is_dropped(self):
         self.page.drop(PORTRAIT)
         self.page.wait("face", lambda: len(self.page.all("#faces button")) == 1)
-        self.assertEqual(self.page.run("return $('#photo').naturalWidth"), 512)
+        self.assertEqual(self.page.run("return $('#photo').naturalWidth"), SIZE[0])
 
     def test_photo_is_chosen_and_shown_until_something_is_asked_for(self):
         self.choose_photo()
@@ -420,7 +422,7 @@ class Desk(OnEveryWidth, OnPage):
 
     def test_photo_that_the_browser_cannot_show_comes_back_from_the_server(self):
         self.choose_photo(folder / "scan.tif")
-        self.assertEqual(self.page.run("return $('#photo').naturalWidth"), 512)
+        self.assertEqual(self.page.run("return $('#photo').naturalWidth"), SIZE[0])
 
     # A voice
 
@@ -497,7 +499,7 @@ class Desk(OnEveryWidth, OnPage):
         file, name = self.save("png")
         self.assertEqual(name, "astronaut.png")
         picture = Image.open(file)
-        self.assertEqual(picture.size, (512, 512))
+        self.assertEqual(picture.size, SIZE)
         self.assertGreater(difference(picture.convert("RGB"), Image.open(PORTRAIT).convert("RGB")), 0.1)
         self.assertTrue(b"compositeWithTrainedAlgorithmicMedia" in file.read_bytes())
 
@@ -505,12 +507,12 @@ class Desk(OnEveryWidth, OnPage):
         self.choose_photo()
         self.choose_voice()
         self.wait_drawn()
-        for ending, width in (("mp4", 512), ("gif", 512)):
+        for ending in ("mp4", "gif"):
             file, name = self.save(ending)
             self.assertEqual(name, f"astronaut_happy.{ending}")
             about = probe(file)
             streams = {s["codec_type"]: s for s in about["streams"]}
-            self.assertEqual(streams["video"]["width"], width)
+            self.assertEqual(streams["video"]["width"], SIZE[0])
             rate = eval(streams["video"]["avg_frame_rate"])  # "25/1"
             self.assertAlmostEqual(int(streams["video"]["nb_read_frames"]) / rate, HAPPY_SECONDS, delta=0.1)
             self.assertEqual("audio" in streams, ending == "mp4")
@@ -557,12 +559,12 @@ class Desk(OnEveryWidth, OnPage):
                 self.page.click("#sample")
                 self.page.wait("voice", lambda: "Heard" in self.page.text("#message"))
                 self.wait_drawn()
-                self.assertEqual(Image.open(self.save("png")[0]).size, (512, 512))
+                self.assertEqual(Image.open(self.save("png")[0]).size, SIZE)
                 # nginx's own limit: a 413 in HTML, and the photo is sent again, smaller
                 self.expected_errors = 1
                 noise = folder / "noise.png"
-                portrait = Image.open(PORTRAIT).convert("RGB").resize((1400, 1400))
-                Image.blend(portrait, Image.effect_noise((1400, 1400), 60).convert("RGB"), 0.1).save(noise)
+                portrait = Image.open(PORTRAIT).convert("RGB").resize((1700, 1400))
+                Image.blend(portrait, Image.effect_noise((1700, 1400), 60).convert("RGB"), 0.1).save(noise)
                 self.assertGreater(noise.stat().st_size, 1 << 20)
                 self.page.open(nginx.small_url)
                 self.choose_photo(noise)
