@@ -133,7 +133,7 @@ class Nginx:
 def make_devices(folder):
     """A camera that looks at the sample portrait, and a microphone that hears the happy sample, both for ever."""
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-loop", "1", "-i", ROOT / "tools/emoengine/serve/page/astronaut.jpg", "-t", "0.4", "-r", "10",
-                    "-vf", "scale=680:560", "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-q:v", "3", folder / "camera.mjpeg"], check=True)
+                    "-vf", "scale=680:680", "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-q:v", "3", folder / "camera.mjpeg"], check=True)
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", SAMPLES / "happy.flac", "-ar", "48000", "-ac", "2", folder / "microphone.wav"],
                    check=True)
 

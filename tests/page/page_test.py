@@ -25,7 +25,7 @@ OUT = ROOT / "out/page"
 PROGRAM = ROOT / "build/bin/emoengine"
 PAGE = ROOT / "tools/emoengine/serve/page"
 PORTRAIT = PAGE / "astronaut.jpg"
-SIZE = (340, 280)  # its
+SIZE = (340, 340)  # its
 HAPPY_SECONDS = 3.744
 COLUMNS_BEFORE_AUS = 4  # frame, timestamp, confidence, success
 
@@ -55,12 +55,12 @@ def setUpModule():
     unittest.addModuleCleanup(temporary.cleanup)
     make_devices(folder)
     portrait = Image.open(PORTRAIT).convert("RGB")
-    two = Image.new("RGB", (600, 280), "white")  # the larger face on the left
+    two = Image.new("RGB", (600, 340), "white")  # the larger face on the left
     two.paste(portrait, (0, 0))
-    two.paste(portrait.resize((238, 196)), (361, 40))
+    two.paste(portrait.resize((238, 238)), (361, 50))
     two.save(folder / "two faces.png")
     Image.linear_gradient("L").resize((640, 480)).convert("RGB").save(folder / "nobody.png")
-    portrait.resize((5100, 4200)).save(folder / "huge.jpg", quality=80)
+    portrait.resize((5000, 5000)).save(folder / "huge.jpg", quality=80)
     portrait.save(folder / "scan.tif")
     server = Server(PROGRAM, OUT / "server.log", "--lite", "--allowed-host", "face.test")
     unittest.addModuleCleanup(server.close)
@@ -563,8 +563,8 @@ class Desk(OnEveryWidth, OnPage):
                 # nginx's own limit: a 413 in HTML, and the photo is sent again, smaller
                 self.expected_errors = 1
                 noise = folder / "noise.png"
-                portrait = Image.open(PORTRAIT).convert("RGB").resize((1700, 1400))
-                Image.blend(portrait, Image.effect_noise((1700, 1400), 60).convert("RGB"), 0.1).save(noise)
+                portrait = Image.open(PORTRAIT).convert("RGB").resize((1600, 1600))
+                Image.blend(portrait, Image.effect_noise((1600, 1600), 60).convert("RGB"), 0.1).save(noise)
                 self.assertGreater(noise.stat().st_size, 1 << 20)
                 self.page.open(nginx.small_url)
                 self.choose_photo(noise)

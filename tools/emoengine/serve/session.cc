@@ -14,6 +14,7 @@
 #include "tools/emoengine/serve/http.h"
 #include "tools/emoengine/serve/inputs.h"
 #include "tools/emoengine/serve/limits.h"
+#include "tools/emoengine/serve/listener.h"
 
 namespace emo::serve {
 namespace {
@@ -21,8 +22,9 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr double kFps = 25;    // of the rows of a voice
-constexpr int kPartPx = 1024;  // the longest side of a picture of the face alone: a page shows no more
+constexpr double kFps = 25;       // of the rows of a voice
+constexpr int kPreviewPx = 2048;  // the longest side of a photo for a browser that cannot read it
+constexpr int kPartPx = 1024;     // the longest side of a picture of the face alone: a page shows no more
 constexpr int kWavePoints = 1000;
 constexpr double kMaxBlockSeconds = 10;  // of sound in a message
 
@@ -131,9 +133,9 @@ struct Session::Message {
 struct Session::Live {
   double id;
   int rate;
-  Expression expression;
-  std::unique_ptr<Resampler> resampler;
-  LiveVoice voice;
+  Listener listener;
+  Expression expression = {};
+  int passes = 1;
   std::optional<std::pair<double, ActionUnits>> next = {};  ///< the newest row that has no picture yet, and its time
   bool drawing = false;
 };
@@ -247,15 +249,22 @@ Awaitable<> Session::answer(const Message& message) {
 
 Awaitable<> Session::photo(const Message& message) {
   if (message.payload.empty()) refuse("`image`: came empty; a picture's file is needed behind the header");
+  const bool wants_preview = flag(message.header, "preview");
   const auto ticket = this->ticket();
   const Engine& engine = app_.needed_engine();
   auto whole = std::make_shared<Image>();
+  std::string preview;
   std::shared_ptr<const Photo> photo;
   std::string tried;
   co_await ticket->run([&] {
     *whole = read_photo(message.payload, app_.options.image);
     auto faces = media().find_faces(*whole, &tried);
     if (faces.empty()) return;
+    if (wants_preview) {
+      const int side = std::max(whole->width, whole->height);
+      const auto bytes = media().encode_image("preview.jpg", shrunk(*whole, (side + kPreviewPx - 1) / kPreviewPx));
+      preview.assign(bytes.begin(), bytes.end());
+    }
     auto charge = std::make_shared<const Charge>(app_, whole->rgb.size());
     photo = std::make_shared<const Photo>(engine, whole, std::move(faces), 0, std::move(charge));
   });
@@ -276,7 +285,11 @@ Awaitable<> Session::photo(const Message& message) {
   }
   answer["chosen"] = 0;
   photo_ = std::move(photo);
-  send(answer);
+  if (wants_preview) {
+    send(answer, preview);
+  } else {
+    send(answer);
+  }
 }
 
 void Session::need_photo() const {
@@ -404,10 +417,18 @@ void Session::live(const Message& message) {
   need_photo();
   const Engine& engine = app_.needed_engine();
   const auto rate = int(number(message.header, "rate", 48'000, limits::kMinSampleRateHz, limits::kMaxSampleRateHz));
-  Expression expression{.intensity = number(message.header, "intensity", 1, 0, 10)};
-  live_ = std::make_shared<Live>(Live{
-      message.id, rate, expression, media().resampler(rate, engine.speech_config().sample_rate_hz), engine.hear_live(kFps)});
-  send({{"type", "live"}, {"id", message.id}, {"fps", kFps}, {"delay_ms", std::round(live_->voice.delay_s() * 1e3)}});
+  const Expression expression{.intensity = number(message.header, "intensity", 1, 0, 10),
+                              .emotion = text(message.header, "emotion", ""),
+                              .au = text(message.header, "au", "")};
+  expression.over(ActionUnits(engine.speech_config().au_names));  // throws what it cannot read
+  const int passes = int(number(message.header, "passes", 1, 1, limits::kMaxPasses));
+  // The same id again, while it runs: another expression over the voice that was heard so far.
+  if (!live_ || live_->id != message.id || live_->rate != rate) {
+    live_ = std::make_shared<Live>(Live{message.id, rate, Listener(engine, rate, kFps)});
+  }
+  live_->expression = expression;
+  live_->passes = passes;
+  send({{"type", "live"}, {"id", message.id}, {"fps", kFps}});
 }
 
 Awaitable<> Session::pcm(const Message& message) {
@@ -422,10 +443,9 @@ Awaitable<> Session::pcm(const Message& message) {
   AuCurve rows;
   const auto ticket = this->ticket();
   co_await ticket->run([&] {
-    std::vector<float> block(samples), resampled;
+    std::vector<float> block(samples);
     std::memcpy(block.data(), message.payload.data(), samples * sizeof(float));  // both little-endian
-    live->resampler->push(block, resampled);
-    rows = live->voice.push(resampled);
+    rows = live->listener.push(block);
   });
   live->expression.apply(rows);
   if (live == live_) show_rows(rows);
@@ -451,7 +471,7 @@ Awaitable<> Session::show_live(std::shared_ptr<Live> live) {
       const auto [seconds, au] = *std::exchange(live->next, std::nullopt);
       const auto photo = photo_;
       const auto ticket = this->ticket();
-      const auto [file, ms] = co_await drawn(*ticket, au, 1, false, false);
+      const auto [file, ms] = co_await drawn(*ticket, au, live->passes, false, false);
       if (live != live_) break;
       send({{"type", "frame"},
             {"id", live->id},
