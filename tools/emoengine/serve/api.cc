@@ -7,6 +7,7 @@
 #include "engine/expression/expression.h"
 #include "engine/media/video.h"
 #include "engine/pipeline/frames.h"
+#include "engine/pipeline/shrink.h"
 #include "tools/emoengine/serve/disclosure.h"
 #include "tools/emoengine/serve/inputs.h"
 #include "tools/emoengine/serve/limits.h"
@@ -203,12 +204,16 @@ Awaitable<Response> animate(Call& call) {
   }
   const auto animation = std::make_shared<Animation>();
   animation->gif = format == "gif";
-  const double max_fps = video().max_fps(animation->gif ? "video.gif" : "video.mp4", "");
-  animation->fps = form.number("fps", 25, 1, std::min(60.0, max_fps));
+  const VideoKind kind = video().kind(animation->gif ? "video.gif" : "video.mp4", "");
+  animation->fps = form.number("fps", 25, 1, std::min(60.0, kind.max_fps));
   animation->passes = passes_of(form);
   co_await call.ticket.run([&] {
     animation->photo = read_photo(image, app.options.image);
     animation->faces = choose(find_some_faces(animation->photo), form.text("face"));
+    const double width = animation->photo.width;
+    animation->photo = shrunk(std::move(animation->photo), kind.usual_side);
+    const auto scale = float(animation->photo.width / width);
+    for (Box& face : animation->faces) face = {face.x * scale, face.y * scale, face.side * scale};
     animation->charge = std::make_unique<Charge>(app, animation->photo.rgb.size());
   });
   co_await call.ticket.run([&] { read_sound_and_curve(form, app, *animation); });

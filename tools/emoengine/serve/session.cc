@@ -10,6 +10,7 @@
 
 #include "base/version.h"
 #include "engine/expression/expression.h"
+#include "engine/pipeline/shrink.h"
 #include "tools/emoengine/serve/disclosure.h"
 #include "tools/emoengine/serve/http.h"
 #include "tools/emoengine/serve/inputs.h"
@@ -57,24 +58,6 @@ bool flag(const json& header, const char* name) {
 ordered_json box_json(double x, double y, double w, double h) {
   const auto tenth = [](double v) { return std::round(v * 10) / 10; };
   return {tenth(x), tenth(y), tenth(w), tenth(h)};
-}
-
-/// Every factor x factor pixels' mean; a rest at the right and bottom edge is left out.
-Image shrunk(const Image& image, int factor) {
-  if (factor == 1) return image;
-  Image small(image.width / factor, image.height / factor);
-  for (int y = 0; y < small.height; ++y) {
-    for (int x = 0; x < small.width; ++x) {
-      for (int c = 0; c < 3; ++c) {
-        int sum = factor * factor / 2;
-        for (int dy = 0; dy < factor; ++dy) {
-          for (int dx = 0; dx < factor; ++dx) sum += image.pixel(x * factor + dx, y * factor + dy)[c];
-        }
-        small.pixel(x, y)[c] = std::uint8_t(sum / (factor * factor));
-      }
-    }
-  }
-  return small;
 }
 
 Image part_of(const Image& image, int x, int y, int width, int height) {
@@ -261,8 +244,7 @@ Awaitable<> Session::photo(const Message& message) {
     auto faces = media().find_faces(*whole, &tried);
     if (faces.empty()) return;
     if (wants_preview) {
-      const int side = std::max(whole->width, whole->height);
-      const auto bytes = media().encode_image("preview.jpg", shrunk(*whole, (side + kPreviewPx - 1) / kPreviewPx));
+      const auto bytes = media().encode_image("preview.jpg", shrunk(*whole, kPreviewPx));
       preview.assign(bytes.begin(), bytes.end());
     }
     auto charge = std::make_shared<const Charge>(app_, whole->rgb.size());
@@ -308,10 +290,9 @@ Session::Photo::Photo(const Engine& engine, std::shared_ptr<const Image> image, 
   const int top = std::clamp(int(std::floor(crop.y)) - 1, 0, whole->height - 1);
   const int right = std::clamp(int(std::ceil(crop.x + crop.side)) + 1, left + 1, whole->width);
   const int bottom = std::clamp(int(std::ceil(crop.y + crop.side)) + 1, top + 1, whole->height);
-  const int factor = std::max(1, (std::max(right - left, bottom - top) + kPartPx - 1) / kPartPx);
-  part = shrunk(part_of(*whole, left, top, right - left, bottom - top), factor);
-  x = left, y = top, width = part.width * factor, height = part.height * factor;
-  const auto scale = float(factor);
+  x = left, y = top, width = right - left, height = bottom - top;
+  part = shrunk(part_of(*whole, x, y, width, height), kPartPx);
+  const float scale = float(width) / float(part.width);
   part_face = {(face.x - float(left)) / scale, (face.y - float(top)) / scale, face.side / scale};
 }
 
