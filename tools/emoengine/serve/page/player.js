@@ -11,6 +11,7 @@ export class Player {
   #frames = new Map();   // frame -> picture
   #busy = false;
   #trip_s = 0.1;         // from asking for a picture to having it, smoothed
+  #spread_s = 0.05;      // how far a trip is from that, smoothed
   #shown = -1;
   #failed = false;       // the browser cannot play this sound: a clock stands in
   #started = 0;
@@ -76,14 +77,17 @@ export class Player {
   }
 
   async #draw_next(now) {
-    let frame = Math.ceil((now + lead_s + this.#trip_s) * this.fps);
+    // A picture that comes early waits for its moment, a late one has missed it: two spreads more, as TCP has four.
+    let frame = Math.ceil((now + lead_s + this.#trip_s + 2 * this.#spread_s) * this.fps);
     while (this.#frames.has(frame)) ++frame;
     if (frame >= this.seconds * this.fps) return;
     this.#busy = true;
     const frames = this.#frames, started = performance.now();
     try {
       const picture = await this.draw(frame / this.fps);
-      this.#trip_s += 0.3 * ((performance.now() - started) / 1000 - this.#trip_s);
+      const off_s = (performance.now() - started) / 1000 - this.#trip_s;
+      this.#trip_s += 0.25 * off_s;
+      this.#spread_s += 0.25 * (Math.abs(off_s) - this.#spread_s);
       if (picture && frames === this.#frames) frames.set(frame, picture);
       if (frames.size > most_kept) frames.delete(frames.keys().next().value);
     } finally {
