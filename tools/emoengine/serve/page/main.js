@@ -176,7 +176,7 @@ const use_voice = attempt(async file => {
   timeline.show_voice(voice);
   time = null;
   changed();
-  say(`Heard ${voice.seconds.toFixed(1)} s: ${voice.emotion}. ${photo ? 'Press Play, or hold B to see the photo as it was.' : 'Now choose a photo.'}`);
+  say(`Heard ${voice.seconds.toFixed(1)} s: ${voice.emotion}. ${photo ? 'Press Play; hold “Before” to compare.' : 'Now choose a photo.'}`);
 });
 
 $('play').onclick = async () => {
