@@ -20,6 +20,7 @@ readonly limit_s=5100
 # build     everything, optimised, warnings are errors
 # tests     the whole suite
 # recipes   the training recipes, on Debian's PyTorch
+# page      the page of `emoengine serve` in a real browser; its screenshots are in out/page
 # install   an installed copy runs; a C and a C++ program (docs/example/) use it and draw what the command line draws
 # packages  Debian packages: what is in them, what they need
 # abi       libemoengine.so.0 keeps what it promised
@@ -31,7 +32,7 @@ readonly limit_s=5100
 # tsan      the engine's threads under ThreadSanitizer
 # fuzz      builds the fuzzers with clang 16 and runs each for 20 s
 quick=(setup build tests)
-full=(setup_full build tests recipes install packages abi format layering sass core asan tsan fuzz)
+full=(setup_full build tests page recipes install packages abi format layering sass core asan tsan fuzz)
 
 sources() { find include base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
 
@@ -53,6 +54,8 @@ stage_recipes() {
     /usr/bin/python3 -W ignore -m unittest discover -s tests/training -p 'test_{}.py' 2>&1 | tee out/test/unittest.txt
   ! grep skipped= out/test/unittest.txt  # setup_full has installed what the tests ask for
 }
+
+stage_page() { /usr/bin/python3 -W ignore tests/page/page_test.py; }
 
 stage_install() {
   local work=$PWD/out/test/install prefix=$PWD/out/test/install/prefix inputs=(samples/astronaut.png samples/happy.flac) out
