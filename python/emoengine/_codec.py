@@ -39,7 +39,7 @@ def _rgb_of_cmyk(cmyk: np.ndarray[Any, Any], adobe: bool) -> np.ndarray[Any, Any
     return (black - ((255 - stored[:, :, :3]) * black >> 8)).astype(np.uint8)
 
 
-def _encode(pixels: np.ndarray[Any, Any], bgr: bool, kind: str) -> bytes:
+def encode(pixels: np.ndarray[Any, Any], bgr: bool, kind: str) -> bytes:
     if bgr:
         pixels = pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]]
     name = _WRITTEN.get(kind, kind.upper())
@@ -51,4 +51,4 @@ def _encode(pixels: np.ndarray[Any, Any], bgr: bool, kind: str) -> bytes:
 @functools.cache
 def bring() -> None:
     """Gives the library this codec, once."""
-    core.set_codec(_decode, _encode)
+    core.set_codec(_decode, encode)
