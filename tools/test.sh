@@ -21,6 +21,7 @@ readonly limit_s=5100
 # tests     the whole suite
 # recipes   the training recipes, on Debian's PyTorch
 # page      the page of `emoengine serve` in a real browser; its screenshots are in out/page
+# ray       batches over Ray, with the Python package's wheel
 # install   an installed copy runs; a C and a C++ program (docs/example/) use it and draw what the command line draws
 # packages  Debian packages: what is in them, what they need
 # abi       libemoengine.so.0 keeps what it promised
@@ -32,7 +33,7 @@ readonly limit_s=5100
 # tsan      the engine's threads under ThreadSanitizer
 # fuzz      builds the fuzzers with clang 16 and runs each for 20 s
 quick=(setup build tests)
-full=(setup_full build tests page recipes install packages abi format layering sass core asan tsan fuzz)
+full=(setup_full build tests page ray recipes install packages abi format layering sass core asan tsan fuzz)
 
 sources() { find include base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
 
@@ -53,6 +54,15 @@ stage_recipes() {
   printf '%s\n' generator speech reader | OMP_NUM_THREADS=1 xargs -P 2 -I '{}' \
     /usr/bin/python3 -W ignore -m unittest discover -s tests/training -p 'test_{}.py' 2>&1 | tee out/test/unittest.txt
   ! grep skipped= out/test/unittest.txt  # setup_full has installed what the tests ask for
+}
+
+stage_ray() {
+  [[ -f $(echo out/wheel/emoengine-*.whl) ]] || EMO_CUDA=OFF tools/wheel.sh
+  rm -rf out/ray
+  /usr/bin/python3 -m venv out/ray
+  out/ray/bin/pip install --quiet --disable-pip-version-check "$(echo out/wheel/emoengine-*.whl)[ray]" \
+    --requirement python/tests/cluster/requirements.txt
+  out/ray/bin/python -m pytest -q --durations 5 python/tests/cluster
 }
 
 stage_page() { /usr/bin/python3 -W ignore tests/page/page_test.py; }
