@@ -85,7 +85,7 @@ export async function record(told, done) {
 /// The context has the device's own rate: Firefox takes no other.
 export async function listen(block, lost) {
   const {stream, note} = await microphone();
-  let context = new AudioContext();
+  const context = new AudioContext();
   if (context.state === 'suspended') await context.resume();
   await context.audioWorklet.addModule(new URL('live-worklet.js', import.meta.url));
   const worklet = new AudioWorkletNode(context, 'microphone', {numberOfOutputs: 0});
@@ -96,10 +96,12 @@ export async function listen(block, lost) {
   };
   context.createMediaStreamSource(stream).connect(worklet);
   const stop = () => {
-    worklet.port.onmessage = null;
+    worklet.port.onmessage = context.onstatechange = null;
     let_go(stream);
     context.close();
   };
+  // iOS interrupts for a call, and what it resumes may stay silent: the next tap makes a new one.
+  context.onstatechange = () => { if (context.state !== 'running') lost(new Error('The microphone was interrupted. Press Live again.')); };
   stream.getAudioTracks()[0].onended = () => lost(new Error('The microphone went away.'));
   return {rate: context.sampleRate, note, stop};
 }

@@ -171,6 +171,11 @@ export class Timeline {
     if (near) near.tabIndex = 0;
   }
 
+  #visible_rows() {
+    const {rows, fps} = this.#voice.curves, first = Math.max(0, Math.floor(this.#from * fps));
+    return rows.slice(first, Math.ceil((this.#from + this.#span) * fps) + 1).map((aus, i) => ({seconds: (first + i) / fps, aus}));
+  }
+
   draw() {
     this.#drawing ||= requestAnimationFrame(() => { this.#drawing = 0; this.#draw(); });
   }
@@ -199,8 +204,7 @@ export class Timeline {
       waveform.forEach(([low, high], i) => bar(x(i * each), x((i + 1) * each), 0.9 * low / loudest, 0.9 * high / loudest));
     }
 
-    const rows = this.#live ? this.#live.rows
-                            : this.#voice.curves.rows.map((aus, i) => ({seconds: i / this.#voice.curves.fps, aus}));
+    const rows = this.#live ? this.#live.rows : this.#visible_rows();
     const line = (au, thickness) => {
       context.strokeStyle = style.getPropertyValue(unit_colour(this.au_names[au]));
       context.lineWidth = thickness;
