@@ -141,7 +141,7 @@ def make_devices(folder):
 class Browser:
     def __init__(self, folder, width, height, dark=False):
         self.downloads = folder / f"downloads-{width}{'-dark' * dark}"
-        self.downloads.mkdir()
+        self.downloads.mkdir(exist_ok=True)
         self.taken = 0
         options = webdriver.ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
