@@ -26,6 +26,7 @@ full_packages=(
   abigail-tools                                      # tools/check_abi.sh
   clang-format-14                                    # other versions format a little differently
   python3-venv                                       # nvcc from PyPI: tools/cuda_compiler.sh
+  iproute2                                           # machines of python/tests/cluster
   chromium chromium-driver python3-selenium nginx-light  # tests/page
   python3-torch python3-torchaudio python3-scipy python3-pil python3-soundfile espeak-ng  # tests/training
 )

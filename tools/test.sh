@@ -62,7 +62,7 @@ stage_ray() {
   /usr/bin/python3 -m venv out/ray
   out/ray/bin/pip install --quiet --disable-pip-version-check "$(echo out/wheel/emoengine-*.whl)[ray]" \
     --requirement python/tests/cluster/requirements.txt
-  out/ray/bin/python -m pytest -q --durations 5 python/tests/cluster
+  out/ray/bin/python -m pytest -q -W ignore --durations 5 python/tests/cluster
 }
 
 stage_page() { /usr/bin/python3 -W ignore tests/page/page_test.py; }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,10 @@ def read_report(text: str) -> list[dict[str, str]]:
 def results(output: Path) -> dict[str, bytes]:
     """The pictures of an output folder by name."""
     return {str(path.relative_to(output)): path.read_bytes() for path in output.glob("??/*.png")}
+
+
+def wait_until_still(folder: Path) -> None:
+    """Ray ends its processes a moment after their driver."""
+    count = -1
+    while count != (count := len(list(folder.glob("??/*.png")))):
+        time.sleep(3)

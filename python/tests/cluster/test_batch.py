@@ -15,7 +15,7 @@ import pytest
 import emoengine
 from emoengine import batch
 
-from pairs import Pairs, read_report, results
+from pairs import Pairs, read_report, results, wait_until_still
 
 
 def rows_of(url: Path | str) -> list[dict[str, Any]]:
@@ -299,10 +299,3 @@ class TestCommand:
         assert sorted(int(row["index"]) for row in listed) == list(range(rows + 1))
         assert set(results(out)) == {row["result"] for row in listed if row["state"] != "failed"}
         assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-def wait_until_still(folder: Path) -> None:
-    """Ray ends its processes a moment after their driver."""
-    count = -1
-    while count != (count := len(list(folder.glob("??/*.png")))):
-        time.sleep(3)
