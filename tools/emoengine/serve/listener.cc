@@ -35,9 +35,8 @@ AuCurve Listener::hear_again(std::span<const float> pcm) {
   samples_ += pcm.size();
   const auto most = std::size_t(kHeardSeconds * model_rate_hz_);
   if (last_.size() > most) last_.erase(last_.begin(), last_.end() - std::ptrdiff_t(most));
-  const double seconds = double(samples_) / model_rate_hz_;
-  const auto due = std::size_t(seconds * fps_);
-  if (due < row_ || seconds < kLeastSeconds) return AuCurve(engine_.speech_config().au_names, {});
+  const auto due = std::size_t(double(samples_) * fps_ / model_rate_hz_);
+  if (due < row_ || double(samples_) < kLeastSeconds * model_rate_hz_) return AuCurve(engine_.speech_config().au_names, {});
   row_ = due + 1;
   const AuCurve heard = engine_.hear(last_).per_frame(fps_);
   AuCurve newest(heard.names, {double(due) / fps_});

@@ -238,7 +238,7 @@ $('live').onclick = attempt(async () => {
     if (answer.type !== 'frame') return;
     show_expression(answer.aus);
     if (!await stage.show_face(answer, {seconds: answer.seconds})) return;
-    $('latency').textContent = `${Math.round(performance.now() - 1000 * (start_s + answer.seconds))} ms behind your voice`;
+    $('latency').textContent = `${Math.round(performance.now() - 1000 * (start_s + answer.seconds))} ms behind`;
   }, error => { end_live(); if (error) say(error.message, true); });
   live = {update: () => stream.send(wish()), stop: () => { stream.stop(); source.stop(); }};
   touched = true;
