@@ -1,8 +1,11 @@
 // Plays the voice, and the face with it. Pictures are drawn while the sound plays, each for the moment at which it will be
 // ready, and kept: a second run finds them, and fills the gaps that the first one left.
 
+import {decode, forget_decoded} from './stage.js';
+
 const lead_s = 0.025;      // lips a little before their sound look right (ITU-R BT.1359); after it they do not
 const most_kept = 2000;    // pictures of some 30 KB
+const decoded_ahead = 6;   // frames: a decoder that has to wait for a processor takes longer than a frame
 
 /// draw(seconds)  -> promise of {bytes, crop} or null;  show(picture, seconds)  puts it on the stage
 /// moved(seconds)  at every step;  ended()
@@ -69,8 +72,12 @@ export class Player {
     let frame = Math.floor((now + lead_s) * this.fps);
     while (frame > this.#shown && !this.#frames.has(frame)) --frame;
     if (frame > this.#shown) {
+      for (let left_out = this.#shown + 1; left_out < frame; ++left_out) forget_decoded(this.#frames.get(left_out));
       this.#shown = frame;
       this.show(this.#frames.get(frame), frame / this.fps);
+    }
+    for (let next = 1; next <= decoded_ahead; ++next) {
+      if (this.#frames.has(frame + next)) decode(this.#frames.get(frame + next));
     }
     if (!this.#busy) this.#draw_next(now);
     requestAnimationFrame(() => this.#step());

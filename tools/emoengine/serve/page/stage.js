@@ -2,13 +2,22 @@
 
 const $ = id => document.getElementById(id);
 
+/// Decodes a picture's bytes, once; for one that will be wanted soon, ahead of its time.
+export const decode = picture => picture.decoded ??= createImageBitmap(new Blob([picture.bytes]));
+
+export function forget_decoded(picture) {
+  picture?.decoded?.then(bitmap => bitmap.close());
+  if (picture) picture.decoded = undefined;
+}
+
 /// `choose` is called with a face's index when the user picks it.
 export class Stage {
   #size = null;   // [width, height] of the photo as the server counts its pixels
   #faces = [];
   #chosen = 0;
   #url = '';
-  #latest = 0;    // pictures are decoded side by side; only the newest may show
+  #asked = 0;     // pictures are decoded side by side: none may show after one that was asked for later
+  #shown = 0;
 
   constructor(choose) {
     this.choose = choose;
@@ -75,17 +84,17 @@ export class Stage {
     this.#lay_out();
   }
 
-  /// Lays a redrawn crop (JPEG or PNG bytes) over the photo; `about` says what it shows. False when a newer one came first.
-  async show_face({bytes, crop, ms, trip_ms}, about) {
-    const turn = ++this.#latest;
-    const picture = await createImageBitmap(new Blob([bytes]));
-    if (turn !== this.#latest) return false;
+  /// Lays a redrawn crop (JPEG or PNG bytes) over the photo; `about` says what it shows. False when a newer one is there already.
+  async show_face(drawn, about) {
+    const turn = ++this.#asked, {crop, ms, trip_ms} = drawn, picture = await decode(drawn);
+    if (turn < this.#shown) return false;
+    this.#shown = turn;
     const canvas = $('face');
     if (canvas.width !== picture.width || canvas.height !== picture.height) {
       [canvas.width, canvas.height] = [picture.width, picture.height];
     }
     canvas.getContext('2d').drawImage(picture, 0, 0);
-    picture.close();
+    forget_decoded(drawn);
     place(canvas, crop, this.#size);
     Object.assign(canvas.dataset, {ms, trip_ms, ...about});
     canvas.hidden = false;
@@ -94,7 +103,7 @@ export class Stage {
   }
 
   clear_face() {
-    ++this.#latest;
+    this.#shown = ++this.#asked;
     $('face').hidden = true;
     this.stage.classList.remove('drawn');
   }
