@@ -351,18 +351,18 @@ def _weights(file: str | None, kind: str) -> bytes:
 
 def _connect(address: str | None) -> None:
     quiet: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
-    if address is None:
-        # The free ones do next to nothing, so they come on top.
-        cpus = len(os.sched_getaffinity(0)) + _FREE_CPUS
-        ray.init("local", num_cpus=cpus, object_store_memory=256 << 20, **quiet)
-        return
     try:
+        if address is None:
+            # The free ones do next to nothing, so they come on top.
+            cpus = len(os.sched_getaffinity(0)) + _FREE_CPUS
+            ray.init("local", num_cpus=cpus, object_store_memory=256 << 20, **quiet)
+            return
         host, _, port = address.removeprefix("ray://").rpartition(":")
         if port.isdigit():
             socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself tries for minutes
         ray.init(address, **quiet)
     except Exception as error:  # a ConnectionError, a RuntimeError or a ValueError, by what is wrong
-        raise DeviceError(f"`address`: {address}: no Ray cluster answers: {_first_line(error)}") from None
+        raise DeviceError(f"`address`: {address or 'this machine'}: no Ray cluster answers: {_first_line(error)}") from None
 
 
 def count_workers(job: Job, nodes: list[dict[str, Any]]) -> int:

@@ -12,6 +12,7 @@ import pytest
 os.environ.update(
     RAY_USAGE_STATS_ENABLED="0",
     RAY_worker_niceness="0",  # not 15, with which a busy machine starts a worker in minutes
+    RAY_raylet_start_wait_time_s="120",
     AWS_ACCESS_KEY_ID="test",
     AWS_SECRET_ACCESS_KEY="test",
     AWS_DEFAULT_REGION="us-east-1",
