@@ -15,3 +15,7 @@ mkdir -p docs
 "$engine" aus --audio samples/surprised.flac --plot docs/curves.png
 ffmpeg -v error -i "$photo" -vf crop=208:208:116:28,scale=160:160 "$work/portrait.png" # a GIF of all 512 px: 5 MB
 "$engine" animate --image "$work/portrait.png" --audio samples/surprised.flac --fps 10 -o docs/animation.gif
+# The page after a newcomer's first click, from its test; needs the packages of tools/setup.sh --full.
+newcomer=newcomer_gets_a_picture_with_one_click_within_a_minute
+/usr/bin/python3 tests/page/page_test.py --program "$engine" "Desk.test_$newcomer"
+ffmpeg -v error -y -i "out/page/1280-$newcomer.png" -q:v 4 docs/page.jpg
