@@ -19,13 +19,14 @@ packages=(
   libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev  # FFmpeg
   fonts-dejavu-core gnuplot-nox                      # captions, plots
   libgtest-dev libgmock-dev libbenchmark-dev
+  python3-dev libtbb-dev                             # the Python package
   ffmpeg                                             # reads back the videos that the tests write
 )
 full_packages=(
   clang-16 libclang-rt-16-dev                        # libFuzzer
   abigail-tools                                      # tools/check_abi.sh
   clang-format-14                                    # other versions format a little differently
-  python3-venv                                       # nvcc from PyPI: tools/cuda_compiler.sh
+  python3-venv                                       # nvcc from PyPI: tools/cuda_compiler.sh; tools/wheel.sh
   iproute2                                           # machines of python/tests/cluster
   chromium chromium-driver python3-selenium nginx-light  # tests/page
   python3-torch python3-torchaudio python3-scipy python3-pil python3-soundfile espeak-ng  # tests/training

@@ -21,6 +21,7 @@ readonly limit_s=5100
 # tests     the whole suite
 # recipes   the training recipes, on Debian's PyTorch
 # page      the page of `emoengine serve` in a real browser; its screenshots are in out/page
+# python    the wheel, made of the source distribution, in fresh environments: its tests, types, examples
 # ray       batches over Ray, with the Python package's wheel
 # install   an installed copy runs; a C and a C++ program (docs/example/) use it and draw what the command line draws
 # packages  Debian packages: what is in them, what they need
@@ -33,7 +34,7 @@ readonly limit_s=5100
 # tsan      the engine's threads under ThreadSanitizer
 # fuzz      builds the fuzzers with clang 16 and runs each for 20 s
 quick=(setup build tests)
-full=(setup_full build tests page ray recipes install packages abi format layering sass core asan tsan fuzz)
+full=(setup_full build tests page python ray recipes install packages abi format layering sass core asan tsan fuzz)
 
 sources() { find include base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
 
@@ -105,6 +106,25 @@ stage_packages() {
   done | tee "$packages/fields.txt"
   ! dpkg-deb --field "$packages"/libemoengine0_*.deb Depends | grep -E 'opencv|heif|jxl|libav|dlib|sndfile|soxr|lcms'
   dpkg-deb --contents "$packages"/emoengine-models_*.deb | grep ' ./usr/share/doc/emoengine-models/copyright$'
+}
+
+# Pinned as far as the stubs depend on it; the newest of everything else, and the oldest NumPy with Debian's PyTorch.
+stage_python() {
+  local venv=out/python/new old=out/python/old stubs=$PWD/out/python/stubs module
+  EMO_CUDA=OFF tools/wheel.sh
+  rm -rf "$venv" "$old"
+  /usr/bin/python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check out/wheel/*.whl --requirement python/tests/requirements.txt
+  "$venv/bin/python" -m pytest -q -W error::ResourceWarning
+  "$venv/bin/mypy"
+  mkdir -p "$stubs"
+  for module in core command; do
+    "$venv/bin/python" -m nanobind.stubgen --quiet --module "emoengine._lib.$module" --output-file "$stubs/$module.pyi"
+    diff "python/emoengine/_lib/$module.pyi" "$stubs/$module.pyi"
+  done
+  /usr/bin/python3 -m venv --system-site-packages "$old"
+  "$old/bin/pip" install --quiet --disable-pip-version-check out/wheel/*.whl 'numpy==1.26.*' pytest
+  "$old/bin/python" -m pytest -q python/tests/test_engine.py
 }
 
 stage_abi() { tools/check_abi.sh; }

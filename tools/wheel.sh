@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds a wheel of the Python package that carries its libraries, and looks into it: out/wheel/emoengine-*.whl.
+# Builds a source distribution of the Python package, and from that a wheel that carries its libraries, and looks into it:
+# out/wheel/emoengine-*.whl.
 #
-#   tools/wheel.sh [PYTHON]    PYTHON: with the packages of python/requirements.txt [default: a virtual environment of its own]
+#   tools/wheel.sh
 #
-# It runs on Linux with this machine's glibc or a newer one. Only what the list below names is carried along.
+# The wheel runs on Linux with this machine's glibc or a newer one. Only what the list below names is carried along.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,22 +21,23 @@ die() {
   exit 1
 }
 
-python=${1-}
-if [[ -z $python ]]; then
-  /usr/bin/python3 -m venv out/python
-  python=out/python/bin/python
-  "$python" -m pip install --quiet --requirement python/requirements.txt
-fi
-python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
+readonly python=$PWD/out/python/build/bin/python build=$PWD/build-python
+[[ -x $python ]] || /usr/bin/python3 -m venv out/python/build
+"$python" -m pip install --quiet --disable-pip-version-check --requirement python/requirements.txt
 
 rm -rf out/wheel
-export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL-$(nproc)}
-"$python" -m pip wheel --quiet --no-build-isolation --no-deps -C build-dir=build-python -C cmake.define.EMO_WERROR=ON \
-  -C cmake.define.EMO_CUDA="${EMO_CUDA-AUTO}" --wheel-dir out/wheel/plain .
+mkdir -p out/wheel/source
+readonly settings="{'build-dir': '$build', 'cmake.define.EMO_WERROR': 'ON', 'cmake.define.EMO_CUDA': '${EMO_CUDA-AUTO}'}"
+"$python" -c 'from scikit_build_core.build import build_sdist; build_sdist("out/wheel")' >out/wheel/sdist.log
+tar --extract --touch --file out/wheel/emoengine-*.tar.gz --directory out/wheel/source --strip-components 1
+# c++, as CMake calls it: else ccache takes Python's g++ for another compiler.
+(cd out/wheel/source && CXX=${CXX-c++} CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL-$(nproc)} \
+  "$python" -c "from scikit_build_core.build import build_wheel; build_wheel('../plain', $settings)")
 
 # auditwheel takes the first libgomp.so.1 that it finds.
-PATH=$(dirname "$python"):$PATH LD_LIBRARY_PATH=$PWD/build-python/one_thread \
-  auditwheel repair --exclude 'libcuda.so*' --wheel-dir out/wheel out/wheel/plain/*.whl 2>out/wheel/auditwheel.log || { cat out/wheel/auditwheel.log >&2; exit 1; }
+PATH=${python%/*}:$PATH LD_LIBRARY_PATH=$build/one_thread \
+  auditwheel repair --exclude 'libcuda.so*' --wheel-dir out/wheel out/wheel/plain/*.whl 2>out/wheel/auditwheel.log ||
+  die "auditwheel: $(<out/wheel/auditwheel.log)"
 wheel=$(echo out/wheel/*.whl)
 
 bytes=$(stat -c %s "$wheel")
@@ -46,7 +48,7 @@ for library in out/wheel/content/emoengine.libs/*; do
   name=${name%-*}  # without auditwheel's sum
   [[ " ${allowed[*]} " == *" $name:"* ]] || die "$wheel carries $name, which is not on the list of tools/wheel.sh"
 done
-cmp -s <(nm -D --defined-only out/wheel/content/emoengine.libs/libgomp-*) <(nm -D --defined-only build-python/one_thread/libgomp.so.1) ||
+cmp -s <(nm -D --defined-only out/wheel/content/emoengine.libs/libgomp-*) <(nm -D --defined-only "$build"/one_thread/libgomp.so.1) ||
   die "$wheel carries GCC's libgomp, not python/one_thread.cc"
 needed=$(find out/wheel/content -name '*.so*' -type f -exec readelf -d {} + | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u)
 for library in $needed; do

@@ -46,8 +46,10 @@ class Call {
   static void end() {
     ending = true;
     nb::gil_scoped_release released;
-    for (int calls = running; calls > 0; calls = running) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (running > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  /// In a forked child, which has none of the threads that were in a call.
+  static void forget() { running = 0; }
 
  private:
   static inline std::atomic<int> running = 0;

@@ -22,6 +22,7 @@ NB_MODULE(core, m) {
   nb::set_leak_warnings(false);  // at exit they frighten users; the tests turn them on
   m.def("set_leak_warnings", &nb::set_leak_warnings, nb::arg("on"));
   m.def("end", &Call::end, "Waits for the calls of other threads; from then on none begins. Before Python ends.");
+  m.def("after_fork", &Call::forget, "In a child: the calls of the parent's threads are not its own.");
   nb::register_exception_translator(raise);
   m.def(
       "version", [] { return emo_version(); }, "The library's version.");

@@ -56,13 +56,7 @@ class Frames {
     thread_ = std::thread([this] { run(); });
   }
 
-  ~Frames() {
-    if (engine_->pid != ::getpid()) {
-      thread_.detach();  // a forked child has no such thread
-    } else {
-      close();
-    }
-  }
+  ~Frames() { close(); }
 
   /// Ends the animation where it is.
   void close() {
@@ -98,6 +92,8 @@ class Frames {
     if (status != EMO_OK && !stopped_) throw emoengine::Error(status, error_.c_str());
     return nullptr;
   }
+
+  bool forked() const { return engine_->pid != ::getpid(); }
 
  private:
   void run() {
@@ -136,9 +132,28 @@ class Frames {
   std::thread thread_;
 };
 
-std::unique_ptr<Frames> animate(const Engine& engine, const ConstPixels& photo, const Square& face,
-                                const std::optional<Values>& pcm, const std::optional<Table>& aus, bool bgr, double fps,
-                                double smooth_s, double ease_s, bool blinks, std::uint32_t seed, int passes) {
+/// What Python holds. A forked child has its memory, but not its thread: there it is left alone.
+class Animation {
+ public:
+  explicit Animation(std::unique_ptr<Frames> frames) : frames_(std::move(frames)) {}
+  ~Animation() {
+    if (frames_->forked()) frames_.release();
+  }
+  Frames& frames() const {
+    if (frames_->forked()) refuse("animation: was begun in the parent of this process; create the Engine after fork");
+    return *frames_;
+  }
+  void close() {
+    if (!frames_->forked()) frames_->close();
+  }
+
+ private:
+  std::unique_ptr<Frames> frames_;
+};
+
+std::unique_ptr<Animation> animate(const Engine& engine, const ConstPixels& photo, const Square& face,
+                                   const std::optional<Values>& pcm, const std::optional<Table>& aus, bool bgr, double fps,
+                                   double smooth_s, double ease_s, bool blinks, std::uint32_t seed, int passes) {
   const Call call;
   const auto opened = engine.opened();
   const auto [x, y, side] = face;
@@ -165,18 +180,20 @@ std::unique_ptr<Frames> animate(const Engine& engine, const ConstPixels& photo, 
   nb::gil_scoped_release released;
   std::optional<emoengine::Voice> voice;
   if (pcm) voice = opened->engine->hear({pcm->data(), pcm->size()});
-  return std::make_unique<Frames>(opened, image, std::move(voice), std::move(table), animation, bgr);
+  return std::make_unique<Animation>(
+      std::make_unique<Frames>(opened, image, std::move(voice), std::move(table), animation, bgr));
 }
 
 }  // namespace
 
 void bind_frames(nb::module_& m) {
-  nb::class_<Frames>(m, "Frames", nb::is_weak_referenceable())
-      .def("close", &Frames::close, nb::call_guard<nb::gil_scoped_release>())
+  nb::class_<Animation>(m, "Animation", nb::is_weak_referenceable())
+      .def("close", &Animation::close, nb::call_guard<nb::gil_scoped_release>())
       .def(
           "take",
-          [](Frames& self) -> std::optional<nb::ndarray<nb::numpy, std::uint8_t>> {
+          [](const Animation& animation) -> std::optional<nb::ndarray<nb::numpy, std::uint8_t>> {
             const Call call;
+            Frames& self = animation.frames();
             wait_for([&](std::int64_t us) { return self.wait(us); }, [&] { self.close(); });
             auto frame = self.take();
             if (!frame) return std::nullopt;

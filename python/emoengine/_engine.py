@@ -92,7 +92,7 @@ class Voice:
 class Animation(Iterator[Pixels]):
     """The frames of Engine.animate(), each (H,W,3) uint8. They are drawn a few ahead, on a thread of their own."""
 
-    def __init__(self, frames: core.Frames, engine: Engine) -> None:
+    def __init__(self, frames: core.Animation, engine: Engine) -> None:
         self._frames = frames
         self._engine = engine  # whose notes are told
 
@@ -188,7 +188,7 @@ class Engine:
             max_queue=max_queue,
             max_contexts=max_contexts,
         )
-        self._animations: weakref.WeakSet[core.Frames] = weakref.WeakSet()
+        self._animations: weakref.WeakSet[core.Animation] = weakref.WeakSet()
         self._pool: ThreadPoolExecutor | None = None
         _opened.add(self)
         self._tell_notes()
@@ -465,7 +465,7 @@ class Engine:
         if choice == "crop":
             return [Face(0, 0, pixels.shape[1])]
         if isinstance(choice, tuple) and len(choice) == 3 and not isinstance(choice[0], tuple):
-            return [Face(*map(float, cast("Face", choice)))]
+            return [Face(*map(float, choice))]
         if isinstance(choice, Iterable) and not isinstance(choice, str):
             return [Face(*map(float, face)) for face in choice]
         number = 1 if choice == "largest" else choice
@@ -535,6 +535,14 @@ def _close_all() -> None:
     for engine in list(_opened):
         engine.close()
     core.end()
+
+
+def _after_fork() -> None:
+    _opened.clear()
+    core.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def find_faces(image: ImageLike, *, order: Order = "rgb") -> list[Face]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,6 @@ from numpy.typing import NDArray
 from . import _arrays
 from ._arrays import Pixels, SoundLike
 from .errors import DeviceError, InputError
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
 
 _SOUND_HZ = 48000
 
@@ -31,16 +29,12 @@ def _av() -> Any:
     return av
 
 
-def _open(source: Any) -> InputContainer:
+def _open(source: Any) -> Any:
     av = _av()
     name = _arrays.name_of(source, "source")
     file = _arrays.file_source(source)
     try:
-        if isinstance(file, bytes):
-            import io
-
-            return av.open(io.BytesIO(file))
-        return av.open(file)
+        return av.open(io.BytesIO(file) if isinstance(file, bytes) else file)
     except (OSError, av.FFmpegError) as error:
         raise InputError(f"{name}: is no sound or video that FFmpeg opens: {error}") from None
 

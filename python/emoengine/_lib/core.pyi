@@ -14,6 +14,9 @@ def end() -> None:
     Waits for the calls of other threads; from then on none begins. Before Python ends.
     """
 
+def after_fork() -> None:
+    """In a child: the calls of the parent's threads are not its own."""
+
 def version() -> str:
     """The library's version."""
 
@@ -60,13 +63,13 @@ class Engine:
 
     def emotion(self, aus: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> tuple[str, float]: ...
 
-class Frames:
+class Animation:
     def close(self) -> None: ...
 
     def take(self) -> NDArray[numpy.uint8] | None:
         """The next frame, or None at the end."""
 
-def animate(engine: Engine, photo: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), device='cpu', writable=False)], face: tuple[float, float, float], *, pcm: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, aus: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, bgr: bool, fps: float, smooth_s: float, ease_s: float, blinks: bool, seed: int, passes: int) -> Frames: ...
+def animate(engine: Engine, photo: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), device='cpu', writable=False)], face: tuple[float, float, float], *, pcm: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, aus: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, bgr: bool, fps: float, smooth_s: float, ease_s: float, blinks: bool, seed: int, passes: int) -> Animation: ...
 
 def set_codec(decode: Callable, encode: Callable) -> None: ...
 
