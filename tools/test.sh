@@ -58,7 +58,7 @@ stage_recipes() {
 }
 
 stage_ray() {
-  [[ -f $(echo out/wheel/emoengine-*.whl) ]] || EMO_CUDA=OFF tools/wheel.sh
+  EMO_CUDA=OFF tools/wheel.sh
   rm -rf out/ray
   /usr/bin/python3 -m venv out/ray
   out/ray/bin/pip install --quiet --disable-pip-version-check "$(echo out/wheel/emoengine-*.whl)[ray]" \
