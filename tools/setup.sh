@@ -15,6 +15,7 @@ packages=(
   libdlib-dev libblas-dev liblapack-dev              # dlib's CMake file links the last three, its package does not say so
   libheif-dev libjxl-dev                             # HEIC, AVIF, JPEG XL
   libsndfile1-dev libsoxr-dev liblcms2-dev zlib1g-dev
+  libboost-dev                                       # Asio and Beast: `serve`
   libboost-context-dev libopenblas-dev               # tests/simt
   libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev  # FFmpeg
   fonts-dejavu-core gnuplot-nox                      # captions, plots
@@ -26,7 +27,7 @@ full_packages=(
   clang-16 libclang-rt-16-dev                        # libFuzzer
   abigail-tools                                      # tools/check_abi.sh
   clang-format-14                                    # other versions format a little differently
-  python3-venv                                       # nvcc from PyPI: tools/cuda_compiler.sh; tools/wheel.sh
+  python3-venv                                       # PyPI: nvcc of tools/cuda_compiler.sh, tools/wheel.sh, tests/serve
   iproute2                                           # machines of python/tests/cluster
   chromium chromium-driver python3-selenium nginx-light  # tests/page
   python3-torch python3-torchaudio python3-scipy python3-pil python3-soundfile espeak-ng  # tests/training

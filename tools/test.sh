@@ -24,6 +24,7 @@ readonly limit_s=5100
 # python    the wheel, made of the source distribution, in fresh environments: its tests, types, examples
 # ray       batches over Ray, with the Python package's wheel
 # install   an installed copy runs; a C and a C++ program (docs/example/) use it and draw what the command line draws
+# serve     the server: clients from PyPI, hostile input, overload, a soak of a minute, two behind nginx
 # packages  Debian packages: what is in them, what they need
 # abi       libemoengine.so.0 keeps what it promised
 # format    clang-format 14 has nothing to change
@@ -34,7 +35,7 @@ readonly limit_s=5100
 # tsan      the engine's threads under ThreadSanitizer
 # fuzz      builds the fuzzers with clang 16 and runs each for 20 s
 quick=(setup build tests)
-full=(setup_full build tests page python ray recipes install packages abi format layering sass core asan tsan fuzz)
+full=(setup_full build tests page serve python ray recipes install packages abi format layering sass core asan tsan fuzz)
 
 sources() { find include base weights kernels engine tools bench tests -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh'; }
 
@@ -95,6 +96,13 @@ stage_install() {
     gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c "$prefix/include/$out"
   done
   g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ "$prefix/include/emoengine.hpp"
+}
+
+stage_serve() {
+  local venv=$PWD/out/serve/venv
+  [[ -d $venv ]] || python3 -m venv "$venv"
+  "$venv/bin/pip" --quiet --disable-pip-version-check --retries 5 install -r tests/serve/requirements.txt
+  EMO_PROGRAM=$PWD/build/bin/emoengine EMO_HOSTILE_REQUESTS=2000 "$venv/bin/python" tests/serve/serve_test.py
 }
 
 stage_packages() {

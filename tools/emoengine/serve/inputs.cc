@@ -10,7 +10,6 @@
 #include "engine/expression/au_file.h"
 #include "tools/emoengine/serve/http.h"
 #include "tools/emoengine/serve/limits.h"
-#include "weights/json.h"
 
 namespace emo::serve {
 namespace {
@@ -50,18 +49,6 @@ Image read_photo(std::string_view file, const ImageLimits& limits) {
 Clip read_voice(std::string_view file, int sample_rate_hz, const AudioLimits& limits) {
   return read_from_memory(file, "`audio`",
                           [&](const auto& path) { return media().load_audio(path, sample_rate_hz, limits); });
-}
-
-json read_json(std::string_view text, const std::string& field) {
-  if (text.size() > limits::kMaxJsonBytes) {
-    throw HttpError(413, concat(field, ": JSON of ", text.size(), " bytes came; at most ", limits::kMaxJsonBytes,
-                                " are taken. Send tensors in binary"));
-  }
-  try {
-    return parse_json(text, field);
-  } catch (const Error& e) {
-    throw HttpError(400, e.what());
-  }
 }
 
 std::vector<Box> find_some_faces(const Image& photo) {
