@@ -82,8 +82,8 @@ class Forms(WithServer):
         cases = [
             ({"audio": VOICE}, 400, "`image`: the field is missing; send it as in curl -F image=@FILE"),
             ({"image": b"", "audio": VOICE}, 400, "`image`: came empty; a file with contents is needed"),
-            ({"image": noise, "audio": VOICE}, 400, "`image`: is a file of unknown kind"),
-            ({"image": PHOTO, "audio": noise}, 400, "`audio`: is a file of unknown kind"),
+            ({"image": noise, "audio": VOICE}, 400, "`image`: is a text file; JPEG, PNG"),
+            ({"image": PHOTO, "audio": noise}, 400, "`audio`: is a text file; WAV, FLAC"),
             ({"image": PHOTO[:9000], "audio": VOICE}, 400, "`image`: "),
             ({"image": PHOTO, "audio": VOICE, "face": "3"}, 400, "`face`: '3' came; largest, all or an index from 0 to 0"),
             ({"image": PHOTO, "audio": VOICE, "passes": "nan"}, 400, "`passes`: 'nan' came; a number from 1 to 8 is needed"),
@@ -413,7 +413,8 @@ class Hostile(WithServer):
             b'Content-Length: 70\r\nConnection: close\r\n\r\n--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nabcdefg\r\n--b--\r\n',
         ]
         answered = 0
-        for i in range(int(os.environ.get("EMO_HOSTILE_REQUESTS", "10000"))):
+        count = int(os.environ.get("EMO_HOSTILE_REQUESTS", "10000"))
+        for i in range(count):
             data = bytearray(seeds[i % len(seeds)])
             for _ in range(int(random.integers(1, 6))):
                 data[int(random.integers(len(data)))] = int(random.integers(256))
@@ -421,7 +422,7 @@ class Hostile(WithServer):
                 client.sendall(data[: int(random.integers(20, len(data) + 1))])
                 client.shutdown(socket.SHUT_WR)
                 answered += status_of(read_all(client)) > 0
-        self.assertGreater(answered, 1000)
+        self.assertGreater(answered, count // 4)  # of the others the end was cut off
 
 
 class Load(WithServer):
@@ -463,7 +464,7 @@ class Load(WithServer):
         self.assertEqual(self.server.metric("emoengine_requests_in_flight"), 0)
 
     def test_one_client_s_excess_gets_429(self):
-        with Server("--max-per-client", "2", "--api-key-file", "/dev/null") if False else Server("--max-per-client", "2") as server:
+        with Server("--max-per-client", "2") as server:
             statuses = []
             threads = [
                 threading.Thread(target=lambda: statuses.append(server.post_form("v1/generate", {"image": PHOTO, "aus": SMILE})[0]))

@@ -311,14 +311,22 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
       http::response<http::empty_body> go(http::status::continue_, 11);
       co_await http::async_write(stream_, go, asio::use_awaitable);
     }
-    stream_.expires_at(deadline);
+    // Not by the stream's own clock, which closes it: the client is to be told.
+    stream_.expires_never();
+    const auto late = std::make_shared<bool>(false);
+    asio::steady_timer timer(stream_.get_executor(), deadline);
+    timer.async_wait([self = shared_from_this(), late](Code error) {
+      if (error) return;
+      *late = true;
+      self->stream_.cancel();
+    });
     std::string block(kBlock, '\0');
     while (!parser.is_done()) {
       parser.get().body() = {block.data(), block.size(), true};
       co_await http::async_read_some(stream_, buffer_, parser, with(error));
       if (error == http::error::need_buffer) error = {};
       if (error == http::error::body_limit) throw HttpError(413, response_text(too_large()));
-      if (error == beast::error::timeout) throw HttpError(408, "body: it took longer to come than the server allows");
+      if (*late) throw HttpError(408, "body: it took longer to come than the server allows");
       if (error && is_of_connection(error)) throw boost::system::system_error(error);
       if (error) throw HttpError(400, "body: what came is not in the form that its head says");
       const std::size_t got = block.size() - parser.get().body().size;
