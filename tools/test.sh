@@ -24,7 +24,7 @@ readonly limit_s=5100
 # python    the wheel, made of the source distribution, in fresh environments: its tests, types, examples
 # ray       batches over Ray, with the Python package's wheel
 # install   an installed copy runs; a C and a C++ program (docs/example/) use it and draw what the command line draws
-# serve     the server: clients from PyPI, hostile input, overload, a soak of a minute, two behind nginx
+# serve     the server: clients from PyPI, hostile input, overload, ending, a soak of a minute
 # packages  Debian packages: what is in them, what they need
 # abi       libemoengine.so.0 keeps what it promised
 # format    clang-format 14 has nothing to change
