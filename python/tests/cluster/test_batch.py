@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +195,24 @@ class TestOneMachine:
             assert sum(row["state"] == "made" for row in report) == made
         assert {row["error"] for row in report} == {"cuda: 3 GiB more are needed"}
 
+    def test_a_row_that_kills_its_worker_is_told(
+        self, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Deadly(batch.Worker):
+            def _picture(self, pair: batch.Pair) -> bytes:
+                return os._exit(1) if pair.passes == 2 else super()._picture(pair)
+
+        monkeypatch.setattr(batch, "Worker", Deadly)
+        manifest = tmp_path / "m.csv"
+        pair = f"{pairs.folder}/face.png,{pairs.folder}/voice.wav,crop"
+        manifest.write_text("image,voice,face,passes\n" + "".join(f"{pair},{passes}\n" for passes in (1, 2, 3)))
+        summary = batch.run(pairs.job(manifest, tmp_path / "out", batch=1))
+        assert summary.counts == {"made": 2, "failed": 1}
+        report = read_report((tmp_path / "out" / summary.report).read_text())
+        (lost,) = (row for row in report if row["state"] == "failed")
+        assert lost["index"] == "1"
+        assert lost["error"].startswith("its worker was lost 4 times; run again, ")
+
     def test_a_folder_that_is_not_shared_stops_all(self, pairs: Pairs, tmp_path: Path) -> None:
         import ray
 
@@ -202,6 +223,14 @@ class TestOneMachine:
         assert row["state"] == "stop"
         assert f"{tmp_path}: is another folder on " in row["error"]
         assert "give one that all machines share, or a bucket" in row["error"]
+
+
+def test_progress_is_a_line_now_and_then() -> None:
+    said: list[str] = []
+    counts = Counter({"made": 8, "failed": 2})
+    with batch._Progress(counts, 40, said.append, every_s=0.05):
+        time.sleep(0.2)
+    assert re.fullmatch(r"10 of 40 rows, 2 failed, [0-9.]+/s, \d+ s left", said[0])
 
 
 class TestS3:
