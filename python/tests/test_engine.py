@@ -70,7 +70,7 @@ def test_the_packages_command_says_what_it_lacks(tmp_path: Path) -> None:
     arguments = ["sweep", "--image", PHOTO, "-o", tmp_path / "out.png", "--au", "12", "--steps", "2"]
     done = subprocess.run([own, *arguments], capture_output=True, text=True)
     assert done.returncode == 5
-    assert "this build cannot draw figures" in done.stderr
+    assert "the plug-in for WebP, TIFF and BMP pictures and figures cannot be loaded" in done.stderr
 
 
 # ---- Pictures in and out
