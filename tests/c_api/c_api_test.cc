@@ -605,7 +605,7 @@ TEST_F(CApi, APlugInWithACodecTakesNoOther) {
   EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_set_picture_codec(&codec)), "`encode`: NULL came; it is needed");
   codec.encode = [](void*, const emo_image*, const char*, void (*)(void*, const void*, std::size_t), void*) { return 1; };
   EXPECT_EQ(REFUSED(EMO_DEVICE, emo_set_picture_codec(&codec)),
-            "codec: this build reads and writes pictures by OpenCV; -DEMO_PYTHON=ON builds one that takes yours");
+            "codec: this build reads and writes pictures itself; -DEMO_PYTHON=ON builds one that takes yours");
 }
 
 TEST_F(CApi, FacesAreCountedBeyondTheCapacity) {
