@@ -507,15 +507,14 @@ class Life(unittest.TestCase):
             self.assertEqual(server.process.wait(3), 128 + signal.SIGTERM)
 
     def test_killed_amid_work_it_leaves_nothing_behind(self):
-        before = set(os.listdir(tempfile.gettempdir()))
-        with Server() as server:
+        with tempfile.TemporaryDirectory() as folder, Server(folder=folder) as server:
             thread = threading.Thread(target=lambda: self.assertRaises(Exception, server.post_form, "v1/animate", {"image": PHOTO, "audio": VOICE}))
             thread.start()
             time.sleep(0.7)
             server.process.kill()
             thread.join()
             server.process.wait()
-        self.assertEqual(set(os.listdir(tempfile.gettempdir())) - before, set())
+            self.assertEqual(os.listdir(folder), [])
 
     def test_a_stuck_log_reader_blocks_nothing(self):
         reader, writer = os.pipe()

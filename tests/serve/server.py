@@ -22,11 +22,13 @@ def sample(name):
 
 
 class Server:
-    """A server of its own on a free port; its log is kept as lines."""
+    """A server of its own on a free port; its log is kept as lines. It runs in `folder`, which also is its TMPDIR."""
 
-    def __init__(self, *options, log=None, ready=True):
-        command = [PROGRAM, "serve", "--port", "0", *MODEL, *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log or subprocess.PIPE, text=True)
+    def __init__(self, *options, log=None, ready=True, folder=None):
+        command = [os.path.abspath(PROGRAM), "serve", "--port", "0", *MODEL, *options]
+        environment = {**os.environ, "TMPDIR": folder} if folder else None
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log or subprocess.PIPE, text=True,
+                                        cwd=folder, env=environment)
         self.url = self.process.stdout.readline().split()[-1]
         self.port = int(self.url.rstrip("/").rsplit(":", 1)[1])
         self.lines = []
