@@ -154,7 +154,9 @@ stage_layering() {
   forbid '(kernels|engine|tools)/' weights
   forbid '(weights|engine|tools)/' kernels
   forbid 'tools/' engine
-  forbid '(opencv2/|libheif/|jxl/|dlib/|sndfile|soxr|lcms|zlib|libav|libsw)' base weights kernels engine tools --exclude-dir=media
+  forbid '(opencv2/|libheif/|jxl/|jpeglib|<png|dlib/|sndfile|soxr|lcms|libav|libsw)' base weights kernels engine tools \
+    --exclude-dir=media
+  forbid zlib base weights kernels engine tools --exclude-dir=media --exclude-dir=serve  # HTTP bodies come as gzip
   echo "layering: every include points downward"
 }
 
