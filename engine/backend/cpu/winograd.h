@@ -39,8 +39,8 @@ struct TileWalk {
 };
 
 /// A layer's taps, in the form that oneDNN's kernel wants of the weights at a point: what makes these of them goes element
-/// by element, whatever the form. At their points the weights take four times the memory, 146 MB for 64 filters, and to
-/// fetch them costs more than to compute them anew for each face.
+/// by element, whatever the form. At their points the weights take four times the memory, 146 MB for 64 filters. Computed
+/// anew for each face, one takes 0.99 of the time with AVX-512, 1.06 with AVX2 (one Xeon core).
 class WinogradWeights {
  public:
   /// `raw` gives (C_out,C_in,K,K), for a deconvolution (C_in,C_out,K,K), contiguous fp32.
