@@ -5,7 +5,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/version.h"
@@ -425,7 +424,7 @@ Awaitable<> Session::pcm(const Message& message) {
   const auto ticket = this->ticket();
   co_await ticket->run([&] {
     std::vector<float> block(samples);
-    std::memcpy(block.data(), message.payload.data(), samples * sizeof(float));  // both little-endian
+    message.payload.copy(reinterpret_cast<char*>(block.data()), samples * sizeof(float));  // both little-endian
     rows = live->listener.push(block);
   });
   live->expression.apply(rows);

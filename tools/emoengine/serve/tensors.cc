@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -113,7 +112,7 @@ InputTensor read_input(const json& object, std::string_view& binary) {
     }
     if (binary.size() < count * sizeof(float)) refuse(of, ": its binary data are cut off");
     input.values.resize(count);
-    std::memcpy(input.values.data(), binary.data(), count * sizeof(float));
+    binary.copy(reinterpret_cast<char*>(input.values.data()), count * sizeof(float));
     binary.remove_prefix(count * sizeof(float));
   } else {
     if (data == object.end() || !data->is_array()) refuse(of, ": an array \"data\" or a binary_data_size is needed");
