@@ -33,6 +33,8 @@ inline constexpr int kMinGeneratorSide = 8;  ///< two halvings leave 2x2, the le
 inline constexpr int kMaxGeneratorSide = 1'024;
 inline constexpr int kMaxConvDim = 512;
 inline constexpr int kMaxResBlocks = 64;
+inline constexpr int kMinReaderSide = 8, kMaxReaderSide = 512;
+inline constexpr int kMaxReaderLayers = 32, kMaxReaderChannels = 512;
 inline constexpr int kMaxAus = 64;
 inline constexpr int kMaxLstmHidden = 4'096;
 inline constexpr int kMaxCudaLstmHidden = 512;  ///< whose weights fill the registers of 22 multiprocessors

@@ -29,7 +29,7 @@ std::vector<Target> targets(std::initializer_list<Precision> precisions) {
   for (const BackendKind backend : {BackendKind::kCpu, BackendKind::kCuda}) {
     for (const Precision precision : precisions) {
       const Target target{backend, precision};
-      if (is_there(target, [&] { open_backend(nullptr, nullptr, target.options()); }) && has_ceiling(target)) {
+      if (is_there(target, [&] { open_backend({}, target.options()); }) && has_ceiling(target)) {
         found.push_back(target);
       }
     }

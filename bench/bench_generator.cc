@@ -28,7 +28,7 @@ struct Model {
 
 struct Opened {
   Opened(const Target& target, int width)
-      : model(width), backend(open_backend(model.file.get(), nullptr, target.options())) {}
+      : model(width), backend(open_backend({model.file.get(), nullptr}, target.options())) {}
   Model model;
   std::unique_ptr<Backend> backend;
 };

@@ -26,7 +26,7 @@ struct Model {
   Model(const SpeechConfig& config, const Target& target)
       : on_disk(config, random_weights(config, 0.1f)),
         file(on_disk.path()),
-        backend(open_backend(nullptr, &file, target.options())) {}
+        backend(open_backend({nullptr, &file}, target.options())) {}
   TemporaryModel on_disk;
   ModelFile file;
   std::unique_ptr<Backend> backend;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/backend/shared/turned_face.h"
 
 namespace emo {
 namespace {
@@ -19,12 +20,14 @@ std::unique_ptr<const ModelFile> open_model(const std::filesystem::path& path, s
 
 Engine::Engine(const EngineOptions& options)
     : generator_(open_model(options.generator, options.max_tensors)),
-      speech_(open_model(options.speech, options.max_tensors)) {
+      speech_(open_model(options.speech, options.max_tensors)),
+      reader_(open_model(options.reader, options.max_tensors)) {
   if (generator_) generator_->generator();  // a model of the other kind is refused here, by name
   if (speech_) speech_->speech();
+  if (reader_) shape_ = std::make_unique<const FaceShape>(*reader_);
   BackendOptions backend = options.backend;
   if (options.scheduler.max_contexts > 0) backend.max_contexts = options.scheduler.max_contexts;
-  backend_ = open_backend(generator_.get(), speech_.get(), backend);
+  backend_ = open_backend({generator_.get(), speech_.get(), reader_.get()}, backend);
   SchedulerOptions scheduler = options.scheduler;
   const Capacity capacity = backend_->capacity();
   if (scheduler.max_batch == 0) scheduler.max_batch = capacity.mixed;
@@ -47,6 +50,44 @@ const GeneratorConfig& Engine::generator_config() const {
 const SpeechConfig& Engine::speech_config() const {
   EMO_CHECK(speech_, "engine: opened without a speech model");
   return speech_->speech();
+}
+
+const ReaderConfig& Engine::reader_config() const {
+  EMO_CHECK(reader_, "engine: opened without a face reader");
+  return reader_->reader();
+}
+
+std::vector<FaceReading> Engine::read(const ImageView& photo, std::span<const Box> faces) const {
+  const ReaderConfig& config = reader_config();
+  const int N = int(faces.size()), S = config.image_size, values = 2 * kFacePoints + 1;
+  const Shape one{1, 3, S, S};
+  const HostBuffer<float> crops(one.count() * faces.size()), answers(std::size_t(values) * faces.size());
+  if (faces.empty()) return {};
+  for (std::size_t n = 0; n < faces.size(); ++n) {
+    crop_turned(photo, scaled(faces[n], config.crop_scale), {}, {crops.data() + n * one.count(), one}, row_by_row);
+  }
+  backend_->read_faces({crops.data(), {N, 3, S, S}}, {answers.data(), {N, values, 1, 1}});
+
+  std::vector<FaceReading> readings(faces.size());
+  for (std::size_t n = 0; n < faces.size(); ++n) {
+    FaceReading& reading = readings[n];
+    const Box crop = scaled(faces[n], config.crop_scale);
+    const float* answer = answers.data() + n * std::size_t(values);
+    const float middle_x = crop.x + crop.side / 2, middle_y = crop.y + crop.side / 2;
+    const float right = crop.side * std::cos(crop.roll), down = crop.side * std::sin(crop.roll);
+    for (int i = 0; i < kFacePoints; ++i) {
+      const float u = answer[2 * i], v = answer[2 * i + 1];
+      reading.landmarks.push_back({middle_x + right * u - down * v, middle_y + down * u + right * v});
+    }
+    reading.confidence = 1 / (1 + std::exp(-answer[2 * kFacePoints]));
+    reading.box = shape_->box(reading.landmarks);
+  }
+  return readings;
+}
+
+ActionUnits Engine::aus(const FaceReading& face) const {
+  reader_config();
+  return shape_->aus(face.landmarks);
 }
 
 Voice Engine::hear(std::span<const float> pcm) const {

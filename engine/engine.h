@@ -10,6 +10,7 @@
 
 #include "engine/backend/backend.h"
 #include "engine/expression/action_units.h"
+#include "engine/expression/landmarks.h"
 #include "engine/pipeline/live_voice.h"
 #include "engine/scheduler.h"
 #include "engine/voice.h"
@@ -20,6 +21,7 @@ namespace emo {
 struct EngineOptions {
   std::filesystem::path generator;  ///< weight file of Model A; empty: not needed
   std::filesystem::path speech;     ///< weight file of Model B; empty: not needed
+  std::filesystem::path reader;     ///< weight file of the face reader; empty: not needed
   BackendOptions backend;
   /// How the calls of many threads share the device, in faces. max_batch 0: as many as get the same bytes together as alone.
   /// max_contexts 0: as many as suit the backend; it is the backend's, too.
@@ -33,6 +35,13 @@ struct CutFace {
   HostBuffer<float> planes;
 
   TensorView<const float> view() const { return {planes.data(), {1, 3, side, side}}; }
+};
+
+/// What the face reader sees under a box.
+struct FaceReading {
+  float confidence = 0;          ///< that this is a face, 0 to 1
+  std::vector<Point> landmarks;  ///< (kFacePoints), in pixels of the photo
+  Box box;                       ///< as the detector would give it, but turned with the face; see FaceShape::box
 };
 
 /// A face to be redrawn, and what is wanted of it. What is not asked for costs nothing.
@@ -64,6 +73,9 @@ class Engine {
 
   const GeneratorConfig& generator_config() const;
   const SpeechConfig& speech_config() const;
+  /// Whether it was opened with a face reader.
+  bool has_reader() const { return bool(reader_); }
+  const ReaderConfig& reader_config() const;
   const Backend& backend() const { return *backend_; }
   Scheduler::Counts counts() const { return scheduler_->counts(); }
   /// Cancels the faces that wait, waits for those that are drawn, and refuses all from then on; the destructor does it too.
@@ -76,6 +88,13 @@ class Engine {
   Voice hear(std::span<const float> pcm) const;
   /// The same for sound that is still being spoken; see LiveVoice.
   LiveVoice hear_live(double fps) const;
+
+  /// Reads the faces under detector boxes of a photo. A box of any roll will do to within 180 degrees; the second look,
+  /// under the box that the first gave, is the finer one. Throws Error(kModel) when an answer holds NaN or infinity.
+  std::vector<FaceReading> read(const ImageView& photo, std::span<const Box> faces) const;
+  FaceReading read(const ImageView& photo, const Box& face) const { return read(photo, {&face, 1})[0]; }
+  /// The AUs that a face shows, from its landmarks, under the names of reader_config().
+  ActionUnits aus(const FaceReading& face) const;
 
   /// Cuts a face out by its detector box, to be redrawn any number of times.
   CutFace cut(const ImageView& photo, const Box& face) const;
@@ -97,7 +116,8 @@ class Engine {
  private:
   struct Call;
 
-  std::unique_ptr<const ModelFile> generator_, speech_;  // where they are stays the same when an Engine is moved
+  std::unique_ptr<const ModelFile> generator_, speech_, reader_;  // where they are stays the same when an Engine is moved
+  std::unique_ptr<const FaceShape> shape_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Scheduler> scheduler_;  // goes first: what runs needs the others
 };

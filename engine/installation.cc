@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <array>
+
 #include "base/error.h"
 #include "base/version.h"
 
@@ -22,14 +24,27 @@ const std::filesystem::path& library_path() {
   return path;
 }
 
-std::filesystem::path default_weights(const std::string& name) {
-  // From bin/ and lib/ one folder up, from lib/x86_64-linux-gnu/ two.
+namespace {
+
+/// The two places where a weight file may be: from bin/ and lib/ one folder up, from lib/x86_64-linux-gnu/ two.
+std::array<std::filesystem::path, 2> places_of_weights(const std::string& name) {
   const auto folder = library_path().parent_path().parent_path();
-  const auto near = folder / "share/emoengine/weights" / name;
-  const auto far = folder.parent_path() / "share/emoengine/weights" / name;
-  std::error_code ignored;
-  if (std::filesystem::exists(near, ignored)) return near;
-  if (std::filesystem::exists(far, ignored)) return far;
+  return {folder / "share/emoengine/weights" / name, folder.parent_path() / "share/emoengine/weights" / name};
+}
+
+}  // namespace
+
+std::optional<std::filesystem::path> installed_weights(const std::string& name) {
+  for (const auto& place : places_of_weights(name)) {
+    std::error_code ignored;
+    if (std::filesystem::exists(place, ignored)) return place;
+  }
+  return std::nullopt;
+}
+
+std::filesystem::path default_weights(const std::string& name) {
+  if (const auto found = installed_weights(name)) return *found;
+  const auto [near, far] = places_of_weights(name);
   fail(ErrorKind::kModel, "weights: ", name, " is neither at ", near.string(), " nor at ", far.string(),
        "; install the models there, or name a weight file");
 }

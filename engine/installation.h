@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace emo {
@@ -12,7 +13,10 @@ namespace emo {
 /// The file of that library, or of the program.
 const std::filesystem::path& library_path();
 
-/// A weight file that is installed. Throws Error(kModel) naming the places where it is not.
+/// A weight file that is installed, if it is.
+std::optional<std::filesystem::path> installed_weights(const std::string& name);
+
+/// The same for one that is needed. Throws Error(kModel) naming the places where it is not.
 std::filesystem::path default_weights(const std::string& name);
 
 /// A plug-in of this installation, for example "libemo_media.so". The file need not exist.

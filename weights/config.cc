@@ -15,6 +15,13 @@
 #include "weights/json.h"
 
 namespace emo {
+
+const char* noun_of(const ModelConfig& config) {
+  return std::holds_alternative<GeneratorConfig>(config) ? "generator"
+         : std::holds_alternative<SpeechConfig>(config)  ? "speech model"
+                                                         : "face reader";
+}
+
 namespace {
 
 using nlohmann::json;
@@ -90,10 +97,23 @@ constexpr auto words(Readout) { return std::array{"last", "mean"}; }
 template <typename T>
 concept Enum = std::is_enum_v<T>;
 
+template <typename Config, typename Visit>
+requires std::is_same_v<std::remove_const_t<Config>, ReaderConfig>
+void for_each_key(Config& c, Visit&& visit) {
+  visit("image_size", c.image_size);
+  visit("channels", c.channels);
+  visit("strides", c.strides);
+  visit("crop_scale", c.crop_scale);
+  visit("confidence_threshold", c.confidence_threshold);
+  visit("eye_distance", c.eye_distance);
+  visit("eyes_x", c.eyes_x);
+  visit("eyes_y", c.eyes_y);
+  visit("au_names", c.au_names);
+}
+
 constexpr const char* kind_of(const GeneratorConfig&) { return "generator"; }
 constexpr const char* kind_of(const SpeechConfig&) { return "speech"; }
-constexpr const char* noun_of(const GeneratorConfig&) { return "generator"; }
-constexpr const char* noun_of(const SpeechConfig&) { return "speech model"; }
+constexpr const char* kind_of(const ReaderConfig&) { return "reader"; }
 
 bool read(const json& value, bool& out) {
   if (!value.is_boolean()) return false;
@@ -151,6 +171,7 @@ std::string needed(E value) {
   for (const char* word : words(value)) list += concat(list.empty() ? "" : " or ", '"', word, '"');
   return list;
 }
+constexpr const char* needed(const std::vector<int>&) { return "a list of integers"; }
 constexpr const char* needed(const std::vector<double>&) { return "a list of numbers"; }
 constexpr const char* needed(const std::vector<std::string>&) { return "a list of strings"; }
 
@@ -180,14 +201,24 @@ ModelConfig read_config(const json& object, const std::string& where, bool compl
       if (!object.contains("feature_std")) config.feature_std.assign(config.features(), 1);
     }
   }
+  if constexpr (std::is_same_v<Config, ReaderConfig>) {  // one alone may have any length
+    if (!object.contains("channels")) config.channels.resize(config.strides.size(), 1);
+    if (!object.contains("strides")) config.strides.resize(config.channels.size(), 1);
+  }
   check(config, where);
   return config;
 }
 
-bool has_speech_key(const json& object) {
-  const SpeechConfig config;
+/// Whether an object has a key that such a config has and a generator's has not.
+template <typename Config>
+bool has_key_of(const json& object) {
+  std::set<std::string_view> generators;
+  const GeneratorConfig generator;
+  for_each_key(generator, [&](std::string_view key, const auto&) { generators.insert(key); });
   bool found = false;
-  for_each_key(config, [&](std::string_view key, const auto&) { found |= key != "au_names" && object.contains(key); });
+  const Config config;
+  for_each_key(config,
+               [&](std::string_view key, const auto&) { found |= !generators.contains(key) && object.contains(key); });
   return found;
 }
 
@@ -270,15 +301,17 @@ ModelConfig config_of(const json& object, const std::string& where, bool complet
     fail(ErrorKind::kModel, where, ": format is missing");
   }
 
-  std::string kind = has_speech_key(object) ? "speech" : "generator";
+  std::string kind = has_key_of<SpeechConfig>(object) ? "speech" : has_key_of<ReaderConfig>(object) ? "reader" : "generator";
   if (const auto named = object.find("kind"); named != object.end()) {
-    if (!read(*named, kind) || (kind != "generator" && kind != "speech")) {
-      fail(ErrorKind::kModel, where, ": kind is ", printable(named->dump()), "; \"generator\" or \"speech\" is needed");
+    if (!read(*named, kind) || (kind != "generator" && kind != "speech" && kind != "reader")) {
+      fail(ErrorKind::kModel, where, ": kind is ", printable(named->dump()),
+           "; \"generator\", \"speech\" or \"reader\" is needed");
     }
   } else if (complete) {
     fail(ErrorKind::kModel, where, ": kind is missing");
   }
   if (kind == "speech") return read_config<SpeechConfig>(object, where, complete);
+  if (kind == "reader") return read_config<ReaderConfig>(object, where, complete);
   return read_config<GeneratorConfig>(object, where, complete);
 }
 
@@ -296,6 +329,23 @@ void check(const GeneratorConfig& config, const std::string& where) {
   check.holds(config.pixel_min < config.pixel_max,
               concat("pixel_min ", config.pixel_min, " must be under pixel_max ", config.pixel_max));
   check.range("crop_scale", config.crop_scale, 0.1, 10);
+}
+
+void check(const ReaderConfig& config, const std::string& where) {
+  const Checker check(where);
+  check.range("image_size", config.image_size, limits::kMinReaderSide, limits::kMaxReaderSide);
+  check.range("the number of channels", double(config.channels.size()), 1, limits::kMaxReaderLayers);
+  check.holds(config.strides.size() == config.channels.size(),
+              concat("strides lists ", config.strides.size(), " values and channels ", config.channels.size(),
+                     "; one of each a convolution is needed"));
+  for (const int channels : config.channels) check.range("channels", channels, 1, limits::kMaxReaderChannels);
+  for (const int stride : config.strides) check.range("strides", stride, 1, 2);
+  check.range("crop_scale", config.crop_scale, 0.5, 3);
+  check.range("confidence_threshold", config.confidence_threshold, 0, 1);
+  check.range("eye_distance", config.eye_distance, 0.1, 2);
+  check.range("eyes_x", config.eyes_x, -1, 2);
+  check.range("eyes_y", config.eyes_y, -1, 2);
+  check.au_names(config.au_names);
 }
 
 void check(const SpeechConfig& config, const std::string& where) {

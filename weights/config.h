@@ -22,6 +22,9 @@ const char* name_of(MelScale scale);
 const char* name_of(LogMode mode);
 const char* name_of(Readout readout);
 
+inline constexpr int kFacePoints = 478;  ///< landmarks of a face, in FaceMesh's order; the last ten are the irises
+inline constexpr int kSkinPoints = 468;
+
 /// Everything about a GANimation generator that its weight file says. Defaults are those of the published networks.
 struct GeneratorConfig {
   int conv_dim = 64;  ///< filters of the first convolution
@@ -72,20 +75,38 @@ struct SpeechConfig {
   bool operator==(const SpeechConfig&) const = default;
 };
 
-using ModelConfig = std::variant<GeneratorConfig, SpeechConfig>;
+/// Everything about a face reader (3x3 convolutions with bias and ReLU, then a linear layer of the whole last map) that its
+/// weight file says. Crops are RGB in [-1,1]; the answer is 2 * kFacePoints coordinates and the logit of the confidence.
+struct ReaderConfig {
+  int image_size = 128;  ///< side of the crop, px
+  std::vector<int> channels = {24, 40, 48, 48, 80, 80, 112, 112, 96}, strides = {2, 2, 1, 1, 2, 1, 2, 1, 2};
+  double crop_scale = 1.2;                                 ///< side of the crop / side of the detector's box
+  double confidence_threshold = 0.9;                       ///< least confidence of a face
+  double eye_distance = 0.575;                             ///< of the outer eye corners, in sides of the detector's box
+  double eyes_x = 0.5, eyes_y = 0.275;                     ///< the point between them, in sides from the box's corner
+  std::vector<std::string> au_names = default_au_names();  ///< order of the AUs that are read
+
+  bool operator==(const ReaderConfig&) const = default;
+};
+
+using ModelConfig = std::variant<GeneratorConfig, SpeechConfig, ReaderConfig>;
+
+/// "generator", "speech model", "face reader": for texts.
+const char* noun_of(const ModelConfig& config);
 
 /// The JSON object under the metadata key "emoengine", with `format` and `kind` first.
 std::string to_json(const ModelConfig& config, int indent = -1);
 
 /// Reads such an object. A weight file must name all keys but those that came later (kCameLater): without them it means what
 /// it meant before. When `complete` is false (convert --config) those left out keep their defaults: feature_mean and
-/// feature_std then are zeros and ones, and without `kind` it is a speech model if some key belongs to speech models alone,
-/// else a generator. Throws Error(kModel) "WHERE: ..." for bad JSON, an unknown or missing key (named), a wrong type, a
-/// value out of range, a format newer than this build.
+/// feature_std then are zeros and ones, and without `kind` it is a speech model or a reader if some key belongs to these
+/// alone, else a generator. Throws Error(kModel) "WHERE: ..." for bad JSON, an unknown or missing key (named), a wrong type,
+/// a value out of range, a format newer than this build.
 ModelConfig config_from_json(const std::string& json, const std::string& where, bool complete);
 
 /// Throws Error(kModel) when values are out of range or do not go together.
 void check(const GeneratorConfig& config, const std::string& where);
 void check(const SpeechConfig& config, const std::string& where);
+void check(const ReaderConfig& config, const std::string& where);
 
 }  // namespace emo

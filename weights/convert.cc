@@ -55,10 +55,10 @@ void check_counts(const FoundModel& model, const ModelConfig& config, const std:
     fail(ErrorKind::kModel, in, ": its first layer takes ", model.au_count, " AUs and au_names lists ",
          generator->au_names.size(), R"(. Name them with `config`: {"au_names": ["AU01", ...]})");
   }
-  const auto& speech = std::get<SpeechConfig>(config);
-  if (speech.features() == model.features) return;
+  const auto* speech = std::get_if<SpeechConfig>(&config);
+  if (!speech || speech->features() == model.features) return;
   fail(ErrorKind::kModel, in, ": ", printable(model.prefix), "weight_ih_l0 takes ", model.features,
-       " features; n_mfcc = ", speech.n_mfcc, speech.deltas ? " with" : " without", " deltas gives ", speech.features());
+       " features; n_mfcc = ", speech->n_mfcc, speech->deltas ? " with" : " without", " deltas gives ", speech->features());
 }
 
 double value_at(DType dtype, const std::byte* element) {

@@ -12,12 +12,12 @@
 namespace emo {
 
 /// Whose key names a checkpoint uses. See weights/layouts.h.
-enum class Layout { kAuto, kAlbertpumarola, kDonydchen, kVipermu, kSpeech };
+enum class Layout { kAuto, kAlbertpumarola, kDonydchen, kVipermu, kSpeech, kReader };
 
 struct ConvertOptions {
   Layout layout = Layout::kAuto;
   std::optional<std::string> prefix;  ///< of the keys of one of several models, "G_ema/"
-  std::filesystem::path config;       ///< JSON with the keys of GeneratorConfig or SpeechConfig; empty: none
+  std::filesystem::path config;       ///< JSON with the keys of a config; empty: none
   std::optional<DType> dtype;         ///< of the tensors written; empty: as in the source (fp64 becomes fp32)
   std::size_t max_tensors = limits::kMaxTensors;
 };

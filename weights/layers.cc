@@ -59,6 +59,23 @@ std::vector<LayerSpec> generator_layers(const GeneratorConfig& config, int side)
   return layers;
 }
 
+std::vector<LayerSpec> reader_layers(const ReaderConfig& config) {
+  std::vector<LayerSpec> layers;
+  Shape in{1, 3, config.image_size, config.image_size};
+  const auto add = [&](std::string key, int C_out, int K, int S, int P, Act act) {
+    const int side = side_after(Op::kConv, in.H, K, S, P);
+    const Shape out{1, C_out, side, side};
+    layers.push_back({std::move(key), Op::kConv, in.C, C_out, K, S, P, Norm::kNone, act, false, in, out, "", true});
+    in = out;
+  };
+  // torch.nn.Sequential counts convolution, batch norm (folded into the convolution since) and ReLU.
+  for (std::size_t i = 0; i < config.channels.size(); ++i) {
+    add("main." + std::to_string(3 * i), config.channels[i], 3, config.strides[i], 1, Act::kRelu);
+  }
+  add("landmarks", 2 * kFacePoints + 1, in.H, 1, 0, Act::kNone);
+  return layers;
+}
+
 bool feeds_block(const std::vector<LayerSpec>& layers, std::size_t i) {
   return i + 2 < layers.size() && layers[i + 2].adds_block_input;
 }
@@ -108,9 +125,34 @@ std::vector<TensorSpec> speech_tensors(const SpeechConfig& config) {
   return tensors;
 }
 
+std::vector<TensorSpec> reader_tensors(const ReaderConfig& config) {
+  std::vector<TensorSpec> tensors;
+  for (const LayerSpec& layer : reader_layers(config)) {
+    tensors.push_back({layer.weight(), layer.weight_shape()});
+    tensors.push_back({layer.bias(), {layer.C_out}});
+  }
+  const auto aus = std::int64_t(config.au_names.size());
+  tensors.push_back({"shape.mean", {kFacePoints, 3}});
+  tensors.push_back({"shape.fit", {aus, 2 * kSkinPoints}});
+  tensors.push_back({"shape.gram", {aus, aus}});
+  return tensors;
+}
+
+std::vector<TensorSpec> tensors_of(const ModelConfig& config) {
+  if (const auto* generator = std::get_if<GeneratorConfig>(&config)) return generator_tensors(*generator);
+  if (const auto* speech = std::get_if<SpeechConfig>(&config)) return speech_tensors(*speech);
+  return reader_tensors(std::get<ReaderConfig>(config));
+}
+
 double generator_flops(const GeneratorConfig& config, int side) {
   double macs = 0;
   for (const LayerSpec& layer : generator_layers(config, side)) macs += double(layer.macs());
+  return 2 * macs;
+}
+
+double reader_flops(const ReaderConfig& config) {
+  double macs = 0;
+  for (const LayerSpec& layer : reader_layers(config)) macs += double(layer.macs());
   return 2 * macs;
 }
 

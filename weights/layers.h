@@ -25,7 +25,9 @@ struct LayerSpec {
   Shape in, out;          ///< N = 1
 
   std::string weight() const { return key + ".weight"; }
+  std::string bias() const { return key + ".bias"; }
   std::string norm_key;                            ///< "main.9.main.1"; empty without normalisation
+  bool has_bias = false;                           ///< (C_out) added after the convolution: a reader's
   std::vector<std::int64_t> weight_shape() const;  ///< (C_out,C_in,K,K); a deconvolution's is (C_in,C_out,K,K)
   std::int64_t macs() const;                       ///< multiplications for one image, none by the deconvolution's zeros
 };
@@ -41,6 +43,10 @@ struct TensorSpec {
 /// (sigmoid), both read the row before them.
 /// Throws Error(kModel) for a side that the network cannot take: not a multiple of 4, under 8 or over 1024.
 std::vector<LayerSpec> generator_layers(const GeneratorConfig& config, int side = 0);
+
+/// The face reader as such a table: 3x3 convolutions with bias and ReLU, and a last one of the whole map to 2 * kFacePoints
+/// + 1 values.
+std::vector<LayerSpec> reader_layers(const ReaderConfig& config);
 
 /// Whether row i's output is the input of a residual block, which the block's second row adds.
 bool feeds_block(const std::vector<LayerSpec>& layers, std::size_t i);
@@ -59,8 +65,17 @@ std::vector<TensorSpec> generator_tensors(const GeneratorConfig& config);
 /// gates i,f,g,o, and fc.weight (AUs, hidden*directions), fc.bias.
 std::vector<TensorSpec> speech_tensors(const SpeechConfig& config);
 
+/// The tensors of a reader's weight file: for each row its weight and bias, and what AUs are read from landmarks by (see
+/// engine/expression/face_reading.h): shape.mean (478,3), shape.fit (AUs,468*2), shape.gram (AUs,AUs).
+std::vector<TensorSpec> reader_tensors(const ReaderConfig& config);
+
+/// The tensors that a weight file with this config must hold.
+std::vector<TensorSpec> tensors_of(const ModelConfig& config);
+
 /// Sum over the table, multiply and add counted as two.
 double generator_flops(const GeneratorConfig& config, int side = 0);
+
+double reader_flops(const ReaderConfig& config);
 
 /// Of the LSTM for that much speech, counted likewise; the MFCC before it and the read-out after it are left out.
 double speech_flops(const SpeechConfig& config, double seconds);

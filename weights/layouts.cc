@@ -17,10 +17,11 @@ struct Signature {
   std::string_view key;
 };
 
-constexpr std::array<Signature, 4> kSignatures = {{{Layout::kAlbertpumarola, "img_reg.0.weight"},
+constexpr std::array<Signature, 5> kSignatures = {{{Layout::kAlbertpumarola, "img_reg.0.weight"},
                                                    {Layout::kDonydchen, "color_top.0.weight"},
                                                    {Layout::kVipermu, "im_reg.0.weight"},
-                                                   {Layout::kSpeech, "weight_ih_l0"}}};
+                                                   {Layout::kSpeech, "weight_ih_l0"},
+                                                   {Layout::kReader, "landmarks.weight"}}};
 
 /// Our name of a generator's tensor in its authors' spelling.
 std::string spelt(Layout layout, std::string name) {
@@ -117,6 +118,23 @@ FoundModel speech(const Source& source, const std::string& prefix) {
   config.bidirectional = source.has(prefix + "weight_ih_l0_reverse");
   return {Layout::kSpeech, prefix, config, {"format", "kind", "lstm_hidden", "lstm_layers", "bidirectional"}, 0,
           int(input[1])};
+}
+
+FoundModel reader(const Source& source, const std::string& prefix) {
+  ReaderConfig config;
+  config.channels.clear();
+  for (int i = 0; i <= limits::kMaxReaderLayers; ++i) {
+    const std::string key = concat(prefix, "main.", 3 * i, ".weight");
+    if (i > 0 && !source.has(key)) break;
+    const auto& shape = source.shape(key, 4, "a convolution (filters,channels,3,3)");
+    if (shape[0] > limits::kMaxReaderChannels) {
+      source.refuse(printable(key), " has shape ", to_string(shape), "; up to ", limits::kMaxReaderChannels,
+                    " filters are taken");
+    }
+    config.channels.push_back(int(shape[0]));
+  }
+  config.strides.resize(config.channels.size(), 1);  // other ones are the user's to say
+  return {Layout::kReader, prefix, config, {"format", "kind", "channels"}, 0, 0};
 }
 
 /// The keys of one dictionary that begin with `prefix`, without it.
@@ -229,6 +247,24 @@ std::map<std::string, std::string> map_speech(const Checkpoint& checkpoint, cons
   return mapped;
 }
 
+std::map<std::string, std::string> map_reader(const Checkpoint& checkpoint, const FoundModel& model,
+                                              const ReaderConfig& config) {
+  const Source source(checkpoint);
+  std::map<std::string, std::string> mapped;
+  std::set<std::string> used;
+  for (const TensorSpec& spec : reader_tensors(config)) {
+    source.expect(model.prefix + spec.name, spec, "face reader");
+    mapped[spec.name] = model.prefix + spec.name;
+    used.insert(spec.name);
+  }
+  for (const std::string& key : keys_under(checkpoint, model.prefix)) {
+    if (used.contains(key)) continue;
+    source.refuse(printable(model.prefix + key),
+                  " is not part of a face reader; fold its batch norms into the convolutions");
+  }
+  return mapped;
+}
+
 }  // namespace
 
 std::string_view name_of(Layout layout) {
@@ -238,6 +274,7 @@ std::string_view name_of(Layout layout) {
     case Layout::kDonydchen: return "donydchen";
     case Layout::kVipermu: return "vipermu";
     case Layout::kSpeech: return "speech";
+    case Layout::kReader: return "reader";
   }
   return "?";
 }
@@ -281,11 +318,13 @@ FoundModel find_model(const Checkpoint& checkpoint, Layout wanted, const std::op
                   "' or `layout`");
   }
   const auto& [layout, under] = found.front();
+  if (layout == Layout::kReader) return reader(source, under);
   return layout == Layout::kSpeech ? speech(source, under) : generator(source, layout, under);
 }
 
 std::map<std::string, std::string> map_tensors(const Checkpoint& checkpoint, const FoundModel& model,
                                                const ModelConfig& config, std::vector<std::string>& notes) {
+  if (model.layout == Layout::kReader) return map_reader(checkpoint, model, std::get<ReaderConfig>(config));
   if (model.layout == Layout::kSpeech) return map_speech(checkpoint, model, std::get<SpeechConfig>(config), notes);
   return map_generator(checkpoint, model, std::get<GeneratorConfig>(config), notes);
 }

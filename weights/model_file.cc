@@ -78,19 +78,18 @@ void check_tensors(const SafeTensors& file, const std::vector<TensorSpec>& neede
 
 ModelFile::ModelFile(const std::filesystem::path& path, std::size_t max_tensors)
     : tensors_(path, max_tensors), config_(config_from_json(metadata_object(tensors_), name() + ": metadata", true)) {
-  const auto* generator = std::get_if<GeneratorConfig>(&config_);
-  check_tensors(tensors_, generator ? generator_tensors(*generator) : speech_tensors(std::get<SpeechConfig>(config_)));
+  check_tensors(tensors_, tensors_of(config_));
 }
 
-const GeneratorConfig& ModelFile::generator() const {
-  if (const auto* config = std::get_if<GeneratorConfig>(&config_)) return *config;
-  fail(ErrorKind::kModel, name(), ": is a speech model; a generator is needed");
+template <typename Config>
+const Config& ModelFile::as() const {
+  if (const auto* config = std::get_if<Config>(&config_)) return *config;
+  fail(ErrorKind::kModel, name(), ": is a ", noun_of(config_), "; a ", noun_of(Config()), " is needed");
 }
 
-const SpeechConfig& ModelFile::speech() const {
-  if (const auto* config = std::get_if<SpeechConfig>(&config_)) return *config;
-  fail(ErrorKind::kModel, name(), ": is a generator; a speech model is needed");
-}
+const GeneratorConfig& ModelFile::generator() const { return as<GeneratorConfig>(); }
+const SpeechConfig& ModelFile::speech() const { return as<SpeechConfig>(); }
+const ReaderConfig& ModelFile::reader() const { return as<ReaderConfig>(); }
 
 std::vector<float> ModelFile::floats(const std::string& tensor) const {
   return tensors_.floats(tensor, tensors_.at(tensor).shape);

@@ -20,15 +20,19 @@ class ModelFile {
   const ModelConfig& config() const { return config_; }
   /// The metadata object exactly as the file holds it.
   const std::string& config_json() const { return tensors_.metadata().at(kMetadataKey); }
-  /// Throws Error(kModel) when the file is of the other kind: "FILE: is a speech model; a generator is needed".
+  /// Throws Error(kModel) when the file is of another kind: "FILE: is a speech model; a generator is needed".
   const GeneratorConfig& generator() const;
   const SpeechConfig& speech() const;
+  const ReaderConfig& reader() const;
   const SafeTensors& tensors() const { return tensors_; }
   std::vector<float> floats(const std::string& tensor) const;
 
   static constexpr const char* kMetadataKey = "emoengine";
 
  private:
+  template <typename Config>
+  const Config& as() const;
+
   SafeTensors tensors_;
   ModelConfig config_;
 };

@@ -31,12 +31,12 @@ namespace {
 
 }  // namespace
 
-std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options) {
-  if (options.kind == BackendKind::kCuda) return open_cuda_backend(generator, speech, options);
+std::unique_ptr<Backend> open_backend(const Models& models, const BackendOptions& options) {
+  if (options.kind == BackendKind::kCuda) return open_cuda_backend(models, options);
 #ifdef EMO_HAVE_CUDA
   if (options.kind == BackendKind::kAuto) {
     try {
-      return open_cuda_backend(generator, speech, options);
+      return open_cuda_backend(models, options);
     } catch (const Error& e) {
 #ifdef EMO_HAVE_CPU
       if (e.kind() != ErrorKind::kDevice && e.kind() != ErrorKind::kMemory) throw;
@@ -51,7 +51,7 @@ std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFil
   }
 #endif
 #ifdef EMO_HAVE_CPU
-  return open_cpu_backend(generator, speech, options);
+  return open_cpu_backend(models, options);
 #else
   fail(ErrorKind::kDevice, "backend: ", name_of(options.kind),
        " was asked for, but this build has no CPU backend (EMO_CPU=OFF); build it with EMO_CPU=ON");

@@ -77,6 +77,11 @@ struct BackendOptions {
   std::function<void(const std::string&)> note;
 };
 
+/// The models of a backend; null: not needed. They must outlive it.
+struct Models {
+  const ModelFile *generator = nullptr, *speech = nullptr, *reader = nullptr;
+};
+
 /// How a backend is best kept busy.
 struct Capacity {
   int contexts;  ///< calls at a time
@@ -138,23 +143,26 @@ class Backend {
   /// concerns all is thrown.
   virtual void redraw(std::span<RedrawJob> jobs) const;
 
+  /// The face reader. crops (N,3,S,S) are RGB in [-1,1], S being ReaderConfig::image_size. A row of answers (N,957,1,1)
+  /// holds the landmarks x0, y0, x1 ... in sides of the crop from its middle, x right, y down, and then the logit of the
+  /// confidence. In fp32 whatever the precision. Throws Error(kModel) naming the crop when an answer holds NaN or infinity.
+  virtual void read_faces(TensorView<const float> crops, TensorView<float> answers) const = 0;
+
  protected:
   /// The generator's; throws Error(kInternal) when none was opened.
   virtual const GeneratorConfig& generator_config() const = 0;
 };
 
-/// Opens a backend with either model, or both; null: not needed. The models must outlive it. kAuto takes a GPU where this
+/// Opens a backend with these models. kAuto takes a GPU where this
 /// build has the CUDA backend and a device answers, and else notes why it does not.
 /// Throws Error(kDevice) when this build or this machine lacks the backend or the precision.
-std::unique_ptr<Backend> open_backend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options);
+std::unique_ptr<Backend> open_backend(const Models& models, const BackendOptions& options);
 
 /// The CUDA backend of libemo_cuda.so, which is opened here. Throws Error(kDevice) that says what is missing.
-std::unique_ptr<Backend> open_cuda_backend(const ModelFile* generator, const ModelFile* speech,
-                                           const BackendOptions& options);
+std::unique_ptr<Backend> open_cuda_backend(const Models& models, const BackendOptions& options);
 
 #ifdef EMO_HAVE_CPU
-std::unique_ptr<Backend> open_cpu_backend(const ModelFile* generator, const ModelFile* speech,
-                                          const BackendOptions& options);
+std::unique_ptr<Backend> open_cpu_backend(const Models& models, const BackendOptions& options);
 #endif
 
 }  // namespace emo

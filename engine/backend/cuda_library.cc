@@ -6,17 +6,16 @@
 
 namespace emo {
 
-std::unique_ptr<Backend> open_cuda_backend(const ModelFile* generator, const ModelFile* speech,
-                                           const BackendOptions& options) {
+std::unique_ptr<Backend> open_cuda_backend(const Models& models, const BackendOptions& options) {
   // A machine without a driver is told from one with by a small library, before the large ones of CUDA are loaded.
   if (options.kind == BackendKind::kAuto && !::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL)) {
     fail(ErrorKind::kDevice, "cuda: no NVIDIA driver is installed here (", ::dlerror(), ")");
   }
-  using Open = Backend* (*)(const ModelFile*, const ModelFile*, const BackendOptions&);
+  using Open = Backend* (*)(const Models&, const BackendOptions&);
   const auto open = reinterpret_cast<Open>(
       open_plugin(plugin_path("libemo_cuda.so"), "emo_cuda_v1", "cuda: the CUDA backend",
                   "Install CUDA's cuBLAS and cuFFT, configure with -DEMO_CUDA=ON and build, or use `backend` cpu"));
-  return std::unique_ptr<Backend>(open(generator, speech, options));
+  return std::unique_ptr<Backend>(open(models, options));
 }
 
 }  // namespace emo

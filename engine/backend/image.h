@@ -55,15 +55,17 @@ inline Image flattened(Image image) {
   return image;
 }
 
-/// A square of a picture in pixels: the left edge of its first column is x, its side may reach outside the picture.
+/// A square of a picture in pixels: the left edge of its first column is x, its side may reach outside the picture. It is
+/// turned about its middle by `roll`, radians: its rows run along (cos roll, sin roll), y pointing down.
 struct Box {
   float x = 0, y = 0, side = 0;
+  float roll = 0;
 };
 
 /// The crop that a model wants round a detector's box: the same centre, the side multiplied.
 inline Box scaled(const Box& box, double scale) {
   const auto side = float(box.side * scale);
-  return {box.x + (box.side - side) / 2, box.y + (box.side - side) / 2, side};
+  return {box.x + (box.side - side) / 2, box.y + (box.side - side) / 2, side, box.roll};
 }
 
 /// How far apart two boxes are in place or size, in sides of the first.

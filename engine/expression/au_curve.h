@@ -14,7 +14,8 @@ namespace emo {
 struct AuCurve {
   std::vector<std::string> names;
   std::vector<double> times_s;
-  Matrix values;  ///< (times, names) in [0,1]
+  Matrix values;                  ///< (times, names) in [0,1]
+  std::vector<float> confidence;  ///< (times) that a face was read, 0 for none; empty: not read from faces
 
   AuCurve() = default;
   /// All neutral.

@@ -269,13 +269,19 @@ std::string to_json(const AuCurve& curve) {
 
 }  // namespace
 
-std::string to_csv(const AuCurve& curve) {
-  std::string text = "frame,timestamp,confidence,success";
+std::string to_csv(const AuCurve& curve, AuRows rows) {
+  const bool frames = rows == AuRows::kFrames;
+  std::string text = frames ? "frame,timestamp,confidence,success" : "face,confidence";
   for (const auto& name : curve.names) text += "," + name + "_r";
   text += "\n";
   char field[64];
   for (std::size_t i = 0; i < curve.rows(); ++i) {
-    std::snprintf(field, sizeof field, "%zu,%.3f,1,1", i + 1, curve.times_s[i]);
+    const double confidence = curve.confidence.empty() ? 1 : double(curve.confidence[i]);
+    if (frames) {
+      std::snprintf(field, sizeof field, "%zu,%.3f,%.3g,%d", i + 1, curve.times_s[i], confidence, confidence > 0);
+    } else {
+      std::snprintf(field, sizeof field, "%zu,%.3g", i, confidence);
+    }
     text += field;
     for (const float value : std::span(curve.values.row(int(i)), curve.names.size())) {
       // OpenFace writes two decimals; four keep a curve that is written and read within 1e-5 of itself.
@@ -287,14 +293,14 @@ std::string to_csv(const AuCurve& curve) {
   return text;
 }
 
-void write_au_file(const std::filesystem::path& path, const AuCurve& curve) {
+void write_au_file(const std::filesystem::path& path, const AuCurve& curve, AuRows rows) {
   const std::string extension = known_extension("output", path, kAuFileExtensions);
   if (extension == ".npy") {
     const std::int64_t shape[] = {curve.values.rows, curve.values.cols};
     return write_npy(path, shape, curve.values.values);
   }
   OutputFile out(path);
-  out.write(extension == ".csv" ? to_csv(curve) : to_json(curve));
+  out.write(extension == ".csv" ? to_csv(curve, rows) : to_json(curve));
   out.commit();
 }
 

@@ -12,15 +12,19 @@ namespace emo {
 /// What AUs are read from and written to.
 inline constexpr std::string_view kAuFileExtensions[] = {".csv", ".json", ".npy"};
 
+/// What the rows of a table are: frames of a video, or the faces of a picture (face,confidence,AU01_r ... , faces counted
+/// from 0), for which a .csv has other columns.
+enum class AuRows { kFrames, kFaces };
+
 /// Writes by the extension; temporary file, then rename.
 ///   .csv   as OpenFace does: frame,timestamp,confidence,success,AU01_r ... with intensities 0..5, frames counted from 1
 ///   .json  {"au_names": [...], "rows": [{"timestamp": s, "au": [0..1, ...]}, ...]}
 ///   .npy   float32 (rows, AUs), 0..1
 /// Throws Error(kUsage) for another extension, Error(kInput) for an output that cannot be written.
-void write_au_file(const std::filesystem::path& path, const AuCurve& curve);
+void write_au_file(const std::filesystem::path& path, const AuCurve& curve, AuRows rows = AuRows::kFrames);
 
-/// The text of the .csv form.
-std::string to_csv(const AuCurve& curve);
+/// The text of the .csv form. A row with confidence 0 has success 0.
+std::string to_csv(const AuCurve& curve, AuRows rows = AuRows::kFrames);
 
 struct AuFileOptions {
   double fps = 25;   ///< of the rows of a file that has no times

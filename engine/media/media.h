@@ -95,12 +95,15 @@ inline constexpr double kFaceRegion = 2.2;
 
 /// How faces are looked for.
 struct FaceSearch {
-  /// The most looks, until one finds something: at the picture's own size, or at 1280 pixels a side if it is larger (0.1 s a
+  /// The most looks, until one finds something: at the picture's own size, or at side_px a side if it is larger (0.1 s a
   /// megapixel), then at twice that, then at four times.
   int looks = 3;
   /// Look at each face four times more, 30 ms: what most of these looks do not see is none, and the mean of the boxes knows
   /// the side to 3 % of it and the place to 2 %, one look to 6 % and 3 % (standard deviations, 160 portraits of many sizes).
   bool refine = true;
+  int first = 0;       ///< looks that are left out
+  int side_px = 1280;  ///< the most of the first look
+  float roll = 0;      ///< of the faces that are found, radians: the picture is turned so that they stand upright
 };
 
 /// What reads and writes pictures' pixels where the plug-in was built without a codec of its own. Called from any thread.

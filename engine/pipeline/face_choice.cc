@@ -1,12 +1,14 @@
 #include "engine/pipeline/face_choice.h"
 
 #include "base/error.h"
+#include "engine/pipeline/face_finder.h"
 
 namespace emo {
 
-std::vector<Box> choose_faces(const Image& photo, const std::string& file, const FaceChoice& choice) {
+std::vector<Box> choose_faces(const Engine& engine, const Image& photo, const std::string& file, const FaceChoice& choice) {
   std::string tried;
-  auto faces = media().find_faces(photo, &tried);
+  const bool many = choice.all || choice.number > 1;
+  auto faces = find_faces(engine, photo, many ? FaceCount::kAll : FaceCount::kLargest, &tried);
   if (faces.empty()) {
     fail(ErrorKind::kInput, file, ": no face was found in ", photo.width, "x", photo.height, " px, tried ", tried,
          "; use a photo with an upright face seen from the front, or `crop` none with generate");

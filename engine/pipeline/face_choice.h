@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/media/media.h"
+#include "engine/engine.h"
 
 namespace emo {
 
@@ -13,8 +13,8 @@ struct FaceChoice {
   int number = 1;  ///< from 1, the largest
 };
 
-/// The boxes of the chosen faces. Throws Error(kInput) naming the photo's file and what was tried when there is none, or
-/// fewer than the number asked for.
-std::vector<Box> choose_faces(const Image& photo, const std::string& file, const FaceChoice& choice);
+/// The boxes of the chosen faces; see find_faces(). Throws Error(kInput) naming the photo's file and what was tried when
+/// there is none, or fewer than the number asked for.
+std::vector<Box> choose_faces(const Engine& engine, const Image& photo, const std::string& file, const FaceChoice& choice);
 
 }  // namespace emo

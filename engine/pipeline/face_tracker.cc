@@ -1,6 +1,8 @@
 #include "engine/pipeline/face_tracker.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 namespace emo {
 namespace {
@@ -21,6 +23,7 @@ Image cut(const Image& image, const Box& box, int& x, int& y) {
 }  // namespace
 
 std::optional<Box> FaceTracker::find_near(const Image& frame, const Box& box) const {
+  if (follow_) return follow_(frame, box);
   int x = 0, y = 0;
   const Image region = cut(frame, scaled(box, kFaceRegion), x, y);
   std::vector<Box> found = find_(region, {.looks = box.side < kOneLook_px ? kAllLooks : 1, .refine = false});
@@ -38,10 +41,12 @@ std::optional<Box> FaceTracker::next(const Image& frame) {
   }
   if (box_) {
     // The detector's steps are some 3% of a side: a box that jitters by that moves by a fifth of it, one that leaves by a
-    // tenth of a side or more is followed at once.
-    const float share = std::clamp(distance(*box_, *found) / 0.1f, 0.2f, 1.f);
+    // tenth of a side, or turns by a tenth of a radian, is followed at once.
+    const float turn = std::remainder(found->roll - box_->roll, 2 * std::numbers::pi_v<float>);
+    const float share = std::clamp(std::max(distance(*box_, *found), std::abs(turn)) / 0.1f, 0.2f, 1.f);
     const auto towards = [share](float from, float to) { return from + share * (to - from); };
-    found = Box{towards(box_->x, found->x), towards(box_->y, found->y), towards(box_->side, found->side)};
+    found = Box{towards(box_->x, found->x), towards(box_->y, found->y), towards(box_->side, found->side),
+                towards(box_->roll, box_->roll + turn)};
   }
   return box_ = found;
 }

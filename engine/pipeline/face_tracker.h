@@ -14,7 +14,10 @@ class FaceTracker {
  public:
   /// As Media::find_faces: boxes largest first.
   using Find = std::function<std::vector<Box>(const Image& picture, const FaceSearch& search)>;
-  explicit FaceTracker(Find find) : find_(std::move(find)) {}
+  /// The face that was under `last` in the frame before, or none.
+  using Follow = std::function<std::optional<Box>(const Image& frame, const Box& last)>;
+  /// Without `follow` it is `find` that looks round the last place.
+  explicit FaceTracker(Find find, Follow follow = {}) : find_(std::move(find)), follow_(std::move(follow)) {}
 
   /// The face in the next frame; none when it shows none. The first is the largest in its frame.
   std::optional<Box> next(const Image& frame);
@@ -25,6 +28,7 @@ class FaceTracker {
   std::optional<Box> find_near(const Image& frame, const Box& box) const;
 
   Find find_;
+  Follow follow_;
   std::optional<Box> box_;
 };
 

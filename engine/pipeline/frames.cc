@@ -9,6 +9,7 @@
 #include "base/bounded_queue.h"
 #include "base/error.h"
 #include "engine/media/media.h"
+#include "engine/pipeline/face_finder.h"
 #include "engine/pipeline/face_tracker.h"
 
 namespace emo {
@@ -38,8 +39,14 @@ class PhotoSource final : public Source {
 
 class VideoSource final : public Source {
  public:
-  VideoSource(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face, AuCurve curve)
-      : reader_(std::move(reader)), name_(std::move(name)), fps_(fps), no_face_(no_face), curve_(std::move(curve)) {}
+  VideoSource(const Engine& engine, std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face,
+              AuCurve curve)
+      : engine_(engine),
+        reader_(std::move(reader)),
+        name_(std::move(name)),
+        fps_(fps),
+        no_face_(no_face),
+        curve_(std::move(curve)) {}
 
   const std::vector<std::string>& au_names() const override { return curve_.names; }
   bool next(Frame& frame) override {
@@ -74,13 +81,13 @@ class VideoSource final : public Source {
     if (face) current_.faces.push_back(*face);
   }
 
+  const Engine& engine_;
   const std::unique_ptr<VideoReader> reader_;
   const std::string name_;
   const double fps_;
   const NoFace no_face_;
   const AuCurve curve_;
-  FaceTracker tracker_{
-      [](const Image& picture, const FaceSearch& search) { return media().find_faces(picture, nullptr, search); }};
+  FaceTracker tracker_ = tracker_for(engine_);
   std::size_t index_ = 0;
   bool started_ = false, ended_ = false;
   Image coming_;  ///< the frame after the current one unless it has ended, beginning at coming_s_
@@ -113,9 +120,9 @@ std::unique_ptr<Source> photo_source(std::shared_ptr<const Still> photo, AuCurve
   return std::make_unique<PhotoSource>(std::move(photo), std::move(curve));
 }
 
-std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face,
-                                     AuCurve curve) {
-  return std::make_unique<VideoSource>(std::move(reader), std::move(name), fps, no_face, std::move(curve));
+std::unique_ptr<Source> video_source(const Engine& engine, std::unique_ptr<VideoReader> reader, std::string name, double fps,
+                                     NoFace no_face, AuCurve curve) {
+  return std::make_unique<VideoSource>(engine, std::move(reader), std::move(name), fps, no_face, std::move(curve));
 }
 
 // The source decodes and finds the face, the generator runs in the caller, the file is encoded and written.

@@ -44,11 +44,12 @@ std::unique_ptr<Source> photo_source(std::shared_ptr<const Still> photo, AuCurve
 
 enum class NoFace { kError, kSkip, kHold };
 /// Frames of a video at the output's rate, one for each row of the curve while it lasts: for each the last that began before
-/// it, the largest face of the first followed from one to the next. `name` is the file's. What it says of its length is not
-/// relied on: it ends with its frames, the last of which may stand for a second. next() throws Error(kInput) for a video
-/// without frames, and for a frame without a face with NoFace::kError.
-std::unique_ptr<Source> video_source(std::unique_ptr<VideoReader> reader, std::string name, double fps, NoFace no_face,
-                                     AuCurve curve);
+/// it, the largest face of the first followed from one to the next, by the engine's face reader if it has one. The engine
+/// must outlive it. `name` is the file's. What it says of its length is not relied on: it ends with its frames, the last of
+/// which may stand for a second. next() throws Error(kInput) for a video without frames, and for a frame without a face with
+/// NoFace::kError.
+std::unique_ptr<Source> video_source(const Engine& engine, std::unique_ptr<VideoReader> reader, std::string name, double fps,
+                                     NoFace no_face, AuCurve curve);
 
 /// How many frames were written, and how many of them as they came, for want of a face.
 struct Drawn {

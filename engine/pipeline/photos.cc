@@ -47,7 +47,7 @@ class Work {
   void run() {
     if (!attempt([&] {
           photo_ = options_.load(task_.photo);
-          faces_ = choose_faces(photo_, task_.photo, options_.face);
+          faces_ = choose_faces(engine_, photo_, task_.photo, options_.face);
         })) {
       return;
     }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/media/media.h"
 #include "engine/pipeline/face_choice.h"
 
 /// Many photos, each redrawn with one or more expressions and written.

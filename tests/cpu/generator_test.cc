@@ -19,7 +19,7 @@ std::vector<float> floats(const reference::Values& v) { return {v.begin(), v.end
 
 bool has_bf16() {
   try {
-    open_cpu_backend(nullptr, nullptr, {BackendKind::kCpu, Precision::kBf16, 1});
+    open_cpu_backend({}, {BackendKind::kCpu, Precision::kBf16, 1});
     return true;
   } catch (const Error&) {
     return false;
@@ -212,7 +212,7 @@ TEST(Generator, Bf16AgreesWithFp32OrIsRefused) {
 TEST(Generator, PrecisionsThatACpuHasNot) {
   const std::string tail = has_bf16() ? "; use `precision` fp32 or bf16" : "; use `precision` fp32";
   const auto text = [](Precision p) {
-    return text_of(ErrorKind::kDevice, [&] { open_cpu_backend(nullptr, nullptr, {BackendKind::kCpu, p}); });
+    return text_of(ErrorKind::kDevice, [&] { open_cpu_backend({}, {BackendKind::kCpu, p}); });
   };
   EXPECT_EQ(text(Precision::kFp16), "cpu: does not compute in fp16" + tail);
   EXPECT_EQ(text(Precision::kTf32), "cpu: does not compute in tf32" + tail);
@@ -233,7 +233,7 @@ TEST(Generator, ANanNamesItsImage) {
 }
 
 TEST(Generator, NeedsAModelOfItsKind) {
-  const auto backend = open_cpu_backend(nullptr, nullptr, {BackendKind::kCpu, Precision::kFp32, 1});
+  const auto backend = open_cpu_backend({}, {BackendKind::kCpu, Precision::kFp32, 1});
   Batch batch(1, 16);
   EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { backend->generate(batch.call()); }), "cpu: no generator was opened");
   EXPECT_EQ(text_of(ErrorKind::kInternal, [&] { backend->speech({}, {}); }), "cpu: no speech model was opened");

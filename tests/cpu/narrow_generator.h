@@ -24,7 +24,7 @@ struct Model {
   }
 #ifdef EMO_HAVE_CPU
   std::unique_ptr<Backend> open(Precision precision = Precision::kFp32, int threads = 2) const {
-    return open_cpu_backend(file.get(), nullptr, {BackendKind::kCpu, precision, threads});
+    return open_cpu_backend({file.get(), nullptr}, {BackendKind::kCpu, precision, threads});
   }
 #endif
   TempDir folder;

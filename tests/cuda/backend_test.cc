@@ -17,7 +17,7 @@
 namespace emo {
 namespace {
 
-std::unique_ptr<Backend> open(const Model& model) { return make_cuda_backend(model.file.get(), nullptr, {}); }
+std::unique_ptr<Backend> open(const Model& model) { return make_cuda_backend({model.file.get(), nullptr}, {}); }
 
 #ifdef EMO_SIMT  // devices and faults of every kind
 class CudaBackend : public testing::Test {
@@ -34,17 +34,17 @@ class CudaBackend : public testing::Test {
     simt::set_device(device);
   }
   static std::string refusal() {
-    return text_of(ErrorKind::kDevice, [] { make_cuda_backend(nullptr, nullptr, {}); });
+    return text_of(ErrorKind::kDevice, [] { make_cuda_backend({}, {}); });
   }
   const simt::Device usual_ = simt::device();
 };
 
 TEST_F(CudaBackend, SaysWhatItRunsOn) {
-  EXPECT_EQ(make_cuda_backend(nullptr, nullptr, {})->describe(),
+  EXPECT_EQ(make_cuda_backend({}, {})->describe(),
             "cuda: a CPU that plays a GPU, compute capability 9.0, 8 "
             "multiprocessors, fp16, wgmma from 8 images on");
   play([](simt::Device& device) { device.major = 8, device.minor = 6; });
-  EXPECT_EQ(make_cuda_backend(nullptr, nullptr, {.precision = Precision::kTf32})->describe(),
+  EXPECT_EQ(make_cuda_backend({}, {.precision = Precision::kTf32})->describe(),
             "cuda: a CPU that plays a GPU, compute capability 8.6, 8 "
             "multiprocessors, tf32");
 }
@@ -109,7 +109,7 @@ TEST_F(CudaBackend, EveryCallSelectsTheChosenDeviceAndThenTheCallersAgain) {
       EXPECT_EQ(device, other) << call;
     };
     const std::size_t there = simt::allocated_bytes_on(chosen), elsewhere = simt::allocated_bytes_on(other);
-    auto backend = make_cuda_backend(model.file.get(), &speech, {.device = chosen});
+    auto backend = make_cuda_backend({model.file.get(), &speech}, {.device = chosen});
     expect_unselected("open");
     backend->generate(batch.call());
     expect_unselected("generate");
@@ -128,7 +128,7 @@ TEST_F(CudaBackend, EveryCallSelectsTheChosenDeviceAndThenTheCallersAgain) {
   }
   cudaSetDevice(0);
   for (const int index : {2, -1}) {
-    EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { make_cuda_backend(nullptr, nullptr, {.device = index}); }),
+    EXPECT_EQ(text_of(ErrorKind::kDevice, [&] { make_cuda_backend({}, {.device = index}); }),
               concat("cuda: `device` is ", index, "; the GPUs here are 0 to 1"));
   }
 }
@@ -160,7 +160,7 @@ TEST_F(CudaBackend, AFailureOfTheGpuIsTheEndOfIt) {
 #endif
 
 TEST(CudaBackendCalls, NeedAModelOfTheirKind) {
-  const auto backend = make_cuda_backend(nullptr, nullptr, {});
+  const auto backend = make_cuda_backend({}, {});
   Batch batch(1, 16);
   Image photo(20, 20);
   const auto text = [](const auto& action) { return text_of(ErrorKind::kInternal, action); };
@@ -270,8 +270,8 @@ TEST(CudaBackendCalls, SpeechIsThatOfTheCpu) {
   config.feature_mean.assign(39, 0), config.feature_std.assign(39, 1);
   const TemporaryModel weights(config);
   const ModelFile model(weights.path());
-  const auto cuda = make_cuda_backend(nullptr, &model, {});
-  const auto cpu = open_cpu_backend(nullptr, &model, {});
+  const auto cuda = make_cuda_backend({nullptr, &model}, {});
+  const auto cpu = open_cpu_backend({nullptr, &model}, {});
   const auto pcm = random_values(16'000, 4, -0.1f, 0.1f);
   expect_close(cuda->mfcc(pcm).values, cpu->mfcc(pcm).values, 1e-3);
   expect_close(cuda->speech(pcm, {}).values, cpu->speech(pcm, {}).values, 1e-4);

@@ -29,7 +29,7 @@ TEST(CudaGolden, GeneratorAgreesWithPyTorch) {
     for (const Precision precision : {Precision::kFp32, Precision::kTf32, Precision::kBf16, Precision::kFp16}) {
       SCOPED_TRACE(layout + ", " + name_of(precision));
       std::vector<float> out(shape.count()), mask(mask_shape.count()), colour(shape.count());
-      make_cuda_backend(&model, nullptr, {BackendKind::kCuda, precision})
+      make_cuda_backend({&model, nullptr}, {BackendKind::kCuda, precision})
           ->generate({{faces.data(), shape},
                       {aus.data(), {N, int(aus.size()) / N, 1, 1}},
                       {out.data(), shape},
@@ -53,7 +53,7 @@ TEST(CudaGolden, MfccAgreesWithTorchaudio) {
     SCOPED_TRACE(name);
     const TemporaryModel on_disk(std::get<SpeechConfig>(config_from_json(json, name, true)));
     const ModelFile model(on_disk.path());
-    const Matrix got = make_cuda_backend(nullptr, &model, {BackendKind::kCuda})
+    const Matrix got = make_cuda_backend({nullptr, &model}, {BackendKind::kCuda})
                            ->mfcc(read_floats(golden, name.substr(0, name.find('/')) + ".pcm"));
     expect_close(got.values, read_matrix(golden, name).values, 1e-2);  // as the CPU's, whose test derives it
   }
@@ -65,7 +65,7 @@ TEST(CudaGolden, AusAgreeWithPyTorch) {
   std::memcpy(times.data(), golden.at("times").bytes.data(), golden.at("times").bytes.size());
   for (const std::string name : {"mean", "last"}) {
     const ModelFile model(golden_path("speech_" + name + ".safetensors"));
-    const auto backend = make_cuda_backend(nullptr, &model, {BackendKind::kCuda});
+    const auto backend = make_cuda_backend({nullptr, &model}, {BackendKind::kCuda});
     for (const std::string signal : {"spoken", "voice", "click", "short"}) {
       SCOPED_TRACE(name + " " + signal);
       const auto pcm = read_floats(golden, signal + ".pcm");

@@ -16,18 +16,17 @@ class GeneratorGolden : public testing::TestWithParam<const char*> {};
 
 TEST_P(GeneratorGolden, EngineAgreesWithPyTorch) {
   const GoldenGenerator golden(GetParam());
-  golden.expect_golden(golden.of(*open_backend(&golden.model(), nullptr, cpu_in(Precision::kFp32))));
+  golden.expect_golden(golden.of(*open_backend({&golden.model(), nullptr}, cpu_in(Precision::kFp32))));
 }
 
 TEST_P(GeneratorGolden, Bf16StaysWithin45Decibels) {
   if (!__builtin_cpu_supports("avx512bf16")) {
     // Elsewhere tests/cpu/generator_test.cc proves it by a reference that rounds; here bf16 has to be refused.
-    EXPECT_THAT(text_of(ErrorKind::kDevice, [] { open_backend(nullptr, nullptr, cpu_in(Precision::kBf16)); }),
-                testing::HasSubstr("bf16"));
+    EXPECT_THAT(text_of(ErrorKind::kDevice, [] { open_backend({}, cpu_in(Precision::kBf16)); }), testing::HasSubstr("bf16"));
     return;
   }
   const GoldenGenerator golden(GetParam());
-  const auto answer = golden.of(*open_backend(&golden.model(), nullptr, cpu_in(Precision::kBf16)));
+  const auto answer = golden.of(*open_backend({&golden.model(), nullptr}, cpu_in(Precision::kBf16)));
   EXPECT_GE(psnr(answer.out, golden.floats("out")), 45);
 }
 

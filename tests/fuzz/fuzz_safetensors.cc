@@ -27,7 +27,7 @@ void read_config(const std::string& json) {
   if (config_from_json(to_json(config), "fuzz", true) != config) std::abort();
   if (const auto* generator = std::get_if<GeneratorConfig>(&config)) {
     if (generator_tensors(*generator).empty()) std::abort();
-  } else if (speech_tensors(std::get<SpeechConfig>(config)).empty()) {
+  } else if (tensors_of(config).empty()) {
     std::abort();
   }
 }

@@ -17,8 +17,8 @@ cd "$work"
 ffmpeg -v error -i "$here/../../samples/astronaut.png" -vf crop=168:168:136:32 face.png
 cp "$here/../../samples/angry.flac" voice.flac
 
-# fp32 everywhere: a processor with AMX would take bf16.
-drawn() { "$engine" "$@" --generator generator.safetensors --precision fp32 --quiet; }
+# fp32 everywhere: a processor with AMX would take bf16. The detector alone finds the face: the reader is a default model.
+drawn() { "$engine" "$@" --generator generator.safetensors --reader none --precision fp32 --quiet; }
 drawn run -i face.png -a voice.flac --speech speech.safetensors --emotion surprise -o "$out/run.png"
 drawn sweep -i face.png --au 12,26 --steps 3 --cell 64 -o "$out/sweep.png"
 drawn strengths -i face.png --emotion anger,happiness --steps 2 --cell 64 -o "$out/strengths.png"

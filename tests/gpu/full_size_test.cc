@@ -27,7 +27,7 @@ class FullSize : public testing::Test {
         aus_(random_values(kImages * kAus, 2, 0, 1)) {}
 
   std::unique_ptr<Backend> open(Precision precision) const {
-    return make_cuda_backend(&file_, nullptr, {BackendKind::kCuda, precision});
+    return make_cuda_backend({&file_, nullptr}, {BackendKind::kCuda, precision});
   }
 
   /// The images [first, first + N) in one call.

@@ -161,6 +161,26 @@ TEST_F(Commands, ATableOfSeveralFacesGivesTheOneAskedFor) {
   EXPECT_EQ(run(generate + " --au-face 1 --quiet").err, "");
 }
 
+TEST_F(Commands, AusOfAPhotosFacesDriveTheGenerator) {
+  const auto printed = run("aus --image " + kPhoto);
+  ASSERT_EQ(printed.code, 0) << printed.err;
+  EXPECT_THAT(printed.out, StartsWith("face,confidence,AU01_r,AU02_r,"));
+  EXPECT_EQ(std::ranges::count(printed.out, '\n'), 2);  // a heading and one face
+  ASSERT_EQ(run("aus --image " + kPhoto + " -o a.csv").code, 0);
+  EXPECT_GT(read_au_file(dir_ / "a.csv", default_au_names()).row(0).get("AU12"), 0.4f);
+  EXPECT_EQ(run("generate -i " + kPhoto + " --au-file a.csv -o same.png").code, 0);
+  ASSERT_EQ(run("aus --image " + kPhoto + " --neutral " + kPhoto + " -o b.csv").code, 0);
+  EXPECT_EQ(read_au_file(dir_ / "b.csv", default_au_names()).row(0).norm(), 0);
+}
+
+TEST_F(Commands, AReaderOfAnotherKindIsRefusedAndNoneIsTheDetectorAlone) {
+  const auto other = run("generate -i " + kPhoto + " --au 12=1 -o a.png --reader " + source("weights/speech.safetensors"));
+  EXPECT_EQ(other.code, 4);
+  EXPECT_THAT(other.err, HasSubstr("speech.safetensors: is a speech model; a face reader is needed"));
+  EXPECT_EQ(run("generate -i " + kPhoto + " --au 12=1 -o a.png --reader none").code, 0);
+  EXPECT_EQ(run("aus -i " + kPhoto + " --reader none").err, "emoengine: aus: faces cannot be read with --reader none\n");
+}
+
 TEST_F(Commands, MfccWritesFramesByFeatures) {
   ASSERT_EQ(run("mfcc -a " + kVoice + " -o m.npy").code, 0);
   const auto features = read_npy(dir_ / "m.npy");

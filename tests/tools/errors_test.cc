@@ -74,6 +74,10 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("strengths -i " + kPhoto + " -o c.png --emotion bliss", 2, "'bliss' is not known");
   refused("aus -a " + kVoice + " --plot a.pdf", 2, "output: a.pdf ends in '.pdf'; .png or .svg is needed");
   refused("aus -a " + kVoice + " --per-frame --fps 0", 2, "--fps: 0 came; more than 0");
+  refused("aus", 2, "aus: nothing to read; give one of --audio, --image and --video");
+  refused("aus -a a.wav -i a.png", 2, "aus: several sources came; give one of --audio, --image and --video");
+  refused("aus -a a.wav --neutral a.png", 2, "aus: --neutral goes with --image or --video");
+  refused("aus -i a.png --plot a.svg", 2, "aus: --plot, --per-frame and --resume go with --audio");
   refused("aus -a " + kVoice + " -o a.txt", 2, "ends in '.txt'; .csv, .json or .npy is needed");
 }
 

@@ -114,6 +114,19 @@ TEST(Config, AWeightFileMustNameEveryKeyOfItsFormat) {
                 6);
 }
 
+TEST(Config, AReadersKeysAreCheckedAndNamed) {
+  EXPECT_EQ(std::get<ReaderConfig>(config_from_json(to_json(ReaderConfig{}), "c", true)), ReaderConfig{});
+  EXPECT_TRUE(std::holds_alternative<ReaderConfig>(config_from_json(R"({"eyes_x": 0.4})", "c", false)));
+  EXPECT_EQ(text_of_json(R"({"kind": "reader", "conv_dim": 64})"),
+            "c: key 'conv_dim' is not known for a face reader; check its spelling, or use a newer emoengine");
+  EXPECT_EQ(text_of_json(R"({"channels": [8, 8], "strides": [2]})"),
+            "c: strides lists 1 values and channels 2; one of each a convolution is needed");
+  EXPECT_EQ(text_of_json(R"({"channels": [8], "strides": [3]})"), "c: strides is 3; 1 to 2 is needed");
+  EXPECT_EQ(text_of_json(R"({"channels": [8, 2000], "strides": [1, 2]})"), "c: channels is 2000; 1 to 512 is needed");
+  EXPECT_EQ(text_of_json(R"({"channels": 8})"), "c: channels is 8; a list of integers is needed");
+  EXPECT_EQ(text_of_json(R"({"confidence_threshold": 2})"), "c: confidence_threshold is 2; 0 to 1 is needed");
+}
+
 TEST(Config, WithoutTheKeysThatCameLaterAFileMeansWhatItMeant) {
   SpeechConfig config = speech_config();
   config.emotion_sharpness = 16;
@@ -156,8 +169,8 @@ TEST(Config, FormatAndKindAreThoseOfThisBuild) {
   EXPECT_EQ(text_of_json(R"({"format": 2})"), "c: format is 2 and this build reads up to 1; use a newer emoengine");
   EXPECT_EQ(text_of_json(R"({"format": 0})"), "c: format is 0; 1 is needed");
   EXPECT_EQ(text_of_json(R"({"format": "1"})"), "c: format is \"1\"; 1 is needed");
-  EXPECT_EQ(text_of_json(R"({"kind": "gan"})"), "c: kind is \"gan\"; \"generator\" or \"speech\" is needed");
-  EXPECT_EQ(text_of_json(R"({"kind": 1})"), "c: kind is 1; \"generator\" or \"speech\" is needed");
+  EXPECT_EQ(text_of_json(R"({"kind": "gan"})"), "c: kind is \"gan\"; \"generator\", \"speech\" or \"reader\" is needed");
+  EXPECT_EQ(text_of_json(R"({"kind": 1})"), "c: kind is 1; \"generator\", \"speech\" or \"reader\" is needed");
 }
 
 TEST(Config, BadJsonIsRefused) {

@@ -15,10 +15,8 @@ namespace {
 class ModelFileTest : public ::testing::Test {
  protected:
   void make(const ModelConfig& config, DType dtype = DType::kF32) {
-    const auto* generator = std::get_if<GeneratorConfig>(&config);
     metadata_ = {{"emoengine", to_json(config)}};
-    for (const TensorSpec& spec :
-         generator ? generator_tensors(*generator) : speech_tensors(std::get<SpeechConfig>(config))) {
+    for (const TensorSpec& spec : tensors_of(config)) {
       std::size_t count = 1;
       for (const auto extent : spec.shape) count *= std::size_t(extent);
       add(spec.name, dtype, spec.shape, count);

@@ -148,7 +148,7 @@ void shrink(Image& photo, std::vector<Box>& faces, int size) {
   const int width = photo.width;
   photo = shrunk(std::move(photo), size);
   const float share = float(photo.width) / float(width);
-  for (Box& face : faces) face = {face.x * share, face.y * share, face.side * share};
+  for (Box& face : faces) face = {face.x * share, face.y * share, face.side * share, face.roll};
 }
 
 /// Makes one video; false when a signal asked for an end, which is told.
@@ -169,7 +169,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   std::vector<Box> faces;
   if (!reader) {
     photo = flattened(loader.image(job.source, options.image_limits));
-    faces = choose_faces(photo, job.source, options.face);
+    faces = choose_faces(open_engine(options.model, Needs::kReader), photo, job.source, options.face);
   }
   const int side = reader ? reader->side() : std::max(photo.width, photo.height);
   if (size > 0 && side > size) {
@@ -217,7 +217,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   curve = animation_curve(curve, frames, animation);
 
   const auto source =
-      reader ? video_source(std::move(reader), job.source, animation.fps, options.no_face, std::move(curve))
+      reader ? video_source(engine, std::move(reader), job.source, animation.fps, options.no_face, std::move(curve))
              : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces)), std::move(curve));
   std::string summary;
   Drawn drawn;

@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "engine/expression/au_file.h"
+#include "engine/installation.h"
+#include "engine/pipeline/face_aus.h"
 #include "tools/emoengine/au_plot.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/gnuplot.h"
@@ -17,6 +19,8 @@ namespace {
 
 struct AusOptions {
   std::vector<std::string> audios;
+  std::string image, video, neutral;  ///< of faces instead of voices
+  ImageLimits image_limits;
   std::string out, plot;  ///< out empty: print
   AudioLimits audio_limits;
   bool per_frame = false, resume = false;
@@ -63,7 +67,48 @@ void aus_of(const AusOptions& options, const Engine& engine, const AusTask& task
   }
 }
 
+/// AUs of the faces of a photo, or of the largest face of a video.
+void aus_of_faces(const AusOptions& options) {
+  const bool of_photo = options.video.empty();
+  const std::string& source = of_photo ? options.image : options.video;
+  if (!options.plot.empty() || options.per_frame || options.resume) {
+    fail(ErrorKind::kUsage, "aus: --plot, --per-frame and --resume go with --audio; a video has a row for each frame");
+  }
+  Outputs outputs;
+  outputs.keep(source);
+  outputs.keep(options.neutral);
+  outputs.keep(options.model);
+  outputs.add_file(options.out, kAuFileExtensions);
+  const Engine engine = open_engine(options.model, Needs::kReader);
+  if (!engine.has_reader()) {
+    default_weights("reader.safetensors");  // says where it was looked for
+    fail(ErrorKind::kUsage, "aus: faces cannot be read with --reader none");
+  }
+  const Loader loader(options.model.quiet);
+  const auto read_photo = [&](const std::string& file) {
+    return read_face_aus(engine, flattened(loader.image(file, options.image_limits)), file);
+  };
+  AuCurve curve = of_photo ? read_photo(source) : read_face_aus(engine, *video().read(source, options.image_limits), source);
+  if (!options.neutral.empty()) calibrate(curve, read_photo(options.neutral).row(0));
+  options.expression.apply(curve);
+  const AuRows rows = of_photo ? AuRows::kFaces : AuRows::kFrames;
+  if (options.out.empty()) {
+    std::fputs(to_csv(curve, rows).c_str(), stdout);
+  } else {
+    write_au_file(options.out, curve, rows);
+    const auto line = of_photo ? summary(curve.row(0)) : std::to_string(curve.rows()) + " frames";
+    if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), line.c_str());
+  }
+}
+
 void aus(const AusOptions& options) {
+  const int sources = !options.audios.empty() + !options.image.empty() + !options.video.empty();
+  if (sources != 1) {
+    fail(ErrorKind::kUsage, "aus: ", sources == 0 ? "nothing to read; " : "several sources came; ",
+         "give one of --audio, --image and --video");
+  }
+  if (options.audios.empty()) return aus_of_faces(options);
+  if (!options.neutral.empty()) fail(ErrorKind::kUsage, "aus: --neutral goes with --image or --video");
   const Inputs audios = find_inputs(options.audios, InputKind::kSounds);
   const bool writes = !options.out.empty() || !options.plot.empty();
   if (audios.many && options.per_frame && !writes) {
@@ -104,10 +149,16 @@ void aus(const AusOptions& options) {
 }  // namespace
 
 void add_aus(CLI::App& app) {
-  auto* command = add_command(app, "aus", "read AUs from a voice, for the whole clip or for each video frame",
+  auto* command = add_command(app, "aus", "read AUs from a voice, or from the face in a photo or video",
                               "--audio voice.wav --per-frame --fps 25 -o curve.csv");
   auto options = std::make_shared<AusOptions>();
-  add_audio_options(*command, options->audios, options->audio_limits);
+  add_audio_options(*command, options->audios, options->audio_limits)->required(false);
+  add_image_options(*command, options->image, options->image_limits)
+      ->required(false)
+      ->description("instead of a voice: a photo whose faces are read, a row each");
+  command->add_option("--video", options->video, "instead of a voice: a video whose largest face is read, a row a frame");
+  command->add_option("--neutral", options->neutral,
+                      "with --image or --video: a photo of the same person's neutral face, from which AUs are counted");
   command->add_option("--out,-o", options->out,
                       "table to write: .csv (as OpenFace, 0..5), .json or .npy (0..1); many: a folder");
   command->add_option("--plot", options->plot, "figure of the curves to write: .png or .svg; with many clips a folder");
@@ -116,6 +167,7 @@ void add_aus(CLI::App& app) {
   add_expression_options(*command, options->expression, WithVoice::kYes);
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kSpeech);
+  add_reader_option(*command, options->model);
   command->callback([options] { aus(*options); });
 }
 

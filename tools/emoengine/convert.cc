@@ -19,11 +19,10 @@ struct Options {
   bool quiet = false;
 };
 
-const std::map<std::string, Layout> kLayouts = {{"auto", Layout::kAuto},
-                                                {"albertpumarola", Layout::kAlbertpumarola},
-                                                {"donydchen", Layout::kDonydchen},
-                                                {"vipermu", Layout::kVipermu},
-                                                {"speech", Layout::kSpeech}};
+const std::map<std::string, Layout> kLayouts = {
+    {"auto", Layout::kAuto},           {"albertpumarola", Layout::kAlbertpumarola},
+    {"donydchen", Layout::kDonydchen}, {"vipermu", Layout::kVipermu},
+    {"speech", Layout::kSpeech},       {"reader", Layout::kReader}};
 const std::map<std::string, DType> kDTypes = {{"fp32", DType::kF32}, {"fp16", DType::kF16}, {"bf16", DType::kBF16}};
 
 void convert(const Options& options) {

@@ -69,8 +69,10 @@ bool weights_line(const char* name) {
     const auto path = default_weights(name);
     const ModelFile model(path);
     const auto* generator = std::get_if<GeneratorConfig>(&model.config());
-    return concat(path.string(), ": ", generator ? concat("generator of ", generator->conv_dim, " filters") : "speech",
-                  ", SHA-256 ", sha256(path));
+    return concat(
+        path.string(), ": ",
+        generator ? concat("generator of ", generator->conv_dim, " filters") : std::string(noun_of(model.config())),
+        ", SHA-256 ", sha256(path));
   });
 }
 
@@ -85,13 +87,14 @@ void doctor() {
     std::string note;
     BackendOptions options;
     options.note = [&](const std::string& line) { note = "; " + line; };
-    return open_backend(nullptr, nullptr, options)->describe() + note;
+    return open_backend({}, options)->describe() + note;
   });
   well &= line("media", [] { return media().describe(); });
   line("photos", [] { return photo_decoder().describe(); });  // only HEIC, AVIF and JPEG XL need it
   line("video", [] { return video().describe(); });           // only animate needs it
   well &= weights_line("generator.safetensors");
   well &= weights_line("speech.safetensors");
+  weights_line("reader.safetensors");          // without it faces are found less surely
   weights_line("generator-lite.safetensors");  // only --lite needs it
   if (!well) fail(ErrorKind::kDevice, "doctor: something that `emoengine run` needs is missing; see PROBLEM above");
   std::printf("all well: emoengine run can work here\n");

@@ -132,7 +132,7 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
     fail(ErrorKind::kInput, "--crop none: the picture is ", photo.width, "x", photo.height, "; this model takes ", side, "x",
          side, ". Resize it, or let --crop face find the face");
   }
-  const auto boxes = as_is ? std::vector<Box>{{0, 0, float(side)}} : choose_faces(photo, image, options.face);
+  const auto boxes = as_is ? std::vector<Box>{{0, 0, float(side)}} : choose_faces(engine, photo, image, options.face);
   const Shape shape{1, 3, side, side};
   const auto plane = [&](bool wanted, int channels) {
     return HostBuffer<float>(wanted ? std::size_t(channels) * side * side : 0);

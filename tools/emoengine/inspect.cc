@@ -33,6 +33,18 @@ void print_tensors(const ModelFile& model) {
               std::string(dtype).c_str(), double(bytes) / 1e6);
 }
 
+void print(const std::vector<LayerSpec>& layers) {
+  std::printf("%-18s %-7s %5s %5s  K S P  %-9s %-8s %-14s %8s\n", "layer", "op", "C_in", "C_out", "norm", "act", "output",
+              "MFLOP");
+  constexpr const char* kActs[] = {"-", "relu", "tanh", "sigmoid"};
+  for (const auto& layer : layers) {
+    std::printf("%-18s %-7s %5d %5d  %d %d %d  %-9s %-8s %-14s %8.1f\n", layer.key.c_str(),
+                layer.op == Op::kConv ? "conv" : "deconv", layer.C_in, layer.C_out, layer.K, layer.S, layer.P,
+                layer.norm == Norm::kNone ? "-" : "instance", layer.adds_block_input ? "+input" : kActs[int(layer.act)],
+                concat(layer.out).c_str(), 2e-6 * double(layer.macs()));
+  }
+}
+
 void print(const GeneratorConfig& config) {
   std::printf("faces       %dx%d px, %s in [%g, %g], crop %g x the detector's box, %s resize\n", config.image_size,
               config.image_size, name_of(config.channel_order), config.pixel_min, config.pixel_max, config.crop_scale,
@@ -41,15 +53,16 @@ void print(const GeneratorConfig& config) {
   std::printf("blend       %s\n",
               config.mask_keeps_image ? "mask * image + (1 - mask) * colour" : "(1 - mask) * image + mask * colour");
   std::printf("cost        %.1f GFLOP an image\n\n", generator_flops(config) / 1e9);
-  std::printf("%-18s %-7s %5s %5s  K S P  %-9s %-8s %-14s %8s\n", "layer", "op", "C_in", "C_out", "norm", "act", "output",
-              "MFLOP");
-  constexpr const char* kActs[] = {"-", "relu", "tanh", "sigmoid"};
-  for (const auto& layer : generator_layers(config)) {
-    std::printf("%-18s %-7s %5d %5d  %d %d %d  %-9s %-8s %-14s %8.1f\n", layer.key.c_str(),
-                layer.op == Op::kConv ? "conv" : "deconv", layer.C_in, layer.C_out, layer.K, layer.S, layer.P,
-                layer.norm == Norm::kNone ? "-" : "instance", layer.adds_block_input ? "+input" : kActs[int(layer.act)],
-                concat(layer.out).c_str(), 2e-6 * double(layer.macs()));
-  }
+  print(generator_layers(config));
+}
+
+void print(const ReaderConfig& config) {
+  std::printf("faces       %dx%d px, rgb in [-1, 1], crop %g x the detector's box\n", config.image_size, config.image_size,
+              config.crop_scale);
+  std::printf("answer      %d landmarks, and a confidence, from %g on a face\n", kFacePoints, config.confidence_threshold);
+  std::printf("AUs         %s\n", joined(config.au_names).c_str());
+  std::printf("cost        %.2f GFLOP a look\n\n", reader_flops(config) / 1e9);
+  print(reader_layers(config));
 }
 
 void print(const SpeechConfig& config) {
@@ -76,7 +89,11 @@ void inspect(const InspectOptions& options) {
     return;
   }
   const bool generator = std::holds_alternative<GeneratorConfig>(model.config());
-  std::printf("%s: %s\n", options.file.c_str(), generator ? "generator (Model A)" : "speech model (Model B)");
+  const bool speech = std::holds_alternative<SpeechConfig>(model.config());
+  std::printf("%s: %s%s\n", options.file.c_str(), noun_of(model.config()),
+              generator ? " (Model A)"
+              : speech  ? " (Model B)"
+                        : "");
   print_tensors(model);
   std::visit([](const auto& config) { print(config); }, model.config());
 }

@@ -47,7 +47,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
         ->capture_default_str()
         ->check(whole(1, limits::kMaxPasses));
   }
-  if (needs != Needs::kGenerator) {
+  if (needs != Needs::kSpeech) add_reader_option(command, options);
+  if (needs == Needs::kSpeech || needs == Needs::kBoth) {
     command.add_option("--speech", options.speech, "weight file of the speech model [default: the installed one]");
   }
   const std::map<std::string, BackendKind> kinds = {
@@ -67,6 +68,12 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
   command.add_flag("--quiet,-q", options.quiet, "print nothing but errors");
 }
 
+void add_reader_option(CLI::App& command, ModelOptions& options) {
+  command.add_option("--reader", options.reader,
+                     "weight file of the face reader, or none: faces are then found by the detector alone [default: the "
+                     "installed one]");
+}
+
 void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description) {
   command.add_option("--max-tensors", max_tensors, description)->capture_default_str()->check(whole(1, 100'000));
 }
@@ -77,10 +84,14 @@ EngineOptions engine_options(const ModelOptions& options, Needs needs) {
   };
   EngineOptions engine{.backend = options.backend, .max_tensors = options.max_tensors};
   if (!options.quiet) engine.backend.note = note;
-  if (needs != Needs::kSpeech) {
+  if (needs != Needs::kSpeech && options.reader != "none") {
+    const auto found = installed_weights("reader.safetensors");
+    engine.reader = options.reader.empty() ? found.value_or("") : std::filesystem::path(options.reader);
+  }
+  if (needs == Needs::kGenerator || needs == Needs::kBoth) {
     engine.generator = path(options.generator, options.lite ? "generator-lite.safetensors" : "generator.safetensors");
   }
-  if (needs != Needs::kGenerator) engine.speech = path(options.speech, "speech.safetensors");
+  if (needs == Needs::kSpeech || needs == Needs::kBoth) engine.speech = path(options.speech, "speech.safetensors");
   return engine;
 }
 
@@ -176,11 +187,11 @@ void add_face_option(CLI::App& command, FaceChoice& choice) {
       });
 }
 
-Box choose_face(const Image& image, const std::string& file, const FaceChoice& choice) {
+Box choose_face(const Engine& engine, const Image& image, const std::string& file, const FaceChoice& choice) {
   if (choice.all) {
     fail(ErrorKind::kUsage, "--face all: one face is shown here; choose it with --face largest or --face N");
   }
-  return choose_faces(image, file, choice)[0];
+  return choose_faces(engine, image, file, choice)[0];
 }
 
 void add_table_options(CLI::App& command, TableOptions& options) {

@@ -38,6 +38,7 @@ CLI::Option* add_choice(CLI::App& command, const std::string& flag, Value& value
 /// Options of every command that opens a model.
 struct ModelOptions {
   std::string generator, speech;  ///< empty: the default weights
+  std::string reader;             ///< empty: the default weights if they are installed; "none": none
   bool lite = false;              ///< the smaller default generator
   int passes = 1;
   BackendOptions backend;
@@ -46,11 +47,13 @@ struct ModelOptions {
 };
 
 void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description);
-enum class Needs { kGenerator, kSpeech, kBoth };
+/// --reader
+void add_reader_option(CLI::App& command, ModelOptions& options);
+enum class Needs { kReader, kGenerator, kSpeech, kBoth };
 void add_model_options(CLI::App& command, ModelOptions& options, Needs needs);
 /// How the models that `needs` says are opened, by default those installed.
 EngineOptions engine_options(const ModelOptions& options, Needs needs);
-/// Opens the models that `needs` says, by default those installed.
+/// Opens the models that `needs` says, by default those installed. The face reader goes with the generator.
 Engine open_engine(const ModelOptions& options, Needs needs);
 
 /// --max-megapixels, --max-image-side and --max-audio-s.
@@ -73,7 +76,7 @@ CLI::Option* add_au_face_option(CLI::App& command, std::string& face);
 /// --face largest|all|N
 void add_face_option(CLI::App& command, FaceChoice& choice);
 /// choose_faces() for what shows one face. Throws Error(kUsage) for "all".
-Box choose_face(const Image& image, const std::string& file, const FaceChoice& choice);
+Box choose_face(const Engine& engine, const Image& image, const std::string& file, const FaceChoice& choice);
 
 /// How the figures look.
 struct TableOptions {

@@ -35,6 +35,7 @@ void Outputs::keep(const std::vector<std::string>& inputs) {
 void Outputs::keep(const ModelOptions& models) {
   keep(models.generator);
   keep(models.speech);
+  if (models.reader != "none") keep(models.reader);
 }
 
 void Outputs::add(const fs::path& out) {

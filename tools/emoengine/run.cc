@@ -37,7 +37,7 @@ nlohmann::ordered_json report(const Engine& engine, const std::string& image, co
       {"image", image}, {"audio", audio}, {"output", out}, {"au", to_json(au)}, {"emotion", to_json(read_emotion(au))}};
   for (const Box& face : faces) {
     const Box crop = scaled(face, engine.generator_config().crop_scale);
-    json["crops"].push_back({{"x", crop.x}, {"y", crop.y}, {"side", crop.side}});
+    json["crops"].push_back({{"x", crop.x}, {"y", crop.y}, {"side", crop.side}, {"roll", crop.roll}});
   }
   json["backend"] = engine.backend().describe();
   return json;
@@ -69,8 +69,9 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
   // The models are opened and the voice is heard while the photo is read and searched: neither needs the other.
   auto hearing = std::async(std::launch::async, [&] { return hear(options, loader, audio); });
   clock.time("media", [] { media(); });
+  const Engine reader = open_engine(options.model, Needs::kReader);
   Image photo = clock.time("image", [&] { return loader.image(image, options.image_limits); });
-  const auto faces = clock.time("faces", [&] { return choose_faces(photo, image, options.face); });
+  const auto faces = clock.time("faces", [&] { return choose_faces(reader, photo, image, options.face); });
   const auto [engine, clip, au, heard] = hearing.get();
   clock.add(heard);
 

@@ -89,7 +89,7 @@ void strengths(const StrengthsOptions& options) {
   Progress progress("strengths", "face", cells, options.model.quiet);
   for (const auto& image : images) {
     const Image photo = flattened(loader.image(image, options.image_limits));
-    const Portrait portrait(photo, choose_face(photo, image, options.face));
+    const Portrait portrait(photo, choose_face(engine, photo, image, options.face));
     for (std::size_t r = 0; r < rows.size(); ++r) {
       PictureTable::Row row;
       if (r == 0) row.cells.push_back({portrait.picture, {stem(image), "as it came"}});

@@ -48,7 +48,7 @@ void sweep(const SweepOptions& options) {
   const auto chosen = chosen_aus(options.au, names);
   const Loader loader(options.model.quiet);
   const Image photo = flattened(loader.image(options.image, options.image_limits));
-  const Portrait portrait(photo, choose_face(photo, options.image, options.face));
+  const Portrait portrait(photo, choose_face(engine, photo, options.image, options.face));
 
   PictureTable table = empty_table(options.table);
   for (int i = 0; i < options.steps; ++i) table.columns.push_back(concat(std::round(100.0 * i / (options.steps - 1)) / 100));

@@ -7,8 +7,10 @@
 #include "engine/backend/backend.h"
 #include "engine/backend/cpu/generator.h"
 #include "engine/backend/cpu/image_ops.h"
+#include "engine/backend/cpu/reader.h"
 #include "engine/backend/cpu/speech.h"
 #include "engine/backend/cpu/thread_pool.h"
+#include "engine/backend/shared/turned_face.h"
 
 namespace emo {
 namespace {
@@ -47,15 +49,16 @@ Precision choose(Precision asked) {
 
 class CpuBackend : public Backend {
  public:
-  CpuBackend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options)
+  CpuBackend(const Models& models, const BackendOptions& options)
       : precision_(choose(options.precision)),
         pool_(options.threads),
         contexts_(options.max_contexts > 0 ? options.max_contexts : std::min(pool_.threads(), limits::kMaxContexts)) {
-    if (generator) {
-      config_ = generator->generator();
-      generator_.emplace(*generator, precision_, pool_, contexts_);
+    if (models.generator) {
+      config_ = models.generator->generator();
+      generator_.emplace(*models.generator, precision_, pool_, contexts_);
     }
-    if (speech) speech_.emplace(*speech);
+    if (models.speech) speech_.emplace(*models.speech);
+    if (models.reader) reader_.emplace(*models.reader, pool_, contexts_);
   }
 
   std::string describe() const override {
@@ -74,6 +77,7 @@ class CpuBackend : public Backend {
   std::unique_ptr<const HeardClip> hear(std::span<const float> pcm) const override { return speech().hear(pcm); }
 
   void crop(const ImageView& photo, const Box& box, TensorView<float> face) const override {
+    if (box.roll != 0) return crop_turned(photo, box, format_of(generator_config()), face, rows());
     crop_face(photo, box, generator_config(), face, pool_);
   }
   void generate(const GenerateCall& call) const override {
@@ -81,10 +85,18 @@ class CpuBackend : public Backend {
     generator_->generate(call);
   }
   void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const override {
+    if (box.roll != 0) return paste_turned(photo, box, generator_config(), face, rows());
     paste_face(photo, box, generator_config(), face, pool_);
+  }
+  void read_faces(TensorView<const float> crops, TensorView<float> answers) const override {
+    EMO_CHECK(reader_, "cpu: no face reader was opened");
+    reader_->read(crops, answers);
   }
 
  private:
+  EachRow rows() const {
+    return [this](int count, const std::function<void(int)>& row) { pool_.run(count, [&](int y, int) { row(y); }); };
+  }
   const CpuSpeech& speech() const {
     EMO_CHECK(speech_, "cpu: no speech model was opened");
     return *speech_;
@@ -100,13 +112,13 @@ class CpuBackend : public Backend {
   GeneratorConfig config_;
   std::optional<CpuGenerator> generator_;
   std::optional<CpuSpeech> speech_;
+  std::optional<CpuReader> reader_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> open_cpu_backend(const ModelFile* generator, const ModelFile* speech,
-                                          const BackendOptions& options) {
-  return std::make_unique<CpuBackend>(generator, speech, options);
+std::unique_ptr<Backend> open_cpu_backend(const Models& models, const BackendOptions& options) {
+  return std::make_unique<CpuBackend>(models, options);
 }
 
 }  // namespace emo

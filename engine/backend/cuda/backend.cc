@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "engine/backend/cuda/generator.h"
 #include "engine/backend/cuda/image_ops.h"
+#include "engine/backend/cuda/reader.h"
 #include "engine/backend/cuda/speech.h"
+#include "engine/backend/shared/turned_face.h"
 #include "engine/plugin.h"
 
 namespace emo {
@@ -54,23 +56,24 @@ constexpr int kMixed = kWgmmaBatch - 1;
 
 class CudaBackend : public Backend {
  public:
-  CudaBackend(const ModelFile* generator, const ModelFile* speech, const BackendOptions& options)
+  CudaBackend(const Models& models, const BackendOptions& options)
       : device_(open_device(options.device)),
         index_(options.device),
         precision_(options.precision == Precision::kAuto ? Precision::kFp16 : options.precision),
         contexts_(options.max_contexts > 0 ? options.max_contexts : 2) {
     const OnDevice selected(index_);
-    if (generator) {
-      config_ = generator->generator();
+    if (models.generator) {
+      config_ = models.generator->generator();
       images_.emplace(config_, contexts_);
       photos_.emplace(contexts_);
-      generator_.emplace(*generator, precision_, options.note, contexts_, options.prepare_graphs ? kMixed : 0);
+      generator_.emplace(*models.generator, precision_, options.note, contexts_, options.prepare_graphs ? kMixed : 0);
     }
-    if (speech) speech_.emplace(*speech, contexts_);
+    if (models.speech) speech_.emplace(*models.speech, contexts_);
+    if (models.reader) reader_.emplace(*models.reader, contexts_);
   }
   ~CudaBackend() override {
     const OnDevice selected(index_);
-    images_.reset(), photos_.reset(), generator_.reset(), speech_.reset();
+    images_.reset(), photos_.reset(), generator_.reset(), speech_.reset(), reader_.reset();
   }
 
   std::string describe() const override {
@@ -89,18 +92,24 @@ class CudaBackend : public Backend {
     return attempt([&] { return speech().speech(pcm, times_s); });
   }
   void crop(const ImageView& photo, const Box& box, TensorView<float> face) const override {
+    if (box.roll != 0) return crop_turned(photo, box, format_of(generator_config()), face, row_by_row);
     attempt([&] { images().crop(photo, box, face); });
   }
   void generate(const GenerateCall& call) const override {
     attempt([&] { generator().generate(call); });
   }
   void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const override {
+    if (box.roll != 0) return paste_turned(photo, box, generator_config(), face, row_by_row);
     attempt([&] { images().paste(photo, box, face); });
   }
   void redraw(std::span<RedrawJob> jobs) const override {
     // What is not finite, and so wants another precision or an error of its own, takes the way of single calls.
     const bool done = attempt([&] { return redraw_on_device(jobs); });
     if (!done) Backend::redraw(jobs);
+  }
+  void read_faces(TensorView<const float> crops, TensorView<float> answers) const override {
+    EMO_CHECK(reader_, "cuda: no face reader was opened");
+    attempt([&] { reader_->read(crops, answers); });
   }
 
  private:
@@ -140,7 +149,8 @@ class CudaBackend : public Backend {
       EMO_CHECK(job.aus.size() == config_.au_names.size(), "redraw: ", job.aus.size(), " AU intensities; ",
                 config_.au_names.size(), " are needed");
       EMO_CHECK(job.passes >= 1, "redraw: ", job.passes, " passes; at least 1 is needed");
-      if (job.sink || job.passes != passes || !job.photo.data) return false;  // a face cut before may come alone
+      // A face cut before may come alone; one that is turned is cut and put back by the host.
+      if (job.sink || job.passes != passes || !job.photo.data || job.box.roll != 0) return false;
       places.push_back({job.photo, job.box});
       outs.push_back(job.out);
       aus.insert(aus.end(), job.aus.begin(), job.aus.end());
@@ -202,6 +212,7 @@ class CudaBackend : public Backend {
   std::optional<CudaImageOps> images_;
   std::optional<CudaGenerator> generator_;
   std::optional<CudaSpeech> speech_;
+  std::optional<CudaReader> reader_;
   mutable std::optional<Pool<CudaPhotos>> photos_;
   mutable std::mutex mutex_;
   mutable std::string failure_;  // under mutex_; empty while all is well
@@ -209,15 +220,13 @@ class CudaBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cuda_backend(const ModelFile* generator, const ModelFile* speech,
-                                           const BackendOptions& options) {
-  return std::make_unique<CudaBackend>(generator, speech, options);
+std::unique_ptr<Backend> make_cuda_backend(const Models& models, const BackendOptions& options) {
+  return std::make_unique<CudaBackend>(models, options);
 }
 
 }  // namespace emo
 
 /// What engine/backend/cuda_library.cc looks for in the library.
-EMO_PLUGIN emo::Backend* emo_cuda_v1(const emo::ModelFile* generator, const emo::ModelFile* speech,
-                                     const emo::BackendOptions& options) {
-  return emo::make_cuda_backend(generator, speech, options).release();
+EMO_PLUGIN emo::Backend* emo_cuda_v1(const emo::Models& models, const emo::BackendOptions& options) {
+  return emo::make_cuda_backend(models, options).release();
 }

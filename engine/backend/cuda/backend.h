@@ -10,7 +10,6 @@ namespace emo {
 /// one, a GPU, compute capability 8.0.
 /// Once the GPU has failed (an error that the CUDA runtime never forgets), every call throws Error(kDevice) that says so,
 /// and describe() does.
-std::unique_ptr<Backend> make_cuda_backend(const ModelFile* generator, const ModelFile* speech,
-                                           const BackendOptions& options);
+std::unique_ptr<Backend> make_cuda_backend(const Models& models, const BackendOptions& options);
 
 }  // namespace emo

@@ -13,33 +13,13 @@ namespace {
 double radius(ResizeFilter filter) { return filter == ResizeFilter::kBicubic ? 2 : 1; }
 
 double height(ResizeFilter filter, double d) {
-  d = std::abs(d);
-  if (filter != ResizeFilter::kBicubic) return std::max(0., 1 - d);
-  if (d < 1) return (1.5 * d - 2.5) * d * d + 1;  // Keys 1981, a = -0.5
-  return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
-}
-
-void check_box(const char* where, const ImageView& photo, const Box& box, const Shape& face) {
-  EMO_CHECK(photo.width > 0 && photo.height > 0, where, ": the photo is empty");
-  constexpr float kFar = 1e6f;  // px; time and memory go with the side
-  EMO_CHECK(std::abs(box.x) < kFar && std::abs(box.y) < kFar && box.side > 0 && box.side < kFar, where,
-            ": the box has its corner at ", box.x, ",", box.y, " and a side of ", box.side,
-            " px; a positive side is needed");
-  EMO_CHECK(face.N == 1 && face.C == 3 && face.H == face.W && face.H > 0, where, ": the face has shape ", face,
-            "; (1,3,S,S) is needed");
+  return filter == ResizeFilter::kBicubic ? cubic(d) : std::max(0., 1 - std::abs(d));
 }
 
 /// Pixels of a line of `size` whose centres lie inside [begin, begin + side).
 std::pair<int, int> pixels_inside(double begin, double side, int size) {
   const auto pixel = [size](double edge) { return int(std::clamp(std::ceil(edge - 0.5), 0., double(size))); };
   return {pixel(begin), pixel(begin + side)};
-}
-
-/// Weight of a paste at distance `d` from the box's border, in sides. A tenth fades, as fast as skin does not show it and
-/// late enough for a mouth or brow near the border of a tight box.
-double feather(double d) {
-  const double t = std::clamp(d / 0.1, 0., 1.);
-  return t * t * (3 - 2 * t);
 }
 
 std::vector<float> fade(int first, int count, double begin, double side) {
@@ -76,6 +56,27 @@ Taps resample(int first, int count, double offset, double step, ResizeFilter fil
     taps.begin.push_back(int(taps.weights.size()));
   }
   return taps;
+}
+
+double feather(double d) {
+  const double t = std::clamp(d / 0.1, 0., 1.);
+  return t * t * (3 - 2 * t);
+}
+
+double cubic(double d) {
+  d = std::abs(d);
+  if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
+  return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
+}
+
+void check_box(const char* where, const ImageView& photo, const Box& box, const Shape& face) {
+  EMO_CHECK(photo.width > 0 && photo.height > 0, where, ": the photo is empty");
+  constexpr float kFar = 1e6f;  // px; time and memory go with the side
+  EMO_CHECK(std::abs(box.x) < kFar && std::abs(box.y) < kFar && box.side > 0 && box.side < kFar, where,
+            ": the box has its corner at ", box.x, ",", box.y, " and a side of ", box.side,
+            " px; a positive side is needed");
+  EMO_CHECK(face.N == 1 && face.C == 3 && face.H == face.W && face.H > 0, where, ": the face has shape ", face,
+            "; (1,3,S,S) is needed");
 }
 
 CropTaps crop_taps(const ImageView& photo, const Box& box, const GeneratorConfig& config, const Shape& face) {

@@ -49,6 +49,16 @@ struct PasteTaps {
 /// Throws as crop_taps does.
 PasteTaps paste_taps(const ImageView& photo, const Box& box, const Shape& face);
 
+/// Weight of a paste at distance `d` from the box's border, in sides. A tenth fades, as fast as skin does not show it and
+/// late enough for a mouth or brow near the border of a tight box.
+double feather(double d);
+
+/// Keys' cubic (1981, a = -0.5), 0 from 2 on: Catmull-Rom.
+double cubic(double d);
+
+/// Throws Error(kInternal) for an empty photo, a box without a side or out of reach, and a face that is not (1,3,S,S).
+void check_box(const char* where, const ImageView& photo, const Box& box, const Shape& face);
+
 /// Throws Error(kInternal) unless the face before and after and its mask have the same sides.
 void check(const FaceChange& face);
 

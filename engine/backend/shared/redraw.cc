@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "engine/backend/backend.h"
 #include "engine/backend/shared/face_taps.h"
+#include "engine/backend/shared/turned_face.h"
 
 namespace emo {
 namespace {
@@ -111,9 +112,10 @@ void blend_over(bool keeps, const Shape& shape, float* mask, float* colour, cons
 
 void restore_box(const RedrawJob& job, int side) {
   if (!job.out.data || job.out.data == job.photo.data || job.error) return;
-  const PasteTaps area = paste_taps(job.photo, job.box, {1, 3, side, side});
-  for (int y = area.top; y < area.top + area.H(); ++y) {
-    for (int x = area.left; x < area.left + area.W(); ++x) {
+  check_box("redraw", job.photo, job.box, {1, 3, side, side});
+  const PixelArea area = pixels_under(job.photo, job.box);
+  for (int y = area.top; y < area.bottom; ++y) {
+    for (int x = area.left; x < area.right; ++x) {
       const std::uint8_t* from = job.photo.pixel(x, y);
       std::uint8_t* to = job.out.pixel(x, y);
       const int first = job.photo.bgr() == job.out.bgr() ? 0 : 2;

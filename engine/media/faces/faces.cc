@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <opencv2/imgproc.hpp>
 #include <optional>
 #include <sstream>
@@ -26,7 +27,6 @@ extern const std::size_t kFaceFiltersBytes;
 
 namespace {
 
-constexpr int kFirstSide = 1280;                    // the first look takes at most 0.17 s: dlib needs 0.1 s a megapixel
 constexpr double kWindow = 80;                      // dlib's sliding window in pixels, its smallest face
 constexpr double kCloser_px[] = {88, 93, 98, 103};  // the face's side in each: four within one step of dlib's pyramid, 6/5
 
@@ -40,17 +40,57 @@ const dlib::frontal_face_detector& trained_detector() {
   return detector;
 }
 
-std::vector<Box> find_at(const cv::Mat& rgb, double scale) {
+/// A picture turned about its middle, so that faces of a roll stand upright in it.
+class Turned {
+ public:
+  Turned() = default;
+  Turned(const cv::Size& size, float roll)
+      : cos_(std::cos(roll)), sin_(std::sin(roll)), from_(size.width / 2., size.height / 2.) {
+    size_ = {int(std::ceil(size.width * std::abs(cos_) + size.height * std::abs(sin_))),
+             int(std::ceil(size.width * std::abs(sin_) + size.height * std::abs(cos_)))};
+    middle_ = {size_.width / 2., size_.height / 2.};
+  }
+
+  /// Where a place of the turned picture lies in the picture.
+  cv::Point2d back(const cv::Point2d& place) const {
+    const cv::Point2d d = place - middle_;
+    return from_ + cv::Point2d(cos_ * d.x - sin_ * d.y, sin_ * d.x + cos_ * d.y);
+  }
+  cv::Mat picture(const cv::Mat& rgb) const {
+    const cv::Point2d origin = back({0.5, 0.5}) - cv::Point2d(0.5, 0.5);  // OpenCV counts from the middle of a pixel
+    const cv::Matx23d map(cos_, -sin_, origin.x, sin_, cos_, origin.y);
+    cv::Mat out;
+    cv::warpAffine(rgb, out, map, size_, cv::INTER_LINEAR | cv::WARP_INVERSE_MAP, cv::BORDER_CONSTANT, {128, 128, 128});
+    return out;
+  }
+
+ private:
+  double cos_ = 1, sin_ = 0;
+  cv::Point2d from_, middle_;
+  cv::Size size_;
+};
+
+std::vector<Box> find_at(const cv::Mat& rgb, double scale, float roll = 0) {
   cv::Mat scaled = rgb;
   if (scale != 1) {
     const cv::Size size(std::max(1, int(std::lround(rgb.cols * scale))), std::max(1, int(std::lround(rgb.rows * scale))));
     cv::resize(rgb, scaled, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
   }
   const double to_x = double(rgb.cols) / scaled.cols, to_y = double(rgb.rows) / scaled.rows;
+  Turned turned;
+  if (roll != 0) {
+    turned = Turned(scaled.size(), roll);
+    scaled = turned.picture(scaled);
+  }
   dlib::frontal_face_detector detector = trained_detector();  // it holds the scanned picture; a copy costs 0.1 ms
   std::vector<Box> boxes;
   for (const dlib::rectangle& r : detector(dlib::cv_image<dlib::rgb_pixel>(scaled))) {
     const double width = double(r.width()) * to_x, height = double(r.height()) * to_y, side = (width + height) / 2;
+    if (roll != 0) {
+      const cv::Point2d middle = turned.back({r.left() + r.width() / 2., r.top() + r.height() / 2.});
+      boxes.push_back({float(middle.x * to_x - side / 2), float(middle.y * to_y - side / 2), float(side), roll});
+      continue;
+    }
     boxes.push_back({float(double(r.left()) * to_x + (width - side) / 2),
                      float(double(r.top()) * to_y + (height - side) / 2), float(side)});
   }
@@ -90,12 +130,20 @@ std::vector<Box> find_faces(const Image& image, std::string* tried, const FaceSe
   const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data()));
   std::vector<Box> boxes;
   std::ostringstream looks;
-  double scale = std::min(1.0, double(kFirstSide) / std::max(image.width, image.height));
+  double scale = std::min(1.0, double(search.side_px) / std::max(image.width, image.height));
   // Each look is at twice the size of the one before, so three at most at 5120 pixels a side.
   for (int look = 0; look < search.looks && boxes.empty(); ++look, scale *= 2) {
-    looks << (look ? ", " : "at ") << std::round(scale * 100) / 100 << "x (" << (look ? "" : "faces ") << "from "
-          << std::ceil(kWindow / scale) << " px)";
-    for (const Box& found : find_at(rgb, scale)) {
+    if (look < search.first) continue;
+    if (search.roll != 0) {
+      looks << "turned by " << std::lround(search.roll * 180 / std::numbers::pi) << " degrees";
+    } else {
+      looks << (look > search.first ? ", "
+                : look              ? ""
+                                    : "at ")
+            << std::round(scale * 100) / 100 << "x (" << (look ? "" : "faces ") << "from " << std::ceil(kWindow / scale)
+            << " px)";
+    }
+    for (const Box& found : find_at(rgb, scale, search.roll)) {
       const std::optional<Box> box = search.refine ? refined(rgb, found) : found;
       if (box) boxes.push_back(*box);
     }

@@ -1,0 +1,82 @@
+#include "engine/pipeline/face_aus.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/pipeline/face_choice.h"
+#include "engine/pipeline/face_finder.h"
+#include "engine/pipeline/face_tracker.h"
+
+namespace emo {
+namespace {
+
+/// A row's values are the mean of its neighbours', so far as these have a face.
+void smooth(AuCurve& curve) {
+  constexpr float kWeights[] = {1, 4, 6, 4, 1};
+  const Matrix raw = curve.values;
+  const int rows = raw.rows, aus = raw.cols;
+  for (int i = 0; i < rows; ++i) {
+    if (curve.confidence[std::size_t(i)] == 0) continue;
+    for (int j = 0; j < aus; ++j) {
+      float sum = 0, weight = 0;
+      for (int k = std::max(0, i - 2); k <= std::min(rows - 1, i + 2); ++k) {
+        if (curve.confidence[std::size_t(k)] == 0) continue;
+        sum += kWeights[k - i + 2] * raw.row(k)[j], weight += kWeights[k - i + 2];
+      }
+      curve.values.row(i)[j] = sum / weight;
+    }
+  }
+}
+
+}  // namespace
+
+AuCurve read_face_aus(const Engine& engine, const Image& photo, const std::string& file) {
+  const auto faces = engine.read(photo, choose_faces(engine, photo, file, {.all = true}));
+  AuCurve curve(engine.reader_config().au_names, std::vector<double>(faces.size()));
+  for (std::size_t i = 0; i < faces.size(); ++i) {
+    curve.set_row(i, engine.aus(faces[i]));
+    curve.confidence.push_back(faces[i].confidence);
+  }
+  return curve;
+}
+
+AuCurve read_face_aus(const Engine& engine, VideoReader& video, const std::string& name) {
+  FaceTracker tracker = tracker_for(engine);
+  std::vector<double> times;
+  std::vector<float> confidence, values;
+  Image frame;
+  for (double time_s = 0; video.read(frame, time_s);) {
+    const auto face = tracker.next(frame);
+    times.push_back(time_s);
+    if (!face) {
+      confidence.push_back(0);
+      values.resize(values.size() + engine.reader_config().au_names.size());
+      continue;
+    }
+    const FaceReading reading = engine.read(frame, *face);
+    const ActionUnits au = engine.aus(reading);
+    confidence.push_back(reading.confidence);
+    values.insert(values.end(), au.values().begin(), au.values().end());
+  }
+  if (std::ranges::all_of(confidence, [](float c) { return c == 0; })) {
+    fail(ErrorKind::kInput, name, ": no face was found in its ", times.size(),
+         " frames; use a video that shows a face from the front");
+  }
+  AuCurve curve(engine.reader_config().au_names, std::move(times));
+  curve.values.values = std::move(values);
+  curve.confidence = std::move(confidence);
+  smooth(curve);
+  return curve;
+}
+
+void calibrate(AuCurve& curve, const ActionUnits& neutral) {
+  const auto own = neutral.reordered(curve.names).values();
+  for (int i = 0; i < curve.values.rows; ++i) {
+    for (std::size_t j = 0; j < own.size(); ++j) {
+      float& v = curve.values.row(i)[j];
+      v = own[j] < 1 ? std::max(0.f, (v - own[j]) / (1 - own[j])) : 0;
+    }
+  }
+}
+
+}  // namespace emo

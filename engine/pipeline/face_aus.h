@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/expression/au_curve.h"
+#include "engine/media/video.h"
+
+/// Action units that faces show, read by the engine's reader.
+namespace emo {
+
+/// A row for each face of a photo, largest first. Throws Error(kInput) naming the file when there is none.
+AuCurve read_face_aus(const Engine& engine, const Image& photo, const std::string& file);
+
+/// A row for each frame of a video: its largest face, followed from the first one on. AUs are smoothed over five frames with
+/// the weights 1, 4, 6, 4, 1. Frames without a face have confidence 0. Throws Error(kInput) naming the video when none has
+/// one.
+AuCurve read_face_aus(const Engine& engine, VideoReader& video, const std::string& name);
+
+/// The AUs as changes from a person's own neutral face: (au - neutral) / (1 - neutral), not below 0.
+void calibrate(AuCurve& curve, const ActionUnits& neutral);
+
+}  // namespace emo

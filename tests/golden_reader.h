@@ -1,0 +1,45 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "tests/temp_dir.h"
+#include "weights/convert.h"
+#include "weights/model_file.h"
+#include "weights/safetensors.h"
+
+namespace emo {
+
+/// The narrow face reader of tests/golden/make_reader.py, converted, and what PyTorch's fp64 forward pass reads with it.
+class GoldenReader {
+ public:
+  GoldenReader() : golden_(folder() / "reader.safetensors") {
+    convert(folder() / "checkpoints/reader.safetensors", dir_ / "r.safetensors",
+            {.layout = Layout::kReader, .config = folder() / "checkpoints/reader.json"});
+    model_ = std::make_unique<const ModelFile>(dir_ / "r.safetensors");
+  }
+  const ModelFile& model() const { return *model_; }
+  std::vector<float> floats(const std::string& name) const { return golden_.floats(name, golden_.at(name).shape); }
+
+  /// What a reader, a Backend or a part of one, gives for the first N crops.
+  template <typename Read>
+  std::vector<float> answers(const Read& read, int N = 3) const {
+    const auto crops = floats("crops");
+    std::vector<float> answers(std::size_t(N) * 957);
+    read(TensorView<const float>(crops.data(), {N, 3, 40, 40}), TensorView<float>(answers.data(), {N, 957, 1, 1}));
+    return answers;
+  }
+
+ private:
+  static std::filesystem::path folder() { return EMO_SOURCE_DIR "/tests/golden"; }
+
+  const TempDir dir_;
+  const SafeTensors golden_;
+  std::unique_ptr<const ModelFile> model_;
+};
+
+/// fp32 sums of up to 72 products in five layers, values near 1: some 1e-6 is usual.
+inline constexpr double kReaderTolerance = 2e-5;
+
+}  // namespace emo
