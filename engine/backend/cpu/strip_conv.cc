@@ -68,25 +68,29 @@ int StripConv::kind(int rows, int in_rows, int pad_top, int pad_bottom, PackedWe
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const OneThread one;
-  const auto make = [&](const auto& pd, auto primitive) {
-    kinds_.push_back(
-        {rows, pad_top, pad_bottom, primitive, src, dst, pd.scratchpad_desc(), &weights.as(pd.weights_desc(), op, engine)});
-    scratch_bytes_ = std::max(scratch_bytes_, pd.scratchpad_desc().get_size());
+  const auto add = [&](const auto& pd, auto primitive) {
+    kinds_.push_back({rows, pad_top, pad_bottom, primitive, src, dst, pd.scratchpad_desc(), nullptr});
+    return pd.weights_desc();
   };
-  try {
+  const auto make = [&] {
+    const std::lock_guard alone(making_convolution());
     if (op == Op::kConv) {
       using Conv = dnnl::convolution_forward;
       const Conv::primitive_desc pd(
           {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, src, any, dst, strides, before, after},
           attr, engine);
-      make(pd, Conv(pd));
-    } else {
-      using Deconv = dnnl::deconvolution_forward;
-      const Deconv::primitive_desc pd(
-          {dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, src, any, dst, strides, before, after},
-          attr, engine);
-      make(pd, Deconv(pd));
+      return add(pd, Conv(pd));
     }
+    using Deconv = dnnl::deconvolution_forward;
+    const Deconv::primitive_desc pd(
+        {dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, src, any, dst, strides, before, after},
+        attr, engine);
+    return add(pd, Deconv(pd));
+  };
+  try {
+    const memory::desc form = make();
+    kinds_.back().weights = &weights.as(form, op, engine);
+    scratch_bytes_ = std::max(scratch_bytes_, kinds_.back().scratch.get_size());
   } catch (const dnnl::error& e) {
     fail(ErrorKind::kDevice, "cpu: oneDNN cannot prepare ", key, " for input ", in, ": ", e.what());
   }

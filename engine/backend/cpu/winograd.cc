@@ -96,6 +96,7 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const OneThread one;
+  std::unique_lock alone(making_convolution());
   try {
     const dnnl::convolution_forward::primitive_desc pd({dnnl::prop_kind::forward_inference,
                                                         dnnl::algorithm::convolution_direct,
@@ -107,6 +108,7 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
                                                         {0, 0}},
                                                        attr, engine);
     product_ = dnnl::convolution_forward(pd);
+    alone.unlock();
     scratch_ = pd.scratchpad_desc();
     form_ = pd.weights_desc();
     matrix_ = form_.get_size() / sizeof(float);
