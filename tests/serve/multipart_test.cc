@@ -63,6 +63,11 @@ TEST(Multipart, DamageIsSaid) {
   }
 }
 
+TEST(Multipart, APartsHeadersAreOfLimitedLength) {
+  const std::string body = part("X: " + std::string(20'000, '\n'), "x") + "--b--";
+  EXPECT_EQ(refused([&] { Form(kType, body); }), "400 form: a part's headers are of 20003 bytes; at most 16384 are taken");
+}
+
 TEST(Multipart, FieldsAreCounted) {
   std::string body;
   for (int i = 0; i < 33; ++i) body += field("f" + std::to_string(i), "x");

@@ -53,6 +53,9 @@ std::string parameter(std::string_view header, std::string_view name) {
 Part read_part(std::string_view text) {
   const auto head_end = text.starts_with("\r\n") ? 0 : text.find("\r\n\r\n");
   if (head_end == text.npos) refuse("a part has no end of its headers");
+  if (head_end > limits::kMaxHttpHeaderBytes) {
+    refuse("a part's headers are of ", head_end, " bytes; at most ", limits::kMaxHttpHeaderBytes, " are taken");
+  }
   Part part;
   part.content = text.substr(head_end + (head_end == 0 ? 2 : 4));
   for (auto line : split(text.substr(0, head_end), '\n')) {

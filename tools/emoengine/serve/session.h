@@ -82,8 +82,4 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<Live> live_;
 };
 
-/// The length of a binary message's header and the header. Throws HttpError(400).
-nlohmann::json read_header(std::string_view message, std::string_view& payload);
-std::string binary_message(const nlohmann::ordered_json& header, std::string_view payload);
-
 }  // namespace emo::serve
