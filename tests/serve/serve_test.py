@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `emoengine serve` promises to clients, checked by clients of others' making. EMO_PROGRAM: the program.
 
-    python3 tests/serve/serve_test.py [Class[.test]]     needs numpy, tritonclient[http], websockets
+    python3 tests/serve/serve_test.py [Class[.test]]     needs what requirements.txt lists
 """
 
 import json
@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -113,6 +114,24 @@ class Forms(WithServer):
         self.assertIn(b"<html", body)
         self.assertIn("default-src 'self'", headers["Content-Security-Policy"])
         self.assertEqual(self.server.get("", If_None_Match=headers["ETag"])[0], 304)
+
+
+class Description(WithServer):
+    """openapi.json."""
+
+    def test_the_server_answers_as_it_is_described(self):
+        command = [sys.executable, "-m", "schemathesis.cli", "run", self.server.url + "openapi.json", "--url", self.server.url,
+                   "--phases", "coverage,fuzzing", "--max-examples", os.environ.get("EMO_SCHEMA_EXAMPLES", "10"),
+                   "--generation-deterministic", "--warnings", "off", "--no-color",
+                   "--exclude-checks", "positive_data_acceptance"]  # any text is a file in its eyes
+        with tempfile.TemporaryDirectory() as folder:
+            ended = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(ended.returncode, 0, ended.stdout[-8000:])
+
+    def test_a_session_without_a_websocket_is_told(self):
+        status, headers, body = self.server.get("v1/session")
+        self.assertEqual((status, headers["Upgrade"]), (426, "websocket"))
+        self.assertIn("'Upgrade: websocket' is needed", error_of(body))
 
 
 class Triton(WithServer):

@@ -79,6 +79,14 @@ Response page_file(const Call& call, std::string_view name) {
   throw HttpError(404, concat("path: ", printable(name), " is no file of the page"));
 }
 
+/// What is no WebSocket's: those are answered by their connection.
+Awaitable<Response> session(Call&) {
+  Response response =
+      refusal(426, "path: /v1/session is the page's WebSocket; 'Upgrade: websocket' is needed, see docs/serve.md");
+  response.headers.emplace_back("Upgrade", "websocket");
+  co_return response;
+}
+
 Awaitable<Response> openapi(Call& call) { co_return page_file(call, "openapi.json"); }
 Awaitable<Response> index(Call& call) { co_return page_file(call, "index.html"); }
 Awaitable<Response> file(Call& call) { co_return page_file(call, call.names[0]); }
@@ -86,6 +94,7 @@ Awaitable<Response> file(Call& call) { co_return page_file(call, call.names[0]);
 constexpr Route kRoutes[] = {
     {"GET", "/v2/health/live", true, false, live},
     {"GET", "/v2/health/ready", true, false, ready},
+    {"GET", "/v1/session", true, false, session},
     {"GET", "/metrics", false, false, metrics},
     {"GET", "/openapi.json", true, false, openapi},
     {"GET", "/", true, false, index},
