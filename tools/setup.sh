@@ -29,7 +29,7 @@ full_packages=(
   clang-format-14                                    # other versions format a little differently
   python3-venv                                       # PyPI: nvcc of tools/cuda_compiler.sh, tools/wheel.sh, tests/serve
   iproute2                                           # machines of python/tests/cluster
-  chromium chromium-driver python3-selenium nginx-light  # tests/page
+  chromium chromium-driver python3-selenium nginx-light  # tests/page; tests/serve: nginx
   python3-torch python3-torchaudio python3-scipy python3-pil python3-soundfile espeak-ng  # tests/training
 )
 

@@ -4,10 +4,13 @@
     python3 tests/serve/serve_test.py [Class[.test]]     needs what requirements.txt lists
 """
 
+import http.client
 import json
 import os
+import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -20,7 +23,7 @@ import numpy as np
 import tritonclient.http as triton
 from websockets.sync.client import connect as websocket
 
-from server import Server, error_of, read_all, sample, status_of
+from server import Server, error_of, form, read_all, sample, status_of
 
 PHOTO, VOICE = sample("astronaut.png"), sample("happy.flac")
 SMILE = '{"AU06": 0.8, "AU12": 1}'
@@ -494,6 +497,91 @@ class Load(WithServer):
             for thread in threads:
                 thread.join()
             self.assertLessEqual(set(statuses), {200, 429})
+
+
+class Nginx:
+    """nginx with the lines that docs/serve.md shows, before these servers; its certificate is its own."""
+
+    HOST = "face.example.org"
+
+    def __init__(self, folder, *servers):
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "serve.md")) as file:
+            lines = re.search(r"```nginx\n(.*?)```", file.read(), re.S)[1]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        for shown, own in [("8080", servers[0].port), ("8081", servers[1].port), ("listen 443", f"listen 127.0.0.1:{self.port}")]:
+            assert lines.count(shown) == 1, shown
+            lines = lines.replace(shown, str(own))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "face.key", "-out", "face.pem", "-days", "2",
+                        "-subj", f"/CN={self.HOST}", "-addext", f"subjectAltName=DNS:{self.HOST}"], cwd=folder, check=True, capture_output=True)
+        places = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        with open(os.path.join(folder, "nginx.conf"), "w") as file:
+            user = "user root;" if os.geteuid() == 0 else ""
+            file.write(f"{user} daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} http {{ access_log off; {places} {lines} }}")
+        self.tls = ssl.create_default_context(cafile=os.path.join(folder, "face.pem"))
+        self.process = subprocess.Popen(["/usr/sbin/nginx", "-c", file.name], stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 30
+        while not self.listens():
+            assert time.monotonic() < end, "nginx does not listen"
+            time.sleep(0.05)
+
+    def listens(self):
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), 60)
+
+    def request(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPSConnection(self.HOST, self.port)
+        connection.sock = self.tls.wrap_socket(self.connect(), server_hostname=self.HOST)
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read()
+        connection.close()
+        return status, body
+
+
+class Balanced(unittest.TestCase):
+    def test_one_of_two_instances_behind_nginx_may_be_killed(self):
+        body, headers = form({"image": PHOTO, "aus": SMILE})
+        statuses, lock = [], threading.Lock()
+        over = threading.Event()
+
+        def ask(nginx):
+            while not over.is_set():
+                status, _ = nginx.request("POST", "/v1/generate", body, headers)
+                with lock:
+                    statuses.append(status)
+
+        def wait_for_more(count):
+            end, wanted = time.monotonic() + 60, len(statuses) + count
+            while len(statuses) < wanted and time.monotonic() < end:
+                time.sleep(0.05)
+            self.assertGreaterEqual(len(statuses), wanted)
+
+        with tempfile.TemporaryDirectory() as folder, Server("--allowed-host", Nginx.HOST) as one, Server("--allowed-host", Nginx.HOST) as other:
+            nginx = Nginx(folder, one, other)
+            self.addCleanup(nginx.close)
+            with websocket(f"wss://{Nginx.HOST}:{nginx.port}/v1/session", sock=nginx.connect(), ssl=nginx.tls) as session:
+                session.send('{"type": "hello"}')
+                self.assertEqual(json.loads(session.recv(timeout=10))["type"], "ready")
+            threads = [threading.Thread(target=ask, args=(nginx,), daemon=True) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            wait_for_more(20)
+            for server in (one, other):
+                self.assertGreater(server.metric("emoengine_requests_total"), 5)
+            one.process.kill()
+            wait_for_more(20)
+            over.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(set(statuses), {200})
 
 
 class Life(unittest.TestCase):

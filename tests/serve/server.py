@@ -21,6 +21,16 @@ def sample(name):
         return file.read()
 
 
+def form(fields):
+    """(body, headers) of a form; a field's value is a text or, for a file, bytes."""
+    boundary, body = "5f2b9c", b""
+    for name, value in fields.items():
+        file = '; filename="a"' if isinstance(value, bytes) else ""
+        body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode()
+        body += (value if isinstance(value, bytes) else value.encode()) + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode(), {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+
+
 class Server:
     """A server of its own on a free port; its log is kept as lines. It runs in `folder`, which also is its TMPDIR."""
 
@@ -69,15 +79,8 @@ class Server:
         return self.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     def post_form(self, path, fields, headers=None):
-        """A field's value is a text or, for a file, bytes."""
-        boundary = "5f2b9c"
-        body = b""
-        for name, value in fields.items():
-            file = '; filename="a"' if isinstance(value, bytes) else ""
-            body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode()
-            body += (value if isinstance(value, bytes) else value.encode()) + b"\r\n"
-        body += f"--{boundary}--\r\n".encode()
-        return self.request("POST", path, body, {"Content-Type": f"multipart/form-data; boundary={boundary}", **(headers or {})})
+        body, own = form(fields)
+        return self.request("POST", path, body, {**own, **(headers or {})})
 
     def connect(self, timeout=20):
         return socket.create_connection(("127.0.0.1", self.port), timeout)
