@@ -64,7 +64,7 @@ typedef struct emo_source {
   size_t bytes;
 } emo_source;
 
-enum { EMO_GENERATOR = 1, EMO_SPEECH = 2 };  // models
+enum { EMO_GENERATOR = 1, EMO_SPEECH = 2, EMO_READER = 4 };  // models
 enum { EMO_AUTO = 0, EMO_CPU = 1, EMO_CUDA = 2 };
 enum { EMO_BEST = 0, EMO_FP32 = 1, EMO_TF32 = 2, EMO_BF16 = 3, EMO_FP16 = 4 };
 enum { EMO_LOG_NOTE = 1, EMO_LOG_WARNING = 2 };  // done otherwise than asked; about to go wrong
@@ -74,7 +74,8 @@ typedef struct emo_options {
   uint32_t abi;          // EMO_ABI
   emo_source generator;  // all zero: the installed generator.safetensors
   emo_source speech;     // all zero: the installed speech.safetensors
-  int32_t models;        // EMO_GENERATOR, EMO_SPEECH or their sum, which 0 means too: what is opened
+  emo_source reader;     // all zero: the installed reader.safetensors, if there is one
+  int32_t models;        // EMO_GENERATOR, EMO_SPEECH, EMO_READER or a sum of them: what is opened; 0: all
   int32_t backend;       // EMO_AUTO: a GPU where there is one that can be used
   int32_t precision;     // of the generator's arithmetic; EMO_BEST: the fastest whose pictures are right
   int32_t threads;       // of the CPU backend; 0: every processor that this process may use
@@ -104,7 +105,7 @@ EMO_API void emo_close(emo_engine* engine);
 
 // "cpu: AVX-512, fp32, 2 threads, oneDNN 2.6.3"
 EMO_API const char* emo_backend_text(const emo_engine* engine);
-// Action units (AUs) are intensities from 0 to 1 in this order; both models have the same. At most EMO_MAX_AUS.
+// Action units (AUs) are intensities from 0 to 1 in this order; all models have the same. At most EMO_MAX_AUS.
 #define EMO_MAX_AUS 64
 EMO_API int32_t emo_au_count(const emo_engine* engine);
 // "AU12", or NULL with emo_error() for an index that is not there.
@@ -125,10 +126,23 @@ typedef struct emo_image {
   int32_t memory;  // 0: the processor's, the only one so far
 } emo_image;
 
-// A face's square as a detector gives it, in pixels. Does not grow.
+// A face's square as a detector gives it, in pixels: left, top and side of the upright square, which `roll`, in radians and
+// clockwise, turns about its middle. Does not grow.
 typedef struct emo_box {
-  float x, y, side;
+  float x, y, side, roll;
 } emo_box;
+
+#define EMO_LANDMARKS 478
+// What the face reader sees under a box.
+typedef struct emo_reading {
+  uint32_t size;
+  float confidence;  // written: that this is a face, from 0 to 1
+  emo_box box;       // written: the face's own, turned as the face is
+  float* landmarks;  // NULL, or written: EMO_LANDMARKS pairs x, y in the photo's pixels, in the order of FaceMesh
+  float* aus;        // NULL, or written: the AUs that the face shows
+} emo_reading;
+// Reads a face under a box, whose roll may be any; a second look under the box that the first gave is more exact.
+EMO_API emo_status emo_read_face(emo_engine* engine, const emo_image* photo, emo_box box, emo_reading* reading);
 
 typedef struct emo_face emo_face;  // cut out of its photo, to be redrawn often
 EMO_API emo_status emo_cut(emo_engine* engine, const emo_image* photo, emo_box box, emo_face** face);

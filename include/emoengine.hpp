@@ -4,11 +4,12 @@
 //   emoengine::Engine engine;
 //   emoengine::Picture photo = emoengine::read_picture("face.jpg");
 //   const auto voice = engine.hear(emoengine::read_sound("voice.wav", engine.sample_rate()));
-//   for (const emo_box& face : emoengine::find_faces(photo)) engine.redraw(photo, face, voice.whole());
+//   for (const emo_box& face : engine.find_faces(photo)) engine.redraw(photo, face, voice.whole());
 //   emoengine::write_picture(photo, "out.png");
 #ifndef EMOENGINE_HPP
 #define EMOENGINE_HPP
 
+#include <array>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -139,6 +140,14 @@ class Live {
   std::size_t au_count_;
 };
 
+/// What emo_read_face() tells.
+struct Reading {
+  float confidence = 0;
+  emo_box box{};
+  std::array<float, std::size_t(2) * EMO_LANDMARKS> landmarks{};
+  Aus aus;
+};
+
 class Engine {
  public:
   explicit Engine(const emo_options& options = emo_default_options())
@@ -153,6 +162,29 @@ class Engine {
   }
   /// Rows at 0, 1/fps, 2/fps ... s.
   Live hear_live(double fps) const { return {make<Handle<emo_live, emo_live_free>>(emo_hear_live, get(), fps), au_count()}; }
+  /// The faces of a picture, the largest first.
+  std::vector<emo_box> find_faces(const emo_image& image) const {
+    std::vector<emo_box> boxes(16);
+    std::int32_t found = 0;
+    for (;;) {
+      check(emo_find_faces(get(), &image, boxes.data(), std::int32_t(boxes.size()), &found));
+      const bool all = std::size_t(found) <= boxes.size();
+      boxes.resize(std::size_t(found));
+      if (all) return boxes;
+    }
+  }
+  Reading read(const emo_image& photo, const emo_box& face) const {
+    Reading reading;
+    reading.aus.resize(std::size_t(au_count()));
+    emo_reading out{};
+    out.size = sizeof out;
+    out.landmarks = reading.landmarks.data();
+    out.aus = reading.aus.data();
+    check(emo_read_face(get(), &photo, face, &out));
+    reading.confidence = out.confidence;
+    reading.box = out.box;
+    return reading;
+  }
   Face cut(const emo_image& photo, const emo_box& face) const { return make<Face>(emo_cut, get(), &photo, face); }
   /// Redraws a face of the photo in place.
   void redraw(const emo_image& photo, const emo_box& face, std::span<const float> aus) const {
@@ -183,17 +215,6 @@ inline void write_picture(const emo_image& image, const std::string& file) {
   check(emo_write_picture(&image, file.c_str()));
 }
 inline Sound read_sound(const std::string& file, int sample_rate_hz) { return Sound(path(file), sample_rate_hz); }
-
-inline std::vector<emo_box> find_faces(const emo_image& image) {
-  std::vector<emo_box> boxes(16);
-  std::int32_t found = 0;
-  for (;;) {
-    check(emo_find_faces(&image, boxes.data(), std::int32_t(boxes.size()), &found));
-    const bool all = std::size_t(found) <= boxes.size();
-    boxes.resize(std::size_t(found));
-    if (all) return boxes;
-  }
-}
 
 }  // namespace emoengine
 

@@ -42,10 +42,12 @@ typedef struct emo_picture_codec {
 // For the rest of the process. EMO_DEVICE where the plug-in has its own.
 EMO_API emo_status emo_set_picture_codec(const emo_picture_codec* codec);
 
-// ---- Faces: upright ones seen from the front, the largest first.
+// ---- Faces seen from the front, the largest first; upright ones where the engine has no face reader.
 
-// Writes the first `capacity` boxes, and to `found` how many faces there are, which may be more, or none.
-EMO_API emo_status emo_find_faces(const emo_image* image, emo_box* boxes, int32_t capacity, int32_t* found);
+// Writes the first `capacity` boxes, and to `found` how many faces there are, which may be more, or none. With a capacity
+// of 1 it looks for the largest, which is faster; a smaller face may then be missed.
+EMO_API emo_status emo_find_faces(emo_engine* engine, const emo_image* image, emo_box* boxes, int32_t capacity,
+                                  int32_t* found);
 
 // ---- Sounds: WAV, AIFF, AU, CAF, FLAC, Ogg, MP3, M4A, WMA and more, or a video's, told by content; at most 10 minutes.
 

@@ -38,7 +38,7 @@ class Redraw(ctypes.Structure):
         ("size", ctypes.c_uint32),
         ("passes", ctypes.c_int32),
         ("photo", ctypes.POINTER(Image)),
-        ("box", ctypes.c_float * 3),
+        ("box", ctypes.c_float * 4),
         ("is_crop", ctypes.c_int32),
         ("face", ctypes.c_void_p),
         ("aus", ctypes.c_void_p),
@@ -56,6 +56,7 @@ class Options(ctypes.Structure):
         ("abi", ctypes.c_uint32),
         ("generator", ctypes.c_void_p * 3),
         ("speech", ctypes.c_void_p * 3),
+        ("reader", ctypes.c_void_p * 3),
         ("models", ctypes.c_int32),
         ("numbers", ctypes.c_int32 * 9),
         ("log", ctypes.c_void_p),
@@ -77,7 +78,7 @@ class InC:
         assert self.library.emo_open(ctypes.byref(options), ctypes.byref(self.engine)) == 0
         height, width = photo.shape[:2]
         images = [Image(array.ctypes.data, width, height, 0, 0, 0) for array in (photo, self.out)]
-        self.job = Redraw(size=ctypes.sizeof(Redraw), box=(ctypes.c_float * 3)(*face), aus=aus.ctypes.data)
+        self.job = Redraw(size=ctypes.sizeof(Redraw), box=(ctypes.c_float * 4)(*face), aus=aus.ctypes.data)
         self.job.photo, self.job.out = (ctypes.pointer(image) for image in images)
 
     def __call__(self) -> None:
@@ -102,7 +103,7 @@ def main() -> None:
     options = parser.parse_args()
 
     photo = emoengine.read_picture(ROOT / "samples/astronaut.png")
-    face, out = emoengine.find_faces(photo)[0], np.empty_like(photo)
+    face, out = emoengine.Face(178, 80, 92), np.empty_like(photo)
     smile = {"AU12": 1.0, "AU06": 0.8}
     taken = []
     for turn in range(options.rounds):

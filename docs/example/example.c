@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
   TRY(emo_open(&options, &engine));
   TRY(emo_read_picture(&photo_file, &picture));
   TRY(emo_picture_image(picture, &photo));
-  TRY(emo_find_faces(&photo, &face, 1, &faces));
+  TRY(emo_find_faces(engine, &photo, &face, 1, &faces));
   if (faces == 0) return fprintf(stderr, "%s: shows no face\n", argv[1]), 1;
   TRY(emo_read_sound(&voice_file, emo_sample_rate(engine), &sound));
   const float* pcm = emo_sound_pcm(sound, &samples);

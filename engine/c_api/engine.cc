@@ -24,7 +24,7 @@ SourceFile weight_file(const emo_source& source, const char* name, const char* i
 }
 
 std::unique_ptr<emo_engine> open(const emo_options& options) {
-  const int models = checked(options.models, 0, EMO_GENERATOR + EMO_SPEECH, "models");
+  const int models = checked(options.models, 0, EMO_GENERATOR + EMO_SPEECH + EMO_READER, "models");
   EngineOptions engine;
   engine.backend.kind = BackendKind(checked(options.backend, EMO_AUTO, EMO_CUDA, "backend"));
   engine.backend.precision = Precision(checked(options.precision, EMO_BEST, EMO_FP16, "precision"));
@@ -41,20 +41,26 @@ std::unique_ptr<emo_engine> open(const emo_options& options) {
   engine.scheduler.max_wait_us = options.max_wait_us;
   if (options.max_queue != 0) engine.scheduler.max_queue = options.max_queue;
   engine.scheduler.max_contexts = options.max_contexts;
-  std::optional<SourceFile> generator, speech;  // until both are read
-  if (models != EMO_SPEECH) {
+  const auto wants = [&](int model) { return models == 0 || (models & model) != 0; };
+  std::optional<SourceFile> generator, speech, reader;  // until all are read
+  if (wants(EMO_GENERATOR)) {
     generator = weight_file(options.generator, "generator", "generator.safetensors");
     engine.generator = generator->path();
   }
-  if (models != EMO_GENERATOR) {
+  if (wants(EMO_SPEECH)) {
     speech = weight_file(options.speech, "speech", "speech.safetensors");
     engine.speech = speech->path();
+  }
+  const bool named_reader = options.reader.path || options.reader.data;
+  if (wants(EMO_READER) && (models != 0 || named_reader || installed_weights("reader.safetensors"))) {
+    reader = weight_file(options.reader, "reader", "reader.safetensors");
+    engine.reader = reader->path();
   }
   const auto opened = [&] { return std::make_unique<emo_engine>(engine); };
   const auto named = [](const std::optional<SourceFile>& file, const auto& work) {
     return file ? file->read([&](const auto&) { return work(); }) : work();
   };
-  return named(generator, [&] { return named(speech, opened); });
+  return named(generator, [&] { return named(speech, [&] { return named(reader, opened); }); });
 }
 
 }  // namespace
@@ -66,6 +72,11 @@ emo_engine& drawing(emo_engine* engine) {
 
 emo_engine& hearing(emo_engine* engine) {
   if (!needed(engine, "engine").hears) refuse("`engine`: was opened without a speech model; add EMO_SPEECH to models");
+  return *engine;
+}
+
+emo_engine& reading(emo_engine* engine) {
+  if (!needed(engine, "engine").reads) refuse("`engine`: was opened without a face reader; add EMO_READER to models");
   return *engine;
 }
 
@@ -85,8 +96,11 @@ using namespace emo::c_api;
 emo_engine::emo_engine(const EngineOptions& options)
     : draws(!options.generator.empty()),
       hears(!options.speech.empty()),
+      reads(!options.reader.empty()),
       engine(options),
-      au_names(draws ? engine.generator_config().au_names : engine.speech_config().au_names),
+      au_names(draws   ? engine.generator_config().au_names
+               : hears ? engine.speech_config().au_names
+                       : engine.reader_config().au_names),
       backend_text(engine.backend().describe()) {
   static_assert(limits::kMaxAus <= EMO_MAX_AUS);
 }

@@ -62,11 +62,14 @@ void copy_pixels(const ImageView& from, const MutableImageView& to) {
 }
 
 Box box_of(const emo_box& box, const char* name) {
-  if (!std::isfinite(box.x) || !std::isfinite(box.y) || !std::isfinite(box.side) || box.side <= 0) {
-    refuse("`", name, "`: a square at ", box.x, ", ", box.y, " of side ", box.side,
-           " came; finite numbers and a side above 0 are needed");
+  const bool finite = std::isfinite(box.x) && std::isfinite(box.y) && std::isfinite(box.side) && std::isfinite(box.roll);
+  if (!finite || box.side <= 0) {
+    refuse("`", name, "`: a square at ", box.x, ", ", box.y, " of side ", box.side, ", turned by ", box.roll,
+           ", came; finite numbers and a side above 0 are needed");
   }
-  return {box.x, box.y, box.side};
+  return {box.x, box.y, box.side, box.roll};
 }
+
+emo_box box_of(const Box& box) { return {box.x, box.y, box.side, box.roll}; }
 
 }  // namespace emo::c_api

@@ -14,6 +14,8 @@ Image image_of(const emo_image* image, const char* name);
 /// Copies pixels between pictures of one size, in any formats. A fourth channel that `from` lacks becomes opaque.
 void copy_pixels(const ImageView& from, const MutableImageView& to);
 
+/// `name` is the field's. Throws for what is no square.
 Box box_of(const emo_box& box, const char* name);
+emo_box box_of(const Box& box);
 
 }  // namespace emo::c_api

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "emoengine_media.h"
+#include "engine/c_api/engine.h"
 #include "engine/c_api/guard.h"
 #include "engine/c_api/images.h"
+#include "engine/pipeline/face_finder.h"
 
 struct emo_picture {
   emo_image image;  ///< of `pixels`
@@ -116,14 +118,16 @@ const void* emo_bytes_data(const emo_bytes* bytes, size_t* size) {
 
 void emo_bytes_free(emo_bytes* bytes) { delete bytes; }
 
-emo_status emo_find_faces(const emo_image* image, emo_box* boxes, int32_t capacity, int32_t* found) {
+emo_status emo_find_faces(emo_engine* engine, const emo_image* image, emo_box* boxes, int32_t capacity, int32_t* found) {
   return guard([&] {
+    const emo_engine& opened = needed(engine, "engine");
     needed(found, "found");
     if (capacity < 0) refuse("`capacity`: ", capacity, " came; at least 0 is needed");
     if (capacity > 0) needed(boxes, "boxes");
-    const auto faces = media().find_faces(image_of(image, "image"), nullptr);
+    const auto count = capacity == 1 ? FaceCount::kLargest : FaceCount::kAll;
+    const auto faces = find_faces(opened.engine, image_of(image, "image"), count);
     for (std::size_t i = 0; i < std::min(faces.size(), std::size_t(capacity)); ++i) {
-      boxes[i] = {faces[i].x, faces[i].y, faces[i].side};
+      boxes[i] = box_of(faces[i]);
     }
     *found = std::int32_t(faces.size());
   });

@@ -122,6 +122,22 @@ struct emo_job {
   std::shared_ptr<Scheduler::Request> request;
 };
 
+emo_status emo_read_face(emo_engine* engine, const emo_image* photo, emo_box box, emo_reading* reading) {
+  return guard([&] {
+    const emo_engine& opened = c_api::reading(engine);
+    const emo_reading wanted = known(reading, "emo_reading", sizeof(emo_reading));
+    const FaceReading read = opened.engine.read(view_of(photo, "photo"), box_of(box, "box"));
+    reading->confidence = read.confidence;
+    reading->box = box_of(read.box);
+    static_assert(kFacePoints == EMO_LANDMARKS);
+    for (int i = 0; wanted.landmarks && i < kFacePoints; ++i) {
+      wanted.landmarks[2 * i] = read.landmarks[i].x;
+      wanted.landmarks[2 * i + 1] = read.landmarks[i].y;
+    }
+    if (wanted.aus) std::ranges::copy(opened.engine.aus(read).reordered(opened.au_names).values(), wanted.aus);
+  });
+}
+
 emo_status emo_cut(emo_engine* engine, const emo_image* photo, emo_box box, emo_face** face) {
   return guard([&] {
     auto& out = handle_out(face, "face");

@@ -11,7 +11,7 @@ std::vector<Box> choose_faces(const Engine& engine, const Image& photo, const st
   auto faces = find_faces(engine, photo, many ? FaceCount::kAll : FaceCount::kLargest, &tried);
   if (faces.empty()) {
     fail(ErrorKind::kInput, file, ": no face was found in ", photo.width, "x", photo.height, " px, tried ", tried,
-         "; use a photo with an upright face seen from the front, or `crop` none with generate");
+         "; use a photo with a face seen from the front, or `crop` none with generate");
   }
   if (choice.all) return faces;
   if (std::size_t(choice.number) > faces.size()) {

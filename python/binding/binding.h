@@ -27,7 +27,7 @@ using Pixels = nb::ndarray<std::uint8_t, nb::ndim<3>, nb::device::cpu>;
 using ConstPixels = nb::ndarray<const std::uint8_t, nb::ndim<3>, nb::device::cpu>;
 using Values = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Table = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Square = std::tuple<float, float, float>;  // left, top, side
+using Square = std::tuple<float, float, float, float>;  // left, top, side, roll
 
 /// Throws emoengine.ArgumentError.
 [[noreturn]] inline void refuse(const std::string& text) { throw emoengine::Error(EMO_ARGUMENT, text.c_str()); }

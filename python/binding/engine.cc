@@ -89,11 +89,11 @@ std::vector<std::pair<int, std::string>> redraw(const Engine& self, const std::v
   std::vector<emo_redraw> faces(jobs.size());
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const auto& [photo, face, aus, out] = jobs[i];
-    const auto [x, y, side] = face;
+    const auto [x, y, side, roll] = face;
     faces[i] = {.size = sizeof(emo_redraw),
                 .passes = passes,
                 .photo = &photos[i],
-                .box = {x, y, side},
+                .box = {x, y, side, roll},
                 .is_crop = crops,
                 .aus = aus.data(),
                 .out = &outs[i],
@@ -133,6 +133,38 @@ emo_source source_of(const std::optional<Source>& source) {
   return {nullptr, bytes.c_str(), bytes.size()};
 }
 
+Square square_of(const emo_box& box) { return {box.x, box.y, box.side, box.roll}; }
+
+/// Largest first. `largest`: the search of emo_find_faces for one.
+std::vector<Square> find_faces(const Engine& self, const ConstPixels& pixels, bool bgr, bool largest) {
+  const auto opened = self.opened();
+  const emo_image image = image_of(pixels, bgr);
+  return without_gil([&] {
+    std::vector<Square> faces;
+    if (largest) {
+      emo_box box{};
+      std::int32_t found = 0;
+      emoengine::check(emo_find_faces(opened->engine->get(), &image, &box, 1, &found));
+      if (found > 0) faces.push_back(square_of(box));
+    } else {
+      for (const emo_box& box : opened->engine->find_faces(image)) faces.push_back(square_of(box));
+    }
+    return faces;
+  });
+}
+
+/// Confidence, box, landmarks (478,2), AUs (1,N).
+auto read_face(const Engine& self, const ConstPixels& pixels, const Square& face, bool bgr) {
+  const auto opened = self.opened();
+  const emo_image image = image_of(pixels, bgr);
+  const auto [x, y, side, roll] = face;
+  emoengine::Reading reading = without_gil([&] { return opened->engine->read(image, {x, y, side, roll}); });
+  const std::size_t count = reading.aus.size();
+  emoengine::Aus landmarks(reading.landmarks.begin(), reading.landmarks.end());
+  return std::tuple(reading.confidence, square_of(reading.box), array_of(std::move(landmarks), 2),
+                    array_of(std::move(reading.aus), count));
+}
+
 }  // namespace
 
 void bind_engine(nb::module_& m) {
@@ -155,13 +187,15 @@ void bind_engine(nb::module_& m) {
   nb::class_<Engine>(m, "Engine")
       .def(
           "__init__",
-          [](Engine* self, const std::optional<Source>& generator, const std::optional<Source>& speech, int models,
+          [](Engine* self, const std::optional<Source>& generator, const std::optional<Source>& speech,
+             const std::optional<Source>& reader, int models,
              int backend, int precision, int threads, int device, int max_batch, int max_wait_us, int max_queue,
              int max_contexts) {
             const Call call;
             emo_options options = emo_default_options();
             options.generator = source_of(generator);
             options.speech = source_of(speech);
+            options.reader = source_of(reader);
             options.models = models;
             options.backend = backend;
             options.precision = precision;
@@ -174,7 +208,7 @@ void bind_engine(nb::module_& m) {
             nb::gil_scoped_release released;
             new (self) Engine(options);
           },
-          nb::arg("generator").none(), nb::arg("speech").none(), nb::kw_only(), nb::arg("models"), nb::arg("backend"),
+          nb::arg("generator").none(), nb::arg("speech").none(), nb::arg("reader").none(), nb::kw_only(), nb::arg("models"), nb::arg("backend"),
           nb::arg("precision"), nb::arg("threads"), nb::arg("device"), nb::arg("max_batch"), nb::arg("max_wait_us"),
           nb::arg("max_queue"), nb::arg("max_contexts"))
       .def_prop_ro("closed", &Engine::closed)
@@ -196,6 +230,8 @@ void bind_engine(nb::module_& m) {
            })
       .def("redraw", redraw, nb::arg("jobs"), nb::kw_only(), nb::arg("bgr"), nb::arg("crops"), nb::arg("passes"),
            nb::arg("timeout_us"), nb::arg("cancel").none())
+      .def("find_faces", find_faces, nb::arg("pixels"), nb::kw_only(), nb::arg("bgr"), nb::arg("largest"))
+      .def("read_face", read_face, nb::arg("pixels"), nb::arg("face"), nb::kw_only(), nb::arg("bgr"))
       .def(
           "hear",
           [](const Engine& self, Values pcm) {

@@ -156,11 +156,11 @@ std::unique_ptr<Animation> animate(const Engine& engine, const ConstPixels& phot
                                    double smooth_s, double ease_s, bool blinks, std::uint32_t seed, int passes) {
   const Call call;
   const auto opened = engine.opened();
-  const auto [x, y, side] = face;
+  const auto [x, y, side, roll] = face;
   emo_animation animation{};
   animation.size = sizeof animation;
   animation.passes = passes;
-  animation.box = {x, y, side};
+  animation.box = {x, y, side, roll};
   animation.no_blinks = !blinks;
   animation.fps = fps;
   animation.smooth_s = smooth_s;

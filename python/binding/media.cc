@@ -64,15 +64,6 @@ nb::bytes encode_picture(const ConstPixels& pixels, bool bgr, const std::string&
   return nb::bytes(data, size);
 }
 
-std::vector<Square> find_faces(const ConstPixels& pixels, bool bgr) {
-  const Call call;
-  const emo_image image = image_of(pixels, bgr);
-  nb::gil_scoped_release released;
-  std::vector<Square> faces;
-  for (const emo_box& box : emoengine::find_faces(image)) faces.emplace_back(box.x, box.y, box.side);
-  return faces;
-}
-
 /// The two functions of the package that read and write pictures; they stay for the rest of the process.
 nb::callable* codec = nullptr;
 
@@ -121,7 +112,6 @@ void bind_media(nb::module_& m) {
   m.def("read_picture", read_picture, nb::arg("source"));
   m.def("write_picture", write_picture, nb::arg("pixels"), nb::arg("bgr"), nb::arg("path"));
   m.def("encode_picture", encode_picture, nb::arg("pixels"), nb::arg("bgr"), nb::arg("format"));
-  m.def("find_faces", find_faces, nb::arg("pixels"), nb::arg("bgr"));
   m.def("read_sound", read_sound, nb::arg("source"), nb::arg("sample_rate_hz"));
 }
 

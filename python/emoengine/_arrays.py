@@ -25,11 +25,13 @@ AusLike: TypeAlias = "Mapping[str, float] | Mapping[int, float] | Sequence[float
 
 
 class Face(NamedTuple):
-    """A face's square in pixels, as the detector gives it: left, top and side."""
+    """A face's square in pixels, as a detector gives it: left, top and side; `roll`, clockwise radians, turns it about its
+    middle."""
 
     x: float
     y: float
     side: float
+    roll: float = 0
 
 
 def is_file(source: object) -> bool:

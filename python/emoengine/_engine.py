@@ -61,6 +61,22 @@ class Result:
     faces: list[Face]
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What Engine.read_faces() sees.
+
+    face        the square, turned with the face
+    confidence  that this is a face, 0..1
+    landmarks   (478,2): x, y in the picture's pixels, in the order of FaceMesh
+    aus         {"AU01": 0..1, ...}: the movements that the face shows, which are no feelings
+    """
+
+    face: Face
+    confidence: float
+    landmarks: NDArray[np.float32]
+    aus: dict[str, float]
+
+
 class Voice:
     """A clip that was heard; see Engine.hear()."""
 
@@ -136,9 +152,10 @@ class Engine:
         self,
         generator: str | os.PathLike[str] | bytes | None = None,
         speech: str | os.PathLike[str] | bytes | None = None,
+        reader: str | os.PathLike[str] | bytes | None = None,
         *,
         lite: bool = False,
-        models: Literal["both", "generator", "speech"] = "both",
+        models: Literal["all", "generator", "speech"] = "all",
         backend: Literal["auto", "cpu", "cuda"] = "auto",
         precision: Literal["best", "fp32", "tf32", "bf16", "fp16"] = "best",
         threads: int = 0,
@@ -150,9 +167,9 @@ class Engine:
     ) -> None:
         """Opens the models; 0.1 s.
 
-        generator, speech  weight files, by path or bytes; None: those of the package
+        generator, speech, reader  weight files, by path or bytes; None: those of the package
         lite        the package's smaller generator, a third of the time
-        models      what is opened
+        models      what is opened; "generator": with the face reader
         backend     "auto": a GPU where there is one that can be used
         precision   of the generator; "best": the fastest whose pictures are right
         threads     of the CPU backend; 0: every processor that this process may use
@@ -178,7 +195,8 @@ class Engine:
         self._core = core.Engine(
             source(generator),
             source(speech),
-            models=number(models, "models", ("both", "generator", "speech")),
+            source(reader),
+            models=(0, 1 | 4, 2)[number(models, "models", ("all", "generator", "speech"))],
             backend=number(backend, "backend", ("auto", "cpu", "cuda")),
             precision=number(precision, "precision", ("best", "fp32", "tf32", "bf16", "fp16")),
             threads=threads,
@@ -202,7 +220,7 @@ class Engine:
 
     @functools.cached_property
     def au_names(self) -> tuple[str, ...]:
-        """The action units of both models in their order: "AU01" ..."""
+        """The action units of all models in their order: "AU01" ..."""
         return tuple(self._core.au_names)
 
     @property
@@ -331,7 +349,7 @@ class Engine:
         rate      samples a second of an array; it is resampled where it is not sample_rate
         """
         if self.sample_rate == 0:
-            raise ArgumentError("engine: was opened without a speech model; open it with models='both'")
+            raise ArgumentError("engine: was opened without a speech model; open it with models='all'")
         pcm = _arrays.as_pcm(waveform, rate, self.sample_rate)
         voice = Voice(self._core.hear(pcm), self.au_names)
         self._tell_notes()
@@ -429,6 +447,20 @@ class Engine:
         """The emotion that action units show: "neutral", "happiness" ..."""
         return Emotion(*self._core.emotion(_arrays.as_aus(aus, self._core)))
 
+    def find_faces(self, image: ImageLike, *, order: Order = "rgb") -> list[Face]:
+        """The faces seen from the front, the largest first; `image` as run()'s."""
+        boxes = self._core.find_faces(_arrays.as_pixels(image, order), bgr=_arrays.is_bgr(order), largest=False)
+        return [Face(*box) for box in boxes]
+
+    def read_faces(self, image: ImageLike, *, face: FaceChoice = "all", order: Order = "rgb") -> list[Reading]:
+        """Landmarks and action units of faces; `image` and `face` as run()'s. Raises InputError where none is found."""
+        pixels = _arrays.as_pixels(image, order)
+        readings = []
+        for box in self._faces(pixels, face, order, _arrays.name_of(image, "image")):
+            confidence, place, landmarks, aus = self._core.read_face(pixels, box, bgr=_arrays.is_bgr(order))
+            readings.append(Reading(Face(*place), confidence, landmarks, self._named(aus.reshape(-1))))
+        return readings
+
     # ---- The same without blocking an event loop
 
     arun = _async(run)
@@ -436,6 +468,8 @@ class Engine:
     agenerate_many = _async(generate_many)
     ahear = _async(hear)
     aaus = _async(aus)
+    afind_faces = _async(find_faces)
+    aread_faces = _async(read_faces)
     aaus_per_frame = _async(aus_per_frame)
 
     async def aanimate(self, *args: Any, **kwargs: Any) -> AsyncIterator[Pixels]:
@@ -464,18 +498,19 @@ class Engine:
     def _faces(self, pixels: Pixels, choice: FaceChoice, order: Order, name: str) -> list[Face]:
         if choice == "crop":
             return [Face(0, 0, pixels.shape[1])]
-        if isinstance(choice, tuple) and len(choice) == 3 and not isinstance(choice[0], tuple):
-            return [Face(*map(float, choice))]
+        if isinstance(choice, tuple) and len(choice) in (3, 4) and not isinstance(choice[0], tuple):
+            return [Face(*map(float, cast("Sequence[float]", choice)))]
         if isinstance(choice, Iterable) and not isinstance(choice, str):
             return [Face(*map(float, face)) for face in choice]
         number = 1 if choice == "largest" else choice
         if number != "all" and not (isinstance(number, int) and number >= 1):
             raise ArgumentError(f"`face`: {choice!r} came; 'largest', 'all', 'crop', a number from 1 or boxes are needed")
-        found = find_faces(pixels, order=order)
+        boxes = self._core.find_faces(pixels, bgr=_arrays.is_bgr(order), largest=choice == "largest")
+        found = [Face(*box) for box in boxes]
         if not found:
             size = f"{pixels.shape[1]}x{pixels.shape[0]}"
             raise InputError(
-                f"{name}: no face was found in {size} px; use a photo with an upright face seen from the front, or give "
+                f"{name}: no face was found in {size} px; use a photo with a face seen from the front, or give "
                 "its box as `face`"
             )
         if isinstance(number, str):
@@ -543,11 +578,6 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-def find_faces(image: ImageLike, *, order: Order = "rgb") -> list[Face]:
-    """The upright faces seen from the front, the largest first; `image` as Engine.run()'s."""
-    return [Face(*box) for box in core.find_faces(_arrays.as_pixels(image, order), _arrays.is_bgr(order))]
 
 
 def read_picture(source: str | os.PathLike[str] | bytes, *, order: Order = "rgb") -> Pixels:

@@ -142,8 +142,21 @@ def test_out_is_never_a_hidden_copy(engine: emoengine.Engine, photo: np.ndarray)
 # ---- Faces
 
 
+def test_faces_are_found_turned_and_read(engine: emoengine.Engine, photo: np.ndarray) -> None:
+    (reading,) = engine.read_faces(photo)
+    assert reading.confidence > 0.9 and reading.landmarks.shape == (478, 2) and abs(reading.face.roll) < 0.2
+    assert set(reading.aus) == set(engine.au_names) and reading.aus["AU12"] > 0.3  # she smiles
+    (sideways,) = engine.find_faces(np.ascontiguousarray(np.rot90(photo)))  # anticlockwise
+    assert abs(sideways.roll + np.pi / 2) < 0.15 and abs(sideways.side - reading.face.side) < 8
+    assert np.allclose((sideways.y + sideways.side / 2), 511 - (reading.face.x + reading.face.side / 2), atol=6)
+    with pytest.raises(emoengine.InputError, match="no face was found in 99x99 px"):
+        engine.read_faces(np.full((99, 99, 3), 128, np.uint8))
+    with emoengine.Engine(models="speech") as deaf:
+        assert "add EMO_READER to models" in refused(emoengine.ArgumentError, deaf.read_faces, photo, face=FACE)
+
+
 def test_faces_are_chosen(engine: emoengine.Engine, photo: np.ndarray) -> None:
-    found = emoengine.find_faces(photo)
+    found = engine.find_faces(photo)
     want = engine.generate(photo, SMILE, face=found[0])
     for choice in ("largest", "all", 1, found):
         assert np.array_equal(engine.generate(photo, SMILE, face=choice), want)

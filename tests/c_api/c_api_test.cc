@@ -134,7 +134,7 @@ TEST_F(CApi, OptionsOutOfRangeAreRefusedByName) {
     set(options);
     return REFUSED(EMO_ARGUMENT, emo_open(&options, &engine));
   };
-  EXPECT_EQ(refusal([](auto& o) { o.models = 4; }), "`models`: 4 came; 0 to 3 are possible");
+  EXPECT_EQ(refusal([](auto& o) { o.models = 8; }), "`models`: 8 came; 0 to 7 are possible");
   EXPECT_EQ(refusal([](auto& o) { o.backend = -1; }), "`backend`: -1 came; 0 to 2 are possible");
   EXPECT_EQ(refusal([](auto& o) { o.precision = 5; }), "`precision`: 5 came; 0 to 4 are possible");
   EXPECT_EQ(refusal([](auto& o) { o.threads = -2; }), "`threads`: -2 came; 0 to 1024 are possible");
@@ -148,7 +148,7 @@ TEST_F(CApi, OptionsOutOfRangeAreRefusedByName) {
             }),
             "`generator.bytes`: 0 came with data; the size of the data is needed");
   EXPECT_EQ(refusal([](auto& o) { o.size = 0; }),
-            "`emo_options.size`: 0 came; sizeof(emo_options) is needed, 112 in version " + std::string(emo_version()));
+            "`emo_options.size`: 0 came; sizeof(emo_options) is needed, 136 in version " + std::string(emo_version()));
   EXPECT_THAT(refusal([](auto& o) { o.size = 0xffffffff; }), StartsWith("`emo_options.size`: 4294967295 came;"));
   emo_options options = emo_default_options();
   options.generator = {"/nowhere.safetensors", nullptr, 0};
@@ -174,6 +174,8 @@ TEST_F(CApi, NullsAreRefusedEverywhere) {
   std::int32_t found = 0;
   std::size_t size = 0;
   double time_s = 0;
+  emo_reading reading{}, unsized_reading{};
+  reading.size = sizeof reading;
   const emo_source source{};
   const emo_status statuses[] = {
       emo_open(nullptr, &engine),
@@ -208,10 +210,17 @@ TEST_F(CApi, NullsAreRefusedEverywhere) {
       emo_encode_picture(&photo.image, nullptr, &bytes),
       emo_encode_picture(&photo.image, "tiny", &bytes),
       emo_set_picture_codec(nullptr),
-      emo_find_faces(nullptr, nullptr, 0, &found),
-      emo_find_faces(&photo.image, nullptr, 1, &found),
-      emo_find_faces(&photo.image, nullptr, -1, &found),
-      emo_find_faces(&photo.image, nullptr, 0, nullptr),
+      emo_find_faces(nullptr, &photo.image, nullptr, 0, &found),
+      emo_find_faces(engine_, nullptr, nullptr, 0, &found),
+      emo_find_faces(engine_, &photo.image, nullptr, 1, &found),
+      emo_find_faces(engine_, &photo.image, nullptr, -1, &found),
+      emo_find_faces(engine_, &photo.image, nullptr, 0, nullptr),
+      emo_read_face(nullptr, &photo.image, {0, 0, 90, 0}, &reading),
+      emo_read_face(engine_, nullptr, {0, 0, 90, 0}, &reading),
+      emo_read_face(engine_, &photo.image, {0, 0, 0, 0}, &reading),
+      emo_read_face(engine_, &photo.image, {0, 0, 90, std::nanf("")}, &reading),
+      emo_read_face(engine_, &photo.image, {0, 0, 90, 0}, nullptr),
+      emo_read_face(engine_, &photo.image, {0, 0, 90, 0}, &unsized_reading),
       emo_read_sound(nullptr, 16'000, &sound),
       emo_read_sound(&source, 0, &sound),
       emo_read_video(nullptr, nullptr, nullptr, &reader),
@@ -261,7 +270,7 @@ TEST_F(CApi, FacesAndPicturesOutOfRangeAreRefusedByField) {
             "`aus`[2]: 1.5 came; 0 to 1 is needed");
   EXPECT_EQ(refusal([](auto& f, auto&) { f.photo = nullptr; }), "`photo`: NULL came; it is needed");
   EXPECT_EQ(refusal([](auto& f, auto&) { f.box.side = 0; }),
-            "`box`: a square at 40, 30 of side 0 came; finite numbers and a side above 0 are needed");
+            "`box`: a square at 40, 30 of side 0, turned by 0, came; finite numbers and a side above 0 are needed");
   EXPECT_EQ(refusal([](auto& f, auto&) { f.is_crop = 1; }),
             "`is_crop`: a photo of 200x160 came; this model's crops are 128x128");
   EXPECT_EQ(refusal([&](auto& f, auto&) { f.out = &small.image; }),
@@ -309,12 +318,12 @@ TEST_F(CApi, StructsOfALaterHeaderAreTakenWhileTheirNewFieldsAreZero) {
 
   faces[1].later = 1;
   EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_run(engine_, &faces[0].now, 2)),
-            "`emo_redraw.size`: 360 came, and version " + std::string(emo_version()) +
-                " of the library knows the first 352 bytes alone; leave newer fields 0, or install the library that belongs "
+            "`emo_redraw.size`: 368 came, and version " + std::string(emo_version()) +
+                " of the library knows the first 360 bytes alone; leave newer fields 0, or install the library that belongs "
                 "to the header");
   faces[1].now.size = sizeof(emo_redraw);
   EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_run(engine_, &faces[0].now, 2)),
-            "`faces`[1].size: 352 came; all of an array have that of the first, 360");
+            "`faces`[1].size: 360 came; all of an array have that of the first, 368");
 }
 
 TEST_F(CApi, OneBadFaceFailsAlone) {
@@ -616,12 +625,63 @@ TEST_F(CApi, FacesAreCountedBeyondTheCapacity) {
   ASSERT_EQ(emo_read_picture(&source, &picture), EMO_OK) << emo_error();
   ASSERT_EQ(emo_picture_image(picture, &image), EMO_OK);
   std::int32_t found = 0;
-  ASSERT_EQ(emo_find_faces(&image, nullptr, 0, &found), EMO_OK) << emo_error();
+  ASSERT_EQ(emo_find_faces(engine_, &image, nullptr, 0, &found), EMO_OK) << emo_error();
   EXPECT_EQ(found, 1);
   emo_box box{};
-  ASSERT_EQ(emo_find_faces(&image, &box, 1, &found), EMO_OK) << emo_error();
+  ASSERT_EQ(emo_find_faces(engine_, &image, &box, 1, &found), EMO_OK) << emo_error();
   EXPECT_GT(box.side, 80);
   emo_picture_free(picture);
+}
+
+TEST_F(CApi, AFaceIsReadInPixelsOfItsPhoto) {
+  const std::string path = kSamples + "astronaut.png";
+  const emo_source source = file(path);
+  emo_picture* picture = nullptr;
+  emo_image image;
+  ASSERT_EQ(emo_read_picture(&source, &picture), EMO_OK) << emo_error();
+  ASSERT_EQ(emo_picture_image(picture, &image), EMO_OK);
+  emo_options options = emo_default_options();
+  options.models = EMO_READER;
+  emo_engine* engine = nullptr;
+  ASSERT_EQ(emo_open(&options, &engine), EMO_OK) << emo_error();
+  ASSERT_EQ(emo_au_count(engine), 17);
+  std::vector<float> landmarks(2 * EMO_LANDMARKS), aus(17);
+  emo_reading reading{};
+  reading.size = sizeof reading;
+  reading.landmarks = landmarks.data();
+  reading.aus = aus.data();
+  ASSERT_EQ(emo_read_face(engine, &image, {178, 80, 92, 0}, &reading), EMO_OK) << emo_error();
+  EXPECT_GT(reading.confidence, 0.99);
+  EXPECT_NEAR(reading.box.x, 178, 10);
+  EXPECT_NEAR(reading.box.side, 92, 10);
+  EXPECT_NEAR(reading.box.roll, 0, 0.2);
+  const float left_eye = landmarks[2 * 33], right_eye = landmarks[2 * 263], chin_y = landmarks[2 * 152 + 1];
+  EXPECT_GT(left_eye, 170);
+  EXPECT_LT(left_eye, right_eye);
+  EXPECT_GT(chin_y, landmarks[2 * 33 + 1]);
+  int smile = 0;
+  while (std::string(emo_au_name(engine, smile)) != "AU12") ++smile;
+  EXPECT_GT(aus[smile], 0.3);
+  ASSERT_EQ(emo_read_face(engine, &image, {350, 350, 92, 0}, &reading), EMO_OK) << emo_error();
+  EXPECT_LT(reading.confidence, 0.5);
+  emo_close(engine);
+  emo_picture_free(picture);
+}
+
+TEST_F(CApi, WithoutAReaderTheDetectorFindsFacesAndNoneIsRead) {
+  emo_options options = emo_default_options();
+  options.models = EMO_SPEECH;
+  emo_engine* engine = nullptr;
+  ASSERT_EQ(emo_open(&options, &engine), EMO_OK) << emo_error();
+  Picture photo;
+  std::int32_t found = -1;
+  EXPECT_EQ(emo_find_faces(engine, &photo.image, nullptr, 0, &found), EMO_OK) << emo_error();
+  EXPECT_EQ(found, 0);
+  emo_reading reading{};
+  reading.size = sizeof reading;
+  EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_read_face(engine, &photo.image, {0, 0, 90, 0}, &reading)),
+            "`engine`: was opened without a face reader; add EMO_READER to models");
+  emo_close(engine);
 }
 
 TEST_F(CApi, VideoIsWrittenAndReadBack) {

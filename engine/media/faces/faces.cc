@@ -56,11 +56,25 @@ class Turned {
     const cv::Point2d d = place - middle_;
     return from_ + cv::Point2d(cos_ * d.x - sin_ * d.y, sin_ * d.x + cos_ * d.y);
   }
+  /// Interpolated linearly, grey outside. A loop of our own: OpenCV's warpAffine() brings its solvers, and with them LAPACK,
+  /// into the Python package.
   cv::Mat picture(const cv::Mat& rgb) const {
-    const cv::Point2d origin = back({0.5, 0.5}) - cv::Point2d(0.5, 0.5);  // OpenCV counts from the middle of a pixel
-    const cv::Matx23d map(cos_, -sin_, origin.x, sin_, cos_, origin.y);
-    cv::Mat out;
-    cv::warpAffine(rgb, out, map, size_, cv::INTER_LINEAR | cv::WARP_INVERSE_MAP, cv::BORDER_CONSTANT, {128, 128, 128});
+    cv::Mat out(size_, CV_8UC3, cv::Scalar(128, 128, 128));
+    for (int y = 0; y < out.rows; ++y) {
+      const cv::Point2d first = back({0.5, y + 0.5}) - cv::Point2d(0.5, 0.5);
+      auto* to = out.ptr<cv::Vec3b>(y);
+      for (int x = 0; x < out.cols; ++x) {
+        const auto u = float(first.x + cos_ * x), v = float(first.y + sin_ * x);
+        if (!(u >= 0 && v >= 0 && u < float(rgb.cols - 1) && v < float(rgb.rows - 1))) continue;
+        const int left = int(u), top = int(v);
+        const float fx = u - float(left), fy = v - float(top);
+        const auto *above = rgb.ptr<cv::Vec3b>(top) + left, *below = rgb.ptr<cv::Vec3b>(top + 1) + left;
+        for (int c = 0; c < 3; ++c) {
+          const float upper = (1 - fx) * above[0][c] + fx * above[1][c], lower = (1 - fx) * below[0][c] + fx * below[1][c];
+          to[x][c] = std::uint8_t((1 - fy) * upper + fy * lower + 0.5f);
+        }
+      }
+    }
     return out;
   }
 
