@@ -501,7 +501,7 @@ class Engine:
         if isinstance(choice, tuple) and len(choice) in (3, 4) and not isinstance(choice[0], tuple):
             return [Face(*map(float, cast("Sequence[float]", choice)))]
         if isinstance(choice, Iterable) and not isinstance(choice, str):
-            return [Face(*map(float, face)) for face in choice]
+            return [Face(*map(float, face)) for face in cast("Sequence[Face]", choice)]
         number = 1 if choice == "largest" else choice
         if number != "all" and not (isinstance(number, int) and number >= 1):
             raise ArgumentError(f"`face`: {choice!r} came; 'largest', 'all', 'crop', a number from 1 or boxes are needed")
