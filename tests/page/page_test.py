@@ -6,6 +6,7 @@ A screenshot of each is kept in out/page/. axe-core (Deque's accessibility check
 """
 
 import csv
+import math
 import pathlib
 import statistics
 import subprocess
@@ -169,6 +170,18 @@ class OnEveryWidth:
         ActionChains(self.page.driver).send_keys(Keys.ENTER).perform()
         self.page.wait("first face", lambda: chosen() == 0)
         self.page.wait("redrawn there", lambda: self.page.run("return $('#face').style.left === $('#crop').style.left || !$('#face').hidden"))
+
+    def test_a_turned_face_is_framed_as_it_leans_and_redrawn(self):
+        turned = folder / "turned.png"
+        Image.open(PORTRAIT).convert("RGB").rotate(-40, expand=True, fillcolor="white").save(turned)
+        self.choose_photo(turned)
+        for frame in ("#faces button", "#crop"):
+            self.assertAlmostEqual(float(self.page.run("return $(arguments[0]).style.rotate", frame).removesuffix("rad")), math.radians(40), delta=0.2)
+        self.shoot("-found")
+        before = self.page.stage()
+        self.page.set("[data-au=AU26]", 1)
+        self.wait_drawn()
+        self.assertGreater(difference(before, self.page.stage()), 0.1)
 
     # A voice
 

@@ -301,6 +301,20 @@ class Sessions(WithServer):
         self.assertEqual((answer["type"], answer["width"]), ("error", 200))
         self.assertTrue(answer["error"].startswith("No face was found in 200x200 px, tried at 1x"))
 
+    def test_a_turned_face_is_found_and_drawn(self):
+        self.greet()
+        command = ["ffmpeg", "-v", "error", "-i", "-", "-vf", "rotate=0.7:ow=rotw(0.7):oh=roth(0.7)", "-f", "image2", "-c:v", "png", "-"]
+        turned = subprocess.run(command, input=PHOTO, capture_output=True, check=True).stdout
+        self.send({"type": "photo", "id": 1}, turned)
+        (face,) = self.receive()[0]["faces"]
+        self.assertAlmostEqual(face["roll"], 0.7, delta=0.2)
+        self.send({"type": "draw", "id": 2, "aus": [0.5] * 17})
+        header, picture = self.receive()
+        self.assertEqual(picture[:2], b"\xff\xd8")
+        upright = face["crop"][2] * (np.cos(face["roll"]) + np.sin(face["roll"]))  # the side of the square that holds the turned one
+        for came, wanted in zip(header["crop"], (*(np.array(face["crop"][:2]) - (upright - face["crop"][2]) / 2), upright, upright)):
+            self.assertAlmostEqual(came, wanted, delta=4)  # a pixel more on each side, and whole ones
+
     def test_nonsense_is_refused_and_the_session_goes_on(self):
         self.greet()
         for message in (b"", b"\xff\xff\xff\xff", b"\x02\0\0\0{}", b"\x01\0\0\0["):

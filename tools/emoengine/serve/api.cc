@@ -48,7 +48,7 @@ Awaitable<Response> run(Call& call) {
   ActionUnits au(engine.speech_config().au_names);
   co_await call.ticket.run([&] {
     photo = read_photo(image, call.app.options.image);
-    faces = choose(find_some_faces(photo), form.text("face"));
+    faces = choose_faces(engine, photo, form.text("face"));
   });
   const Charge charge(call.app, photo.rgb.size());
   co_await call.ticket.run([&] {
@@ -69,7 +69,7 @@ Awaitable<Response> generate(Call& call) {
   std::vector<Box> faces;
   co_await call.ticket.run([&] {
     photo = read_photo(image, call.app.options.image);
-    faces = choose(find_some_faces(photo), form.text("face"));
+    faces = choose_faces(engine, photo, form.text("face"));
   });
   const Charge charge(call.app, photo.rgb.size());
   co_return co_await picture(call, photo, faces, au, passes);
@@ -209,11 +209,11 @@ Awaitable<Response> animate(Call& call) {
   animation->passes = passes_of(form);
   co_await call.ticket.run([&] {
     animation->photo = read_photo(image, app.options.image);
-    animation->faces = choose(find_some_faces(animation->photo), form.text("face"));
+    animation->faces = choose_faces(engine, animation->photo, form.text("face"));
     const double width = animation->photo.width;
     animation->photo = shrunk(std::move(animation->photo), kind.usual_side);
     const auto scale = float(animation->photo.width / width);
-    for (Box& face : animation->faces) face = {face.x * scale, face.y * scale, face.side * scale};
+    for (Box& face : animation->faces) face = {face.x * scale, face.y * scale, face.side * scale, face.roll};
     animation->charge = std::make_unique<Charge>(app, animation->photo.rgb.size());
   });
   co_await call.ticket.run([&] { read_sound_and_curve(form, app, *animation); });

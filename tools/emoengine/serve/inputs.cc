@@ -8,6 +8,7 @@
 #include "base/memory_file.h"
 #include "base/text.h"
 #include "engine/expression/au_file.h"
+#include "engine/pipeline/face_finder.h"
 #include "tools/emoengine/serve/http.h"
 #include "tools/emoengine/serve/limits.h"
 
@@ -51,20 +52,16 @@ Clip read_voice(std::string_view file, int sample_rate_hz, const AudioLimits& li
                           [&](const auto& path) { return media().load_audio(path, sample_rate_hz, limits); });
 }
 
-std::vector<Box> find_some_faces(const Image& photo) {
+std::vector<Box> choose_faces(const Engine& engine, const Image& photo, std::string_view face) {
+  const bool all = face == "all";
+  const auto index = face.empty() || face == "largest" ? 0 : parse_number(face);
   std::string tried;
-  auto faces = media().find_faces(photo, &tried);
+  const auto faces = find_faces(engine, photo, all || index != 0 ? FaceCount::kAll : FaceCount::kLargest, &tried);
   if (faces.empty()) {
     refuse("`image`: no face was found in ", photo.width, "x", photo.height, " px, tried ", tried,
            "; use a photo with an upright face seen from the front");
   }
-  return faces;
-}
-
-std::vector<Box> choose(const std::vector<Box>& faces, std::string_view face) {
-  if (face == "all") return faces;
-  if (face.empty() || face == "largest") return {faces.front()};
-  const auto index = parse_number(face);
+  if (all) return faces;
   if (index && *index >= 0 && *index < double(faces.size()) && *index == std::floor(*index)) {
     return {faces[std::size_t(*index)]};
   }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/engine.h"
 #include "engine/expression/au_curve.h"
 #include "engine/media/media.h"
 #include "tools/emoengine/serve/options.h"
@@ -20,10 +21,9 @@ Clip read_voice(std::string_view file, int sample_rate_hz, const AudioLimits& li
 /// Throws HttpError(400): no JSON, nested too deep, a key twice.
 nlohmann::json read_json(std::string_view text, const std::string& field);
 
-/// "largest" or nothing, "all", or an index from 0, the largest.
-std::vector<Box> choose(const std::vector<Box>& faces, std::string_view face);
-/// Throws HttpError(400) saying what was tried when there is none.
-std::vector<Box> find_some_faces(const Image& photo);
+/// The faces of a photo; see emo::find_faces(). `face`: "largest" or nothing, "all", or an index from 0, the largest. Throws
+/// HttpError(400): another `face`, or no face at all, saying what was tried.
+std::vector<Box> choose_faces(const Engine& engine, const Image& photo, std::string_view face);
 
 /// {"AU12": 1, ...}, or an array of all in the model's order.
 ActionUnits read_aus(const nlohmann::json& json, const std::vector<std::string>& names);

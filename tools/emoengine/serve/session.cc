@@ -9,6 +9,7 @@
 
 #include "base/version.h"
 #include "engine/expression/expression.h"
+#include "engine/pipeline/face_finder.h"
 #include "engine/pipeline/shrink.h"
 #include "tools/emoengine/serve/disclosure.h"
 #include "tools/emoengine/serve/http.h"
@@ -220,7 +221,7 @@ Awaitable<> Session::photo(const Message& message) {
   std::string tried;
   co_await ticket->run([&] {
     *whole = read_photo(message.payload, app_.options.image);
-    auto faces = media().find_faces(*whole, &tried);
+    auto faces = find_faces(engine, *whole, FaceCount::kAll, &tried);
     if (faces.empty()) return;
     if (wants_preview) {
       const auto bytes = media().encode_image("preview.jpg", shrunk(*whole, kPreviewPx));
@@ -242,6 +243,7 @@ Awaitable<> Session::photo(const Message& message) {
     const Box crop = scaled(face, engine.generator_config().crop_scale);
     answer["faces"].push_back({{"box", box_json(face.x, face.y, face.side, face.side)},
                                {"crop", box_json(crop.x, crop.y, crop.side, crop.side)},
+                               {"roll", std::round(face.roll * 1e4) / 1e4},
                                {"confidence", 1}});
   }
   answer["chosen"] = 0;
@@ -265,14 +267,17 @@ Session::Photo::Photo(const Engine& engine, std::shared_ptr<const Image> image, 
       charge(std::move(charged)),
       cut(engine.cut(*whole, faces[index])) {
   const Box face = faces[index], crop = scaled(face, engine.generator_config().crop_scale);
-  const int left = std::clamp(int(std::floor(crop.x)) - 1, 0, whole->width - 1);
-  const int top = std::clamp(int(std::floor(crop.y)) - 1, 0, whole->height - 1);
-  const int right = std::clamp(int(std::ceil(crop.x + crop.side)) + 1, left + 1, whole->width);
-  const int bottom = std::clamp(int(std::ceil(crop.y + crop.side)) + 1, top + 1, whole->height);
+  // The upright square that holds the turned one.
+  const float side = crop.side * (std::abs(std::cos(crop.roll)) + std::abs(std::sin(crop.roll)));
+  const Box round = scaled(crop, side / crop.side);
+  const int left = std::clamp(int(std::floor(round.x)) - 1, 0, whole->width - 1);
+  const int top = std::clamp(int(std::floor(round.y)) - 1, 0, whole->height - 1);
+  const int right = std::clamp(int(std::ceil(round.x + round.side)) + 1, left + 1, whole->width);
+  const int bottom = std::clamp(int(std::ceil(round.y + round.side)) + 1, top + 1, whole->height);
   x = left, y = top, width = right - left, height = bottom - top;
   part = shrunk(part_of(*whole, x, y, width, height), kPartPx);
   const float scale = float(width) / float(part.width);
-  part_face = {(face.x - float(left)) / scale, (face.y - float(top)) / scale, face.side / scale};
+  part_face = {(face.x - float(left)) / scale, (face.y - float(top)) / scale, face.side / scale, face.roll};
 }
 
 Awaitable<> Session::face(const Message& message) {

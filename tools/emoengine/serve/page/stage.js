@@ -56,7 +56,7 @@ export class Stage {
     $('faces').replaceChildren(...faces.map((face, i) => {
       const button = document.createElement('button');
       button.type = 'button';
-      place(button, face.box, this.#size);
+      place(button, face.box, this.#size, face.roll);
       button.onclick = () => this.choose(i);
       return button;
     }));
@@ -74,7 +74,7 @@ export class Stage {
       button.ariaLabel = `Face ${i + 1} of ${this.#faces.length}`;
     });
     $('crop').hidden = !face;
-    if (face) place($('crop'), face.crop, this.#size);
+    if (face) place($('crop'), face.crop, this.#size, face.roll);
     this.#lay_out();
   }
 
@@ -152,8 +152,10 @@ function around([x, y, w, h], factor, [width, height]) {
   return [x + (w - side) / 2, y + (h - side) / 2, side, side];
 }
 
-function place(element, [x, y, w, h], [width, height]) {
+/// roll: radians clockwise, about the middle.
+function place(element, [x, y, w, h], [width, height], roll = 0) {
   Object.assign(element.style, {
     left: `${100 * x / width}%`, top: `${100 * y / height}%`, width: `${100 * w / width}%`, height: `${100 * h / height}%`,
+    rotate: roll ? `${roll}rad` : '',
   });
 }
