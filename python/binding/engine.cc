@@ -188,9 +188,8 @@ void bind_engine(nb::module_& m) {
       .def(
           "__init__",
           [](Engine* self, const std::optional<Source>& generator, const std::optional<Source>& speech,
-             const std::optional<Source>& reader, int models,
-             int backend, int precision, int threads, int device, int max_batch, int max_wait_us, int max_queue,
-             int max_contexts) {
+             const std::optional<Source>& reader, int models, int backend, int precision, int threads, int device,
+             int max_batch, int max_wait_us, int max_queue, int max_contexts) {
             const Call call;
             emo_options options = emo_default_options();
             options.generator = source_of(generator);
@@ -208,9 +207,9 @@ void bind_engine(nb::module_& m) {
             nb::gil_scoped_release released;
             new (self) Engine(options);
           },
-          nb::arg("generator").none(), nb::arg("speech").none(), nb::arg("reader").none(), nb::kw_only(), nb::arg("models"), nb::arg("backend"),
-          nb::arg("precision"), nb::arg("threads"), nb::arg("device"), nb::arg("max_batch"), nb::arg("max_wait_us"),
-          nb::arg("max_queue"), nb::arg("max_contexts"))
+          nb::arg("generator").none(), nb::arg("speech").none(), nb::arg("reader").none(), nb::kw_only(), nb::arg("models"),
+          nb::arg("backend"), nb::arg("precision"), nb::arg("threads"), nb::arg("device"), nb::arg("max_batch"),
+          nb::arg("max_wait_us"), nb::arg("max_queue"), nb::arg("max_contexts"))
       .def_prop_ro("closed", &Engine::closed)
       .def_prop_ro("backend", [](const Engine& self) { return emo_backend_text(self.opened()->engine->get()); })
       .def_prop_ro("au_names",

@@ -92,14 +92,10 @@ Awaitable<Response> index(Call& call) { co_return page_file(call, "index.html");
 Awaitable<Response> file(Call& call) { co_return page_file(call, call.names[0]); }
 
 constexpr Route kRoutes[] = {
-    {"GET", "/v2/health/live", true, false, live},
-    {"GET", "/v2/health/ready", true, false, ready},
-    {"GET", "/v1/session", true, false, session},
-    {"GET", "/metrics", false, false, metrics},
-    {"GET", "/openapi.json", true, false, openapi},
-    {"GET", "/", true, false, index},
-    {"GET", "/page/*", true, false, file},
-    {"GET", "/*", true, false, file},
+    {"GET", "/v2/health/live", true, false, live},  {"GET", "/v2/health/ready", true, false, ready},
+    {"GET", "/v1/session", true, false, session},   {"GET", "/metrics", false, false, metrics},
+    {"GET", "/openapi.json", true, false, openapi}, {"GET", "/", true, false, index},
+    {"GET", "/page/*", true, false, file},          {"GET", "/*", true, false, file},
 };
 
 }  // namespace

@@ -84,15 +84,43 @@ ActionUnits read_aus(const json& given, const std::vector<std::string>& names) {
   return au;
 }
 
+namespace {
+
+void check_rows(std::size_t rows) {
+  if (rows > limits::kMaxCurveRows) refuse("`curve`: ", rows, " rows came; at most ", limits::kMaxCurveRows, " are taken");
+}
+
+/// A table takes much more room when it is read.
+void check_table(std::string_view text) {
+  if (text.size() > limits::kMaxJsonBytes) {
+    throw HttpError(
+        413, concat("`curve`: a table of ", text.size(), " bytes came; at most ", limits::kMaxJsonBytes, " are taken"));
+  }
+  check_rows(std::size_t(std::ranges::count(text, '\n')));
+  for (std::size_t start = 0, end = 0; end != text.npos; start = end + 1) {
+    end = text.find('\n', start);
+    const std::size_t length = (end == text.npos ? text.size() : end) - start;
+    if (length > limits::kMaxTableLineBytes) {
+      refuse("`curve`: a line of ", length, " bytes came; at most ", limits::kMaxTableLineBytes, " are taken");
+    }
+  }
+}
+
+}  // namespace
+
 AuCurve read_curve(std::string_view text, const std::vector<std::string>& names, double fps) {
   const std::string_view start = trim(text.substr(0, text.find_first_not_of(" \t\r\n") + 1));
-  if (start != "{") return from_csv("`curve`", text, names, {fps, ""});
+  if (start != "{") {
+    check_table(text);
+    return from_csv("`curve`", text, names, {fps, ""});
+  }
   const json given = read_json(text, "`curve`");
   const json rate = given.value("fps", json(fps)), rows = given.value("rows", json());
   if (!rate.is_number() || !(rate.get<double>() >= limits::kMinFps && rate.get<double>() <= limits::kMaxFps)) {
     refuse("`curve`: fps is to be a number from ", limits::kMinFps, " to ", limits::kMaxFps);
   }
   if (!rows.is_array() || rows.empty()) refuse("`curve`: \"rows\": [[", names.size(), " numbers], ...] is needed");
+  check_rows(rows.size());
   std::vector<double> times;
   for (std::size_t i = 0; i < rows.size(); ++i) times.push_back(double(i) / rate.get<double>());
   AuCurve curve(names, std::move(times));
