@@ -12,11 +12,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view message(reinterpret_cast<const char*>(data), size);
   taken_or_refused([&] {
     std::string_view payload, again;
-    const nlohmann::json header = read_header(message, payload);
+    const nlohmann::json header = read_message(false, message, payload);
     if (!lies_within(payload, message)) std::abort();
     const std::string written = binary_message(header, payload);
-    if (read_header(written, again) != header || again != payload) std::abort();
-    if (header.is_object()) read_aus(header.value("aus", nlohmann::json()), emo::default_au_names());
+    if (read_message(false, written, again) != header || again != payload) std::abort();
+    read_aus(header.value("aus", nlohmann::json()), emo::default_au_names());
   });
   return 0;
 }

@@ -63,11 +63,13 @@ Awaitable<Response> generate(Call& call) {
   const Form form(call.request.header("content-type"), call.request.body);
   form.only({"image", "aus", "face", "passes"});
   const auto image = form.needed("image");
-  const ActionUnits au = read_aus(read_json(form.needed("aus"), "`aus`"), engine.generator_config().au_names);
+  const auto aus = form.needed("aus");
   const int passes = passes_of(form);
   Image photo;
   std::vector<Box> faces;
+  ActionUnits au(engine.generator_config().au_names);
   co_await call.ticket.run([&] {
+    au = read_aus(read_json(aus, "`aus`"), au.names());
     photo = read_photo(image, call.app.options.image);
     faces = choose_faces(engine, photo, form.text("face"));
   });

@@ -147,8 +147,7 @@ Awaitable<bool> Session::receive(bool is_text, std::string bytes) {
   Message message;
   std::exception_ptr error;
   try {
-    message.header = is_text ? read_json(bytes, "message") : read_header(bytes, message.payload);
-    if (!message.header.is_object()) refuse("message: a JSON object with \"type\" is needed");
+    message.header = read_message(is_text, bytes, message.payload);
     message.type = text(message.header, "type", "");
     message.id = number(message.header, "id", 0, -1e15, 1e15);
     if (!greeted_) co_return hello(message.header);
