@@ -59,35 +59,33 @@ const ReaderConfig& Engine::reader_config() const {
 
 std::vector<FaceReading> Engine::read(const ImageView& photo, std::span<const Box> faces) const {
   const ReaderConfig& config = reader_config();
-  const int N = int(faces.size()), S = config.image_size, values = 2 * kFacePoints + 1;
+  const int N = int(faces.size()), S = config.image_size, aus = int(config.au_names.size());
+  const int values = 2 * kFacePoints + 1 + aus;
   const Shape one{1, 3, S, S};
   const HostBuffer<float> crops(one.count() * faces.size()), answers(std::size_t(values) * faces.size());
-  if (faces.empty()) return {};
+  std::vector<FaceReading> readings;
+  if (faces.empty()) return readings;
   for (std::size_t n = 0; n < faces.size(); ++n) {
     crop_turned(photo, scaled(faces[n], config.crop_scale), {}, {crops.data() + n * one.count(), one}, row_by_row);
   }
   backend_->read_faces({crops.data(), {N, 3, S, S}}, {answers.data(), {N, values, 1, 1}});
 
-  std::vector<FaceReading> readings(faces.size());
   for (std::size_t n = 0; n < faces.size(); ++n) {
-    FaceReading& reading = readings[n];
     const Box crop = scaled(faces[n], config.crop_scale);
     const float* answer = answers.data() + n * std::size_t(values);
     const float middle_x = crop.x + crop.side / 2, middle_y = crop.y + crop.side / 2;
     const float right = crop.side * std::cos(crop.roll), down = crop.side * std::sin(crop.roll);
+    std::vector<Point> landmarks;
     for (int i = 0; i < kFacePoints; ++i) {
       const float u = answer[2 * i], v = answer[2 * i + 1];
-      reading.landmarks.push_back({middle_x + right * u - down * v, middle_y + down * u + right * v});
+      landmarks.push_back({middle_x + right * u - down * v, middle_y + down * u + right * v});
     }
-    reading.confidence = 1 / (1 + std::exp(-answer[2 * kFacePoints]));
-    reading.box = shape_->box(reading.landmarks);
+    const Box box = shape_->box(landmarks);
+    const float confidence = 1 / (1 + std::exp(-answer[2 * kFacePoints]));
+    ActionUnits au(config.au_names, {answer + 2 * kFacePoints + 1, std::size_t(aus)});
+    readings.push_back({confidence, std::move(landmarks), box, std::move(au)});
   }
   return readings;
-}
-
-ActionUnits Engine::aus(const FaceReading& face) const {
-  reader_config();
-  return shape_->aus(face.landmarks);
 }
 
 Voice Engine::hear(std::span<const float> pcm) const {

@@ -42,6 +42,7 @@ struct FaceReading {
   float confidence = 0;          ///< that this is a face, 0 to 1
   std::vector<Point> landmarks;  ///< (kFacePoints), in pixels of the photo
   Box box;                       ///< as the detector would give it, but turned with the face; see FaceShape::box
+  ActionUnits au;                ///< that the face shows, under the names of reader_config()
 };
 
 /// A face to be redrawn, and what is wanted of it. What is not asked for costs nothing.
@@ -93,9 +94,6 @@ class Engine {
   /// under the box that the first gave, is the finer one. Throws Error(kModel) when an answer holds NaN or infinity.
   std::vector<FaceReading> read(const ImageView& photo, std::span<const Box> faces) const;
   FaceReading read(const ImageView& photo, const Box& face) const { return read(photo, {&face, 1})[0]; }
-  /// The AUs that a face shows, from its landmarks, under the names of reader_config().
-  ActionUnits aus(const FaceReading& face) const;
-
   /// Cuts a face out by its detector box, to be redrawn any number of times.
   CutFace cut(const ImageView& photo, const Box& face) const;
   /// Redraws faces of any photos. Those of one picture `out` are all cut out before any is put back, in their order. Calls

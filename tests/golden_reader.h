@@ -26,8 +26,8 @@ class GoldenReader {
   template <typename Read>
   std::vector<float> answers(const Read& read, int N = 3) const {
     const auto crops = floats("crops");
-    std::vector<float> answers(std::size_t(N) * 957);
-    read(TensorView<const float>(crops.data(), {N, 3, 40, 40}), TensorView<float>(answers.data(), {N, 957, 1, 1}));
+    std::vector<float> answers(std::size_t(N) * 974);
+    read(TensorView<const float>(crops.data(), {N, 3, 40, 40}), TensorView<float>(answers.data(), {N, 974, 1, 1}));
     return answers;
   }
 

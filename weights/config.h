@@ -23,7 +23,6 @@ const char* name_of(LogMode mode);
 const char* name_of(Readout readout);
 
 inline constexpr int kFacePoints = 478;  ///< landmarks of a face, in FaceMesh's order; the last ten are the irises
-inline constexpr int kSkinPoints = 468;
 
 /// Everything about a GANimation generator that its weight file says. Defaults are those of the published networks.
 struct GeneratorConfig {
@@ -76,7 +75,7 @@ struct SpeechConfig {
 };
 
 /// Everything about a face reader (3x3 convolutions with bias and ReLU, then a linear layer of the whole last map) that its
-/// weight file says. Crops are RGB in [-1,1]; the answer is 2 * kFacePoints coordinates and the logit of the confidence.
+/// weight file says. Crops are RGB in [-1,1].
 struct ReaderConfig {
   int image_size = 128;  ///< side of the crop, px
   std::vector<int> channels = {24, 40, 48, 48, 80, 80, 112, 112, 96}, strides = {2, 2, 1, 1, 2, 1, 2, 1, 2};

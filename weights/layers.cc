@@ -72,7 +72,7 @@ std::vector<LayerSpec> reader_layers(const ReaderConfig& config) {
   for (std::size_t i = 0; i < config.channels.size(); ++i) {
     add("main." + std::to_string(3 * i), config.channels[i], 3, config.strides[i], 1, Act::kRelu);
   }
-  add("landmarks", 2 * kFacePoints + 1, in.H, 1, 0, Act::kNone);
+  add("answer", 2 * kFacePoints + 1 + int(config.au_names.size()), in.H, 1, 0, Act::kNone);
   return layers;
 }
 
@@ -131,10 +131,7 @@ std::vector<TensorSpec> reader_tensors(const ReaderConfig& config) {
     tensors.push_back({layer.weight(), layer.weight_shape()});
     tensors.push_back({layer.bias(), {layer.C_out}});
   }
-  const auto aus = std::int64_t(config.au_names.size());
-  tensors.push_back({"shape.mean", {kFacePoints, 3}});
-  tensors.push_back({"shape.fit", {aus, 2 * kSkinPoints}});
-  tensors.push_back({"shape.gram", {aus, aus}});
+  tensors.push_back({"shape.mean", {kFacePoints, 2}});
   return tensors;
 }
 

@@ -44,8 +44,8 @@ struct TensorSpec {
 /// Throws Error(kModel) for a side that the network cannot take: not a multiple of 4, under 8 or over 1024.
 std::vector<LayerSpec> generator_layers(const GeneratorConfig& config, int side = 0);
 
-/// The face reader as such a table: 3x3 convolutions with bias and ReLU, and a last one of the whole map to 2 * kFacePoints
-/// + 1 values.
+/// The face reader as such a table: 3x3 convolutions with bias and ReLU, and a last one of the whole map to the answer: the
+/// landmarks x0, y0, x1 ..., the logit of the confidence, the AUs.
 std::vector<LayerSpec> reader_layers(const ReaderConfig& config);
 
 /// Whether row i's output is the input of a residual block, which the block's second row adds.
@@ -65,8 +65,8 @@ std::vector<TensorSpec> generator_tensors(const GeneratorConfig& config);
 /// gates i,f,g,o, and fc.weight (AUs, hidden*directions), fc.bias.
 std::vector<TensorSpec> speech_tensors(const SpeechConfig& config);
 
-/// The tensors of a reader's weight file: for each row its weight and bias, and what AUs are read from landmarks by (see
-/// engine/expression/face_reading.h): shape.mean (478,3), shape.fit (AUs,468*2), shape.gram (AUs,AUs).
+/// The tensors of a reader's weight file: for each row its weight and bias, and shape.mean (478,2), the mean face's
+/// landmarks in distances of its outer eye corners, x right, y down.
 std::vector<TensorSpec> reader_tensors(const ReaderConfig& config);
 
 /// The tensors that a weight file with this config must hold.

@@ -21,7 +21,7 @@ constexpr std::array<Signature, 5> kSignatures = {{{Layout::kAlbertpumarola, "im
                                                    {Layout::kDonydchen, "color_top.0.weight"},
                                                    {Layout::kVipermu, "im_reg.0.weight"},
                                                    {Layout::kSpeech, "weight_ih_l0"},
-                                                   {Layout::kReader, "landmarks.weight"}}};
+                                                   {Layout::kReader, "answer.weight"}}};
 
 /// Our name of a generator's tensor in its authors' spelling.
 std::string spelt(Layout layout, std::string name) {

@@ -34,7 +34,7 @@ struct FoundModel {
 ///   mask        attetion_reg.0         au_top.0                 im_att.0
 ///   norm        affine                 not affine               affine
 ///
-/// and a reader by main.0 and landmarks, as tools/training/reader_file.py writes it.
+/// and a reader by main.0 and answer, as tools/training/reader_file.py writes it.
 /// All three generators keep the image where the mask is 1; the names of albertpumarola are ours too.
 /// `prefix` chooses among several: "G_ema" or "G_ema/" takes what lies under it, "" what lies under nothing.
 /// Throws Error(kModel): none found, several (all named), a first layer of the wrong kind.

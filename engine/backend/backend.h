@@ -143,9 +143,10 @@ class Backend {
   /// concerns all is thrown.
   virtual void redraw(std::span<RedrawJob> jobs) const;
 
-  /// The face reader. crops (N,3,S,S) are RGB in [-1,1], S being ReaderConfig::image_size. A row of answers (N,957,1,1)
-  /// holds the landmarks x0, y0, x1 ... in sides of the crop from its middle, x right, y down, and then the logit of the
-  /// confidence. In fp32 whatever the precision. Throws Error(kModel) naming the crop when an answer holds NaN or infinity.
+  /// The face reader. crops (N,3,S,S) are RGB in [-1,1], S being ReaderConfig::image_size. A row of answers (N,957+AUs,1,1)
+  /// holds the landmarks x0, y0, x1 ... in sides of the crop from its middle, x right, y down, then the logit of the
+  /// confidence, then the AUs, about 0 to 1. In fp32 whatever the precision. Throws Error(kModel) naming the crop when an
+  /// answer holds NaN or infinity.
   virtual void read_faces(TensorView<const float> crops, TensorView<float> answers) const = 0;
 
  protected:

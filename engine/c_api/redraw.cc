@@ -134,7 +134,7 @@ emo_status emo_read_face(emo_engine* engine, const emo_image* photo, emo_box box
       wanted.landmarks[2 * i] = read.landmarks[i].x;
       wanted.landmarks[2 * i + 1] = read.landmarks[i].y;
     }
-    if (wanted.aus) std::ranges::copy(opened.engine.aus(read).reordered(opened.au_names).values(), wanted.aus);
+    if (wanted.aus) std::ranges::copy(read.au.reordered(opened.au_names).values(), wanted.aus);
   });
 }
 

@@ -34,7 +34,7 @@ AuCurve read_face_aus(const Engine& engine, const Image& photo, const std::strin
   const auto faces = engine.read(photo, choose_faces(engine, photo, file, {.all = true}));
   AuCurve curve(engine.reader_config().au_names, std::vector<double>(faces.size()));
   for (std::size_t i = 0; i < faces.size(); ++i) {
-    curve.set_row(i, engine.aus(faces[i]));
+    curve.set_row(i, faces[i].au);
     curve.confidence.push_back(faces[i].confidence);
   }
   return curve;
@@ -54,9 +54,8 @@ AuCurve read_face_aus(const Engine& engine, VideoReader& video, const std::strin
       continue;
     }
     const FaceReading reading = engine.read(frame, *face);
-    const ActionUnits au = engine.aus(reading);
     confidence.push_back(reading.confidence);
-    values.insert(values.end(), au.values().begin(), au.values().end());
+    values.insert(values.end(), reading.au.values().begin(), reading.au.values().end());
   }
   if (std::ranges::all_of(confidence, [](float c) { return c == 0; })) {
     fail(ErrorKind::kInput, name, ": no face was found in its ", times.size(),

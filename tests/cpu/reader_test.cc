@@ -40,10 +40,10 @@ TEST(CpuReader, NaNIsAnErrorThatNamesTheCrop) {
   const CpuReader reader(golden.model(), pool, 1);
   auto crops = golden.floats("crops");
   crops[crops.size() / 3 + 5] = std::numeric_limits<float>::quiet_NaN();  // of the second
-  std::vector<float> answers(3 * 957);
+  std::vector<float> answers(3 * 974);
   EXPECT_THAT(text_of(ErrorKind::kModel,
                       [&] {
-                        reader.read({crops.data(), {3, 3, 40, 40}}, {answers.data(), {3, 957, 1, 1}});
+                        reader.read({crops.data(), {3, 3, 40, 40}}, {answers.data(), {3, 974, 1, 1}});
                       }),
               testing::AllOf(testing::HasSubstr("read: crop 2 of 3 was read as NaN or infinity under "),
                              testing::HasSubstr("r.safetensors; other weights or another picture are needed")));
@@ -56,14 +56,14 @@ TEST(CpuReader, ShapesThatDoNotFitAreRefused) {
   std::vector<float> values(3 * 40 * 40);
   EXPECT_THAT(text_of(ErrorKind::kInternal,
                       [&] {
-                        reader.read({values.data(), {1, 3, 20, 20}}, {values.data(), {1, 957, 1, 1}});
+                        reader.read({values.data(), {1, 3, 20, 20}}, {values.data(), {1, 974, 1, 1}});
                       }),
               testing::HasSubstr("read: the crops have shape (1,3,20,20); (1,3,40,40) is needed"));
   EXPECT_THAT(text_of(ErrorKind::kInternal,
                       [&] {
-                        reader.read({values.data(), {1, 3, 40, 40}}, {values.data(), {1, 956, 1, 1}});
+                        reader.read({values.data(), {1, 3, 40, 40}}, {values.data(), {1, 973, 1, 1}});
                       }),
-              testing::HasSubstr("read: the answers have shape (1,956,1,1); (1,957,1,1) is needed"));
+              testing::HasSubstr("read: the answers have shape (1,973,1,1); (1,974,1,1) is needed"));
 }
 
 }  // namespace

@@ -26,10 +26,10 @@ TEST(CudaReader, NaNIsAnErrorThatNamesTheCrop) {
   const CudaReader reader(golden.model(), 1);
   auto crops = golden.floats("crops");
   crops[crops.size() / 3 + 5] = std::numeric_limits<float>::quiet_NaN();  // of the second
-  std::vector<float> answers(3 * 957);
+  std::vector<float> answers(3 * 974);
   EXPECT_THAT(text_of(ErrorKind::kModel,
                       [&] {
-                        reader.read({crops.data(), {3, 3, 40, 40}}, {answers.data(), {3, 957, 1, 1}});
+                        reader.read({crops.data(), {3, 3, 40, 40}}, {answers.data(), {3, 974, 1, 1}});
                       }),
               testing::HasSubstr("read: crop 2 of 3 was read as NaN or infinity under "));
 }

@@ -2,7 +2,7 @@
 
   checkpoints/reader.safetensors   its state dict, fp16, as tools/training/reader_file.py names the tensors
   checkpoints/reader.json          what its shapes do not tell, for --config
-  reader.safetensors               crops (3,3,40,40) fp16; answers (3,957) fp32, computed in fp64
+  reader.safetensors               crops (3,3,40,40) fp16; answers (3,974) fp32, computed in fp64
 
 Usage: python tests/golden/make_reader.py
 """
@@ -25,17 +25,16 @@ def main():
         weights[f"main.{3 * i}.weight"] = normal(channels, width, 3, 3) * (2 / (9 * width)) ** 0.5
         weights[f"main.{3 * i}.bias"] = normal(channels) * 0.2
         width = channels
-    weights["landmarks.weight"] = normal(957, width, 3, 3) * (1 / (9 * width)) ** 0.5
-    weights["landmarks.bias"] = normal(957) * 0.2
-    weights["shape.mean"], weights["shape.fit"] = normal(478, 3), normal(17, 936) * 0.05
-    weights["shape.gram"] = torch.eye(17)
+    weights["answer.weight"] = normal(974, width, 3, 3) * (1 / (9 * width)) ** 0.5
+    weights["answer.bias"] = normal(974) * 0.2
+    weights["shape.mean"] = normal(478, 2)
     weights = {name: w.half() for name, w in weights.items()}
     crops = (torch.rand(3, 3, SIDE, SIDE, generator=g) * 2 - 1).half()
 
     x = crops.double()
     for i, stride in enumerate(STRIDES):
         x = conv2d(x, weights[f"main.{3 * i}.weight"].double(), weights[f"main.{3 * i}.bias"].double(), stride, 1).relu()
-    answers = conv2d(x, weights["landmarks.weight"].double(), weights["landmarks.bias"].double())[:, :, 0, 0]
+    answers = conv2d(x, weights["answer.weight"].double(), weights["answer.bias"].double())[:, :, 0, 0]
     save_file(weights, HERE / "checkpoints/reader.safetensors")
     (HERE / "checkpoints/reader.json").write_text(json.dumps({"kind": "reader", "image_size": SIDE, "strides": STRIDES}) + "\n")
     save_file({"crops": crops, "answers": answers.float()}, HERE / "reader.safetensors")

@@ -259,7 +259,7 @@ TEST_F(Convert, OtherNetworksAreRefused) {
   EXPECT_EQ(error(none),
             "in.safetensors: no known model among its 1 tensors, the first of them conv1.weight; a key that "
             "ends in img_reg.0.weight (albertpumarola), color_top.0.weight (donydchen), im_reg.0.weight "
-            "(vipermu), weight_ih_l0 (speech), landmarks.weight (reader) is needed");
+            "(vipermu), weight_ih_l0 (speech), answer.weight (reader) is needed");
   options_.layout = Layout::kVipermu;
   EXPECT_THAT(error(StateDict("albertpumarola.pth")), StartsWith("in.safetensors: no known model among its 23 tensors"));
 }
@@ -403,14 +403,13 @@ TEST_F(Convert, AnOlderOutputSurvivesAnError) {
 
 TEST_F(Convert, AReaderNeedsWhatItsShapesDoNotTell) {
   const auto source = kFolder / "reader.safetensors";
-  EXPECT_EQ(error(source),
-            "reader.safetensors: landmarks.weight has shape (957,8,3,3); the face reader needs (957,8,16,16)");
+  EXPECT_EQ(error(source), "reader.safetensors: answer.weight has shape (974,8,3,3); the face reader needs (974,8,16,16)");
   options_.config = kFolder / "reader.json";
   EXPECT_EQ(run(source).layout, Layout::kReader);
   const ModelFile model(out_);
   EXPECT_EQ(model.reader().channels, (std::vector{8, 12, 16, 8, 8}));
   EXPECT_EQ(model.reader().strides, (std::vector{2, 1, 2, 2, 2}));
-  EXPECT_EQ(model.tensors().at("landmarks.weight").dtype, DType::kF16);
+  EXPECT_EQ(model.tensors().at("answer.weight").dtype, DType::kF16);
   EXPECT_EQ(text_of(ErrorKind::kModel, [&] { model.generator(); }),
             out_.string() + ": is a face reader; a generator is needed");
 }

@@ -55,11 +55,17 @@ def folded(state):
     return {**result, "landmarks.weight": weight, "landmarks.bias": state["landmarks.bias"].float()}
 
 
-def read_folded(crops, weights):
-    """What the engine computes from folded weights, for evaluation: landmarks (N,478,2), logits (N)."""
+def last_maps(crops, weights):
+    """Maps (N,C,H,W) that the last layer reads, from folded weights."""
     x = crops
     for i, (_, stride) in enumerate(CONVOLUTIONS):
         x = nn.functional.conv2d(x, weights[f"main.{3 * i}.weight"], weights[f"main.{3 * i}.bias"], stride, 1).relu()
+    return x
+
+
+def read_folded(crops, weights):
+    """What the engine computes from folded weights, for evaluation: landmarks (N,478,2), logits (N)."""
+    x = last_maps(crops, weights)
     answer = nn.functional.conv2d(x, weights["landmarks.weight"], weights["landmarks.bias"])[:, :, 0, 0]
     return answer[:, :-1].view(-1, N_POINTS, 2), answer[:, -1]
 

@@ -35,6 +35,7 @@ class Sources:
             raise TrainingError(f"{drawn}: was not made from {pack}; make it again with reader_pictures.py")
         faces.load_photos()
         times = len(arrays["pictures"]) // len(faces)
+        self.count, self.turns = len(faces), times
         self.size, self.mean_shape = faces.size, faces.arrays["mean_shape"]
         self.pictures = torch.cat([faces.photos, torch.from_numpy(arrays["pictures"])])
         self.points = torch.cat([faces.points, torch.from_numpy(arrays["points"]).float() / 64])
@@ -56,6 +57,11 @@ class Sources:
     def box(self):
         """Side of the reader's crop round an upright face, pixels of a picture."""
         return self.size * FACE_SHARE * CROP_SHARE
+
+    def drawn(self):
+        """Numbers of the teacher's pictures of people in training."""
+        index = torch.arange(self.count, len(self.pictures))
+        return index[self.odds[index] > 0]
 
     def mean_points(self):
         """Mean landmarks of upright crops (478,2), as the reader answers them."""
