@@ -1,6 +1,8 @@
 #include "engine/pipeline/face_aus.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 
 #include "base/error.h"
 #include "engine/pipeline/face_choice.h"
@@ -65,6 +67,33 @@ AuCurve read_face_aus(const Engine& engine, VideoReader& video, const std::strin
   curve.values.values = std::move(values);
   curve.confidence = std::move(confidence);
   smooth(curve);
+  return curve;
+}
+
+AuCurve driving(const AuCurve& read, const std::vector<std::string>& names, std::optional<double> neutral_at_s) {
+  std::vector<std::size_t> rows;
+  std::vector<double> times;
+  for (std::size_t i = 0; i < read.rows(); ++i) {
+    if (read.confidence[i] > 0) rows.push_back(i), times.push_back(read.times_s[i]);
+  }
+  EMO_CHECK(!rows.empty(), "driving: no row has a face");
+  AuCurve curve(names, times);
+  for (std::size_t i = 0; i < rows.size(); ++i) curve.set_row(i, read.row(rows[i]).reordered(names));
+
+  std::vector<float> neutral;
+  if (neutral_at_s) {
+    const auto off = [&](double t) { return std::abs(t - *neutral_at_s); };
+    neutral = curve.row(std::size_t(std::ranges::min_element(times, {}, off) - times.begin())).values();
+  } else {
+    for (int j = 0; j < curve.values.cols; ++j) {
+      std::vector<float> values;
+      for (int i = 0; i < curve.values.rows; ++i) values.push_back(curve.values.row(i)[j]);
+      const auto tenth = values.begin() + std::ptrdiff_t(values.size() / 10);
+      std::ranges::nth_element(values, tenth);
+      neutral.push_back(*tenth);
+    }
+  }
+  calibrate(curve, {names, neutral});
   return curve;
 }
 

@@ -470,5 +470,26 @@ TEST_F(Animate, QuietPrintsNothing) {
   EXPECT_EQ(outcome.out + outcome.err, "");
 }
 
+TEST_F(Animate, AnotherFaceDrivesAPhotosFaceAndBringsItsSound) {
+  const std::string photo = " -i " + source("samples/astronaut.png"), voice = " -a " + source("samples/happy.flac"),
+                    how = " --lite --size 256 --fps 5 -o ";
+  ASSERT_EQ(run("animate" + photo + voice + how + "actor.mp4").code, 0);
+  const auto driven = run("animate" + photo + " --drive actor.mp4" + how + "driven.mp4");
+  ASSERT_EQ(driven.code, 0) << driven.err;
+  EXPECT_FALSE(media().load_video_sound(dir_ / "driven.mp4", 16'000, {}).pcm.empty());
+  EXPECT_EQ(run("animate" + photo + voice + " --drive actor.mp4 --neutral-at 0" + how + "other.mp4").code, 0);
+
+  EXPECT_THAT(run("animate" + photo + " --drive actor.mp4 --reader none" + how + "no.mp4").err,
+              HasSubstr("--drive: the face reader reads the driver's face; leave --reader none away"));
+  EXPECT_THAT(run("animate" + photo + " --drive actor.mp4 --au-file a.csv" + how + "no.mp4").err,
+              HasSubstr("give one of --au-file and --drive"));
+  ASSERT_EQ(ffmpeg("-f lavfi -i color=gray:s=128x128:d=0.4 wall.mp4"), 0);
+  const auto wall = run("animate" + photo + " --drive wall.mp4" + how + "no.mp4");
+  EXPECT_EQ(wall.code, 3);
+  EXPECT_THAT(wall.err,
+              HasSubstr("wall.mp4: no face was found in its 10 frames; use a video that shows a face from the front"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "no.mp4"));
+}
+
 }  // namespace
 }  // namespace emo

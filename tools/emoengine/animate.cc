@@ -11,6 +11,7 @@
 #include "engine/expression/animation.h"
 #include "engine/expression/au_file.h"
 #include "engine/media/video.h"
+#include "engine/pipeline/face_aus.h"
 #include "engine/pipeline/frames.h"
 #include "engine/pipeline/shrink.h"
 #include "tools/emoengine/commands.h"
@@ -25,10 +26,12 @@ namespace emo::cli {
 namespace {
 
 constexpr int kMinVideoSide = 16;
+constexpr int kDriverSide = 1280;  // the detector looks no closer
 
 struct AnimateOptions {
   std::vector<std::string> images, videos, audios;
-  std::string au_file, au_face, out;
+  std::string au_file, au_face, drive, out;
+  std::optional<double> neutral_at_s;
   std::optional<std::string> format;  ///< of many outputs: mp4 | webm | gif | png; none: mp4
   ImageLimits image_limits;
   AudioLimits audio_limits;
@@ -76,8 +79,11 @@ void check_together(const AnimateOptions& options) {
   if (options.images.empty() == options.videos.empty()) {
     fail(ErrorKind::kUsage, "animate: give one of --image and --video");
   }
-  if (options.videos.empty() && options.audios.empty() && options.au_file.empty()) {
-    fail(ErrorKind::kUsage, "animate: nothing says how a photo moves; give --audio or --au-file");
+  if (!options.au_file.empty() && !options.drive.empty()) {
+    fail(ErrorKind::kUsage, "animate: give one of --au-file and --drive; both say how the face moves");
+  }
+  if (options.videos.empty() && options.audios.empty() && options.au_file.empty() && options.drive.empty()) {
+    fail(ErrorKind::kUsage, "animate: nothing says how a photo moves; give --audio, --drive or --au-file");
   }
   if (!options.videos.empty() && (options.face.all || options.face.number > 1)) {
     fail(ErrorKind::kUsage, "--face goes with --image; in a video the largest face of the first frame is followed");
@@ -86,12 +92,26 @@ void check_together(const AnimateOptions& options) {
 
 /// Whether a video's own sound is what drives its face: nothing else says how it looks.
 bool driven_by_own_sound(const AnimateOptions& options) {
-  return !options.videos.empty() && options.audios.empty() && options.au_file.empty() &&
+  return !options.videos.empty() && options.audios.empty() && options.au_file.empty() && options.drive.empty() &&
          options.expression.emotion.empty() && options.expression.au.empty();
 }
 
-/// What drives the face: the file's rows or the voice's, else what the video says, else the neutral face, each with what was
-/// asked on top; before smoothing. `seconds` receives how long it lasts, 0: as long as the sound or the video.
+/// The expressions of the face in the video that drives.
+AuCurve driver_curve(const AnimateOptions& options, const Engine& engine, double& seconds) {
+  if (!engine.has_reader())
+    fail(ErrorKind::kUsage, "--drive: the face reader reads the driver's face; leave --reader none away");
+  const auto driver = video().read(options.drive, options.image_limits, kDriverSide);
+  const AuCurve read = read_face_aus(engine, *driver, options.drive);
+  const auto without = std::ranges::count(read.confidence, 0.f);
+  if (without > 0 && !options.model.quiet) {
+    note(concat(options.drive, ": no face in ", without, " of ", read.rows(), " frames; what lies around drives there"));
+  }
+  seconds = (std::round(read.times_s.back() * driver->fps()) + 1) / driver->fps();
+  return driving(read, engine.generator_config().au_names, options.neutral_at_s);
+}
+
+/// What drives the face: another's, the file's rows or the voice's, else what the video says, else the neutral face, each
+/// with what was asked on top; before smoothing. `seconds` receives how long it lasts, 0: as long as the sound or the video.
 AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, const Loader& loader, double fps,
                      double& seconds) {
   AuCurve curve;
@@ -100,6 +120,8 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine
     curve = loader.aus(options.au_file, engine.generator_config().au_names, {fps, options.au_face});
     // OpenFace rounds times to milliseconds. A table of one row has none: the face is so all the time.
     if (curve.rows() > 1) seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;
+  } else if (!options.drive.empty()) {
+    curve = driver_curve(options, engine, seconds);
   } else if (!job.audio.empty()) {
     const Voice voice =
         engine.hear(loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits).pcm);
@@ -157,12 +179,16 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   const auto start = Progress::Clock::now();
   const Loader loader(options.model.quiet);
   AnimationOptions animation = options.animation;
-  animation.blink = options.blink == "on";
+  animation.blink = options.blink == "on" && options.drive.empty();  // the driver blinks
   std::unique_ptr<VideoReader> reader;
   const VideoKind kind = video().kind(job.out, job.format);  // refuses a name before anything is drawn
   const int size = options.size.value_or(kind.usual_side);
   if (!options.videos.empty()) reader = video().read(job.source, options.image_limits, size);
   if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, kind.max_fps);
+  if (!options.fps && !reader && !options.drive.empty()) {
+    animation.fps =
+        std::clamp(video().read(options.drive, options.image_limits, kDriverSide)->fps(), limits::kMinFps, kind.max_fps);
+  }
   if (options.fps) animation.fps = *options.fps;
 
   Image photo;
@@ -187,8 +213,9 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   if (!job.audio.empty()) {
     sound = loader.audio(job.audio, Video::kSoundRateHz, options.audio_limits);
     seconds = sound.seconds();
-  } else if (reader) {
-    sound = media().load_video_sound(job.source, Video::kSoundRateHz, options.audio_limits);
+  } else if (reader || !options.drive.empty()) {
+    sound = media().load_video_sound(options.drive.empty() ? job.source : options.drive, Video::kSoundRateHz,
+                                     options.audio_limits);
   }
   const float peak = turn_down(sound);
   if (peak >= 1.5f && !options.model.quiet) {  // resampling what was cut at full scale goes over by up to 0.3
@@ -202,7 +229,8 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   // As long as the sound, else the curve; not longer than the video.
   std::string remark;
   if (reader && seconds > 0) {
-    remark = left_out(job.audio.empty() ? "table" : "voice", seconds, reader->seconds());
+    const char* driver = !job.audio.empty() ? "voice" : options.drive.empty() ? "table" : "driver";
+    remark = left_out(driver, seconds, reader->seconds());
     seconds = std::min(seconds, reader->seconds());
   } else if (reader) {
     seconds = reader->seconds();
@@ -280,6 +308,7 @@ void animate(const AnimateOptions& options) {
   outputs.keep(sources.files);
   outputs.keep(audios.files);
   outputs.keep(options.au_file);
+  outputs.keep(options.drive);
   outputs.keep(options.model);
   ManyOutputs in_folder(options.out, options.resume, outputs);
   std::vector<Job> jobs;
@@ -304,7 +333,8 @@ void animate(const AnimateOptions& options) {
     outputs.add(part_of(jobs[0].out));
   }
   // The models are opened while the first photo is read and searched: neither needs the other.
-  const bool hears = driven_by_own_sound(options) || (!options.audios.empty() && options.au_file.empty());
+  const bool hears =
+      driven_by_own_sound(options) || (!options.audios.empty() && options.au_file.empty() && options.drive.empty());
   const Needs needs = hears ? Needs::kBoth : Needs::kGenerator;
   const std::shared_future<Engine> opening =
       std::async(std::launch::async, [&] { return open_engine(options.model, needs); }).share();
@@ -336,6 +366,14 @@ void add_animate(CLI::App& app) {
       command->add_option("--au-file", options->au_file,
                           "AUs over time instead of the voice's: .csv, .json or .npy as aus, OpenFace or py-feat writes it");
   add_au_face_option(*command, options->au_face)->needs(au_file);
+  auto* drive = command->add_option(
+      "--drive", options->drive,
+      "a video whose face drives: its expressions, as changes from its resting face, and its sound if no --audio is given");
+  command
+      ->add_option("--neutral-at", options->neutral_at_s,
+                   "second of the driver at which its face rests [default: of each AU the 10th percentile]")
+      ->check(within(0, 86'400))
+      ->needs(drive);
   command
       ->add_option("--out,-o", options->out,
                    "video to write: .mp4, .webm, .gif, or a new folder of PNGs; with many inputs a folder, for "
