@@ -1,4 +1,4 @@
-"""Tests of tools/training/{common,speech_*,train_speech,evaluate_speech}.py on made-up data, a minute on one core.
+"""Tests of tools/training/{common,speech_*,train_speech,evaluate_speech,measure_speech}.py on made-up data, a minute on one core.
 
   python3 -m unittest discover -s tests/training -p 'test_speech.py'
 
@@ -7,6 +7,7 @@ They run with torch 1.13 and without torchaudio, soundfile and espeak-ng; what n
 import contextlib
 import dataclasses
 import io
+import json
 import math
 import os
 import pathlib
@@ -21,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "
 
 import common
 import evaluate_speech
+import measure_speech
 import speech_data
 import speech_features
 import speech_model
@@ -536,6 +538,22 @@ class ModelTest(InTempDir):
         again = speech_model.load_export(self.dir / "m.pth")
         torch.testing.assert_close(speech_model.predict(again, mel), speech_model.predict(model, mel))
 
+    def test_a_converted_weight_file_is_read(self):
+        model = speech_model.SpeechModel(config()).eval()
+        tensors = {name: t.half() for name, t in model.state_dict().items() if not name.startswith("emotion.")}
+        header, data = {"__metadata__": {"emoengine": json.dumps({"format": 1, **dataclasses.asdict(model.config)})}}, b""
+        for name, t in tensors.items():
+            header[name] = {"dtype": "F16", "shape": list(t.shape), "data_offsets": [len(data), len(data) + 2 * t.numel()]}
+            data += t.numpy().tobytes()
+        text = json.dumps(header).encode()
+        (self.dir / "m.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data)
+        again = speech_model.load_export(self.dir / "m.safetensors")
+        self.assertEqual(again.config, model.config)
+        for name, t in tensors.items():
+            self.assertTrue(torch.equal(again.state_dict()[name], t.float()), name)
+        (self.dir / "m.safetensors").write_bytes(b"half a file")
+        self.assertFails("m.safetensors: not a speech model", speech_model.load_export, self.dir / "m.safetensors")
+
     def test_export_refuses_nan(self):
         model = speech_model.SpeechModel(config())
         model.fc.bias.data[3] = math.nan
@@ -543,7 +561,7 @@ class ModelTest(InTempDir):
         self.assertEqual(list(self.dir.iterdir()), [])
 
     def test_load_export_errors(self):
-        self.assertFails("not a speech model with its .json", speech_model.load_export, self.dir / "m.pth")
+        self.assertFails("m.pth: not a speech model, .safetensors or .pth with its .json beside it", speech_model.load_export, self.dir / "m.pth")
         common.save_checkpoint(self.dir / "m.pth", {"lstm.weight_ih_l0": torch.zeros(3)})
         common.write_json(self.dir / "m.json", dataclasses.asdict(config()))
         self.assertFails("not a speech model", speech_model.load_export, self.dir / "m.pth")
@@ -624,6 +642,12 @@ class TrainingTest(InTempDir):
         for wrong in (dict(members=0), dict(members=2, bidirectional=True)):
             self.assertFails(f"--members {wrong['members']}: needs at least 1, and 1 alone with --bidirectional",
                              train_speech.train, options(self.dir, **wrong), self.clips)
+
+    def test_lifts_are_read(self):
+        self.assertEqual(train_speech.parse_lifts(("sadness=0.2", "anger=-0.1")), {"sadness": 0.2, "anger": -0.1})
+        for wrong in ("neutral=0.1", "fear", "fear=far", "fear=nan"):
+            self.assertFails(f"--lifts {wrong}: no such lift; write EMOTION=LENGTH", train_speech.train,
+                             options(self.dir, lifts=(wrong,)), self.clips)
 
     def test_bf16_trains_to_about_the_same(self):
         exact, coarse = (train_speech.train(options(self.dir / name, epochs=1, precision=name), self.clips, lambda line: None)
@@ -726,6 +750,42 @@ class EvaluationTest(InTempDir):
                 data=str(self.dir), out=str(self.dir / "cv"), folds=2, copies=0, synthetic=False, robust_every=1, voice_change_db=0))
         for speaker, pcm in voices.items():
             self.assertTrue(torch.equal(heard[speaker], pcm))
+
+    def people(self, text):
+        (self.dir / "people.csv").write_text(text)
+        return measure_speech.read_people(self.dir / "people.csv")
+
+    def test_people_are_grouped_by_sex_and_age(self):
+        self.assertEqual(self.people("speaker,sex,age\nanna,female,29\nbob,male,30\ncarl,,45\ndora,female,\n"),
+                         {"anna": ["female", "under 30"], "bob": ["male", "under 45"], "carl": ["45 and older"], "dora": ["female"]})
+        self.assertFails("people.csv: not a table with the columns speaker, sex and age", self.people, "speaker,sex\nanna,female\n")
+
+    def test_a_model_is_measured_by_corpus_and_group(self):
+        rows = [f"{i}.wav,{corpus},{who},{emotion}\n" for i, (corpus, who, emotion) in enumerate(
+            [("x", "anna", "fear"), ("x", "bob", "anger"), ("x", "bob", "anger"), ("y", "carl", "anger"), ("y", "dora", "anger")])]
+        (self.dir / "clips.csv").write_text("file,corpus,speaker,emotion\n" + "".join(rows))
+        options = measure_speech.Options(data=[str(self.dir)], out="", models=[], speakers=("anna", "bob", "carl"), most=2)
+        found = measure_speech.chosen(options)
+        self.assertEqual({name: [clip.name for _, clip in clips] for name, clips in found.items()},
+                         {"x": ["0.wav", "1.wav"], "y": ["3.wav"]})
+        said = {"clean": "anger", "noise": "fear", "live": "anger"}
+        answers = iter([said["clean"], said["noise"]])
+        with contextlib.ExitStack() as patched:
+            for name, stand_in in {"load_pcm": lambda path: sound(300), "heard_live": lambda model, pcm: prototype(said["live"]),
+                                   "predict_pcm": lambda model, pcms: prototype(next(answers)).repeat(len(pcms), 1)}.items():
+                patched.enter_context(mock.patch.object(measure_speech, name, stand_in))
+            groups = {"anna": ["female"], "bob": ["male"]}
+            table = measure_speech.measure(speech_model.SpeechModel(config(voice_change_db=2.5)), found["x"], groups, options)
+        self.assertEqual([table[name]["accuracy"] for name in said], [0.5, 0.5, 0.5])
+        self.assertEqual({name: row["accuracy"] for name, row in table["groups"].items()}, {"female": 0.0, "male": 1.0})
+        self.assertEqual((table["clean"]["mean_recall"], table["live"]["as_whole_clips"]), (0.5, 1.0))
+        self.assertIn("m  x           live          accuracy 0.500, whole 0.500", measure_speech.summary({"m": {"x": table}}))
+        self.assertFails("no clips of eva", measure_speech.chosen, dataclasses.replace(options, speakers=("eva",)))
+
+    def test_a_stream_without_a_voice_is_neutral(self):
+        model = speech_model.SpeechModel(config(voice_change_db=2.5, lstm_layers=1)).eval()
+        self.assertEqual(measure_speech.heard_live(model, torch.zeros(16_000)).abs().max(), 0)
+        self.assertGreater(measure_speech.heard_live(model, voice()).abs().max(), 0)
 
     def test_silence_is_neutral(self):
         model = speech_model.SpeechModel(config()).eval()

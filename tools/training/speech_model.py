@@ -163,15 +163,30 @@ def export(model, pth_path, json_path):
     write_json(json_path, dataclasses.asdict(model.config))
 
 
-def load_export(pth_path):
-    """The model that export() wrote to PTH and to the .json of the same name."""
-    pth_path = pathlib.Path(pth_path)
+def read_safetensors(path):
+    """The settings (a dict) and the tensors, fp32, of a weight file that `emoengine convert` wrote."""
+    data = bytearray(path.read_bytes())
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header, data = json.loads(data[8:begin]), data[begin:]
+    config = json.loads(header.pop("__metadata__")["emoengine"])
+    del config["format"]
+    kinds = {"F16": torch.float16, "F32": torch.float32}
+    return config, {name: torch.frombuffer(data[slice(*entry["data_offsets"])], dtype=kinds[entry["dtype"]]).float()
+                    .reshape(entry["shape"]) for name, entry in header.items()}
+
+
+def load_export(path):
+    """The model that export() wrote to PTH and to the .json of the same name, or that was converted to .safetensors."""
+    path = pathlib.Path(path)
     try:
-        config = SpeechConfig(**{**OLDER, **json.loads(pth_path.with_suffix(".json").read_text())})
-        model = SpeechModel(config)
-        missing, unknown = model.load_state_dict(load_tensors(pth_path), strict=False)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise TrainingError(f"{pth_path}: not a speech model with its .json beside it: {error}") from None
+        if path.suffix == ".safetensors":
+            settings, tensors = read_safetensors(path)
+        else:
+            settings, tensors = json.loads(path.with_suffix(".json").read_text()), load_tensors(path)
+        model = SpeechModel(SpeechConfig(**{**OLDER, **settings}))
+        missing, unknown = model.load_state_dict(tensors, strict=False)
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
+        raise TrainingError(f"{path}: not a speech model, .safetensors or .pth with its .json beside it: {error}") from None
     if unknown or any(not name.startswith("emotion.") for name in missing):
-        raise TrainingError(f"{pth_path}: not a speech model of this recipe: {', '.join([*unknown, *missing])[:80]}")
+        raise TrainingError(f"{path}: not a speech model of this recipe: {', '.join([*unknown, *missing])[:80]}")
     return model.eval()

@@ -15,7 +15,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from common import (NEUTRAL_NORM, TrainingError, check_finite, load_checkpoint, option, parse_options, read_emotions, run,
+from common import (EMOTIONS, NEUTRAL_NORM, TrainingError, check_finite, load_checkpoint, option, parse_options, read_emotions, run,
                     save_checkpoint, seed_all, unit_prototypes)
 from speech_augment import augment
 from speech_data import feature_scale, load_clips, speakers
@@ -67,8 +67,8 @@ class Options:
     sharpness: float = option(16.0, "how far the engine draws answers to single emotions (emotion_sharpness of the weight "
                               "file); 0: not, for clips with AUs from OpenFace, which are no prototypes")
     stretch: float = option(1.4, "after training answers are moved so many times as far from the threshold of neutral; 1: not")
-    happiness_lift: float = option(0.1, "added to answers along the prototype of happiness, which uncertain ones show too little")
-    sadness_lift: float = option(0.15, "the same for sadness")
+    lifts: str = option(("happiness=0.1", "sadness=0.15"), "lengths added to answers along the prototypes of emotions, which "
+                        "uncertain ones show too little or too much", many=True)
     members: int = option(2, "networks that are trained apart, each with its own seed, and merged into one")
     seed: int = option(0, "of everything random")
     precision: str = option("fp32", "of the LSTM in training; bf16 takes 0.6 of the time with AVX512-BF16", choices=["fp32", "bf16"])
@@ -169,7 +169,7 @@ class Training:
         """The options that decide the states, for a resumed run to agree on."""
         kept = dataclasses.asdict(self.options)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()
-                if k not in ("out", "cache", "threads", "sharpness", "stretch", "happiness_lift", "sadness_lift")}
+                if k not in ("out", "cache", "threads", "sharpness", "stretch", "lifts")}
 
     def state(self):
         return {"recipe": RECIPE, "settings": self.settings(), "epoch": self.epoch, "step": self.step,
@@ -261,15 +261,30 @@ def train_member(options, clips, report):
     return training.run(checkpoint, report)
 
 
+def parse_lifts(lifts):
+    """{emotion: length} of texts such as "happiness=0.1"."""
+    table = {}
+    for text in lifts:
+        emotion, _, length = text.partition("=")
+        try:
+            table[emotion] = float(length)
+        except ValueError:
+            table[emotion] = math.nan
+        if emotion not in EMOTIONS[1:] or not math.isfinite(table[emotion]):
+            raise TrainingError(f"--lifts {text}: no such lift; write EMOTION=LENGTH with one of {', '.join(EMOTIONS[1:])}")
+    return table
+
+
 def train(options, clips, report=print):
     """The trained model: the members, in OUT/member0 and so on, merged, stretched and lifted."""
     if options.members < 1 or (options.members > 1 and options.bidirectional):
         raise TrainingError(f"--members {options.members}: needs at least 1, and 1 alone with --bidirectional")
+    lifts = parse_lifts(options.lifts)
     members = [
         train_member(dataclasses.replace(options, out=str(pathlib.Path(options.out) / f"member{k}"), members=1,
                                          seed=1000 * options.seed + k), clips, lambda line, k=k: report(f"member {k}: {line}"))
         for k in range(options.members)]
-    return lifted(stretched(merged(members), options.stretch), {"happiness": options.happiness_lift, "sadness": options.sadness_lift})
+    return lifted(stretched(merged(members), options.stretch), lifts)
 
 
 def main():
