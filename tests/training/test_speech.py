@@ -765,9 +765,11 @@ class EvaluationTest(InTempDir):
             [("x", "anna", "fear"), ("x", "bob", "anger"), ("x", "bob", "anger"), ("y", "carl", "anger"), ("y", "dora", "anger")])]
         (self.dir / "clips.csv").write_text("file,corpus,speaker,emotion\n" + "".join(rows))
         options = measure_speech.Options(data=[str(self.dir)], out="", models=[], speakers=("anna", "bob", "carl"), most=2)
+        self.assertEqual({name: len(clips) for name, clips in measure_speech.chosen(options).items()}, {"x": 2, "y": 1})
+        options.most = 3
         found = measure_speech.chosen(options)
         self.assertEqual({name: [clip.name for _, clip in clips] for name, clips in found.items()},
-                         {"x": ["0.wav", "1.wav"], "y": ["3.wav"]})
+                         {"x": ["0.wav", "1.wav", "2.wav"], "y": ["3.wav"]})
         said = {"clean": "anger", "noise": "fear", "live": "anger"}
         answers = iter([said["clean"], said["noise"]])
         with contextlib.ExitStack() as patched:
@@ -776,10 +778,10 @@ class EvaluationTest(InTempDir):
                 patched.enter_context(mock.patch.object(measure_speech, name, stand_in))
             groups = {"anna": ["female"], "bob": ["male"]}
             table = measure_speech.measure(speech_model.SpeechModel(config(voice_change_db=2.5)), found["x"], groups, options)
-        self.assertEqual([table[name]["accuracy"] for name in said], [0.5, 0.5, 0.5])
+        self.assertEqual([round(3 * table[name]["accuracy"], 5) for name in said], [2, 1, 2])
         self.assertEqual({name: row["accuracy"] for name, row in table["groups"].items()}, {"female": 0.0, "male": 1.0})
         self.assertEqual((table["clean"]["mean_recall"], table["live"]["as_whole_clips"]), (0.5, 1.0))
-        self.assertIn("m  x           live          accuracy 0.500, whole 0.500", measure_speech.summary({"m": {"x": table}}))
+        self.assertIn("m  x           live          accuracy 0.667, whole 0.667", measure_speech.summary({"m": {"x": table}}))
         self.assertFails("no clips of eva", measure_speech.chosen, dataclasses.replace(options, speakers=("eva",)))
 
     def test_a_stream_without_a_voice_is_neutral(self):

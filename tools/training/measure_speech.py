@@ -31,9 +31,9 @@ class Options:
     corpora: str = option((), "corpora to hear of clips.csv; none named: all", many=True)
     speakers: str = option((), "people to hear; none named: all", many=True)
     people: str = option("", "table with the columns speaker, sex and age; without it there are no such groups")
-    most: int = option(600, "clips of a corpus, spread over it")
+    most: int = option(600, "clips of a corpus, drawn at random")
     most_live: int = option(200, "of these, to hear live")
-    seed: int = option(0, "of the noise")
+    seed: int = option(0, "of the draw and the noise")
     threads: int = option(1, "CPU threads")
 
 
@@ -53,14 +53,15 @@ def read_people(path):
 
 
 def chosen(options):
-    """{corpus: [(path, Clip)]} of the clips to hear, at most `most` of each corpus."""
+    """{corpus: [(path, Clip)]} of the clips to hear, at most `most` of each corpus, at random: names go round in people."""
     corpora = {}
     for path, clip in find_clips(options.data, options.corpora):
         if not options.speakers or clip.speaker in options.speakers:
             corpora.setdefault(clip.corpus, []).append((path, clip))
     if not corpora:
         raise TrainingError(f"{', '.join(options.data)}: no clips of {', '.join(options.speakers)}")
-    return {corpus: [found[i * len(found) // min(len(found), options.most)] for i in range(min(len(found), options.most))]
+    generator = torch.Generator().manual_seed(options.seed)
+    return {corpus: [found[i] for i in sorted(torch.randperm(len(found), generator=generator)[:options.most].tolist())]
             for corpus, found in corpora.items()}
 
 
