@@ -26,9 +26,8 @@ foreach(plugin IN ITEMS emo_media emo_opencv emo_photos emo_video emo_cuda)
     install(TARGETS ${plugin} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/emoengine COMPONENT ${component})
   endif()
 endforeach()
-install(FILES weights/generator.safetensors weights/generator-lite.safetensors weights/speech.safetensors weights/reader.safetensors
-              weights/README.md
-              weights/EVALUATION.md weights/LICENSE
+install(FILES weights/generator.safetensors weights/generator-lite.safetensors weights/speech.safetensors
+              weights/speech-research.safetensors weights/reader.safetensors weights/README.md weights/EVALUATION.md weights/LICENSE
         DESTINATION share/emoengine/weights COMPONENT models)
 if(TARGET emoengine)
   install(TARGETS emoengine RUNTIME COMPONENT tool)

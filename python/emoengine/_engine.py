@@ -155,6 +155,7 @@ class Engine:
         reader: str | os.PathLike[str] | bytes | None = None,
         *,
         lite: bool = False,
+        research: bool = False,
         models: Literal["all", "generator", "speech"] = "all",
         backend: Literal["auto", "cpu", "cuda"] = "auto",
         precision: Literal["best", "fp32", "tf32", "bf16", "fp16"] = "best",
@@ -169,6 +170,7 @@ class Engine:
 
         generator, speech, reader  weight files, by path or bytes; None: those of the package
         lite        the package's smaller generator, a third of the time
+        research    the package's speech model for research: it learned from RAVDESS, and is not for commercial use
         models      what is opened; "generator": with the face reader
         backend     "auto": a GPU where there is one that can be used
         precision   of the generator; "best": the fastest whose pictures are right
@@ -179,10 +181,15 @@ class Engine:
 
         Raises ModelError for a weight file that cannot be used, DeviceError for a backend that is not there.
         """
+        weights = Path(__file__).parent / "share/emoengine/weights"
         if lite:
             if generator is not None:
                 raise ArgumentError("`lite`: True came with a `generator`; give one of them")
-            generator = Path(__file__).parent / "share/emoengine/weights/generator-lite.safetensors"
+            generator = weights / "generator-lite.safetensors"
+        if research:
+            if speech is not None:
+                raise ArgumentError("`research`: True came with a `speech`; give one of them")
+            speech = weights / "speech-research.safetensors"
 
         def source(file: str | os.PathLike[str] | bytes | None) -> str | bytes | None:
             return None if file is None else _arrays.file_source(file)

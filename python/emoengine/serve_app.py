@@ -86,11 +86,12 @@ def app(options: dict[str, Any]) -> serve.Application:
     batch_wait_s   for a batch to fill [0.01]
     max_queue      requests that wait; beyond them 503 is the answer at once [100]
     timeout_s      of a request [30]
-    generator, speech, lite, precision  as Engine's
+    generator, speech, lite, research, precision  as Engine's
     """
     known: dict[str, Any] = {
         **{"threads": 1, "gpus": 0, "min_replicas": 1, "max_replicas": 1, "batch": 8, "batch_wait_s": 0.01},
-        **{"max_queue": 100, "timeout_s": 30.0, "generator": None, "speech": None, "lite": False, "precision": "best"},
+        **{"max_queue": 100, "timeout_s": 30.0, "generator": None, "speech": None, "lite": False, "research": False},
+        "precision": "best",
     }
     for name, value in options.items():
         if name not in known:
@@ -112,6 +113,6 @@ def app(options: dict[str, Any]) -> serve.Application:
         ),
         ray_actor_options={"num_cpus": known["threads"], "num_gpus": known["gpus"]},
     )(Server)
-    engine = {name: known[name] for name in ("generator", "speech", "lite", "precision", "threads")}
+    engine = {name: known[name] for name in ("generator", "speech", "lite", "research", "precision", "threads")}
     engine["backend"] = "cuda" if known["gpus"] else "cpu"
     return deployment.bind(batch, known["batch_wait_s"], known["timeout_s"], **engine)

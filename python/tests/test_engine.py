@@ -73,6 +73,13 @@ def test_the_packages_command_says_what_it_lacks(tmp_path: Path) -> None:
     assert "the plug-in for WebP, TIFF and BMP pictures and figures cannot be loaded" in done.stderr
 
 
+def test_the_speech_model_for_research_is_another() -> None:
+    with emoengine.Engine(research=True, models="speech") as research, emoengine.Engine(models="speech") as free:
+        assert (research.hear(VOICE).whole() != free.hear(VOICE).whole()).any()
+    said = refused(emoengine.ArgumentError, emoengine.Engine, speech="x.safetensors", research=True)
+    assert said == "`research`: True came with a `speech`; give one of them"
+
+
 # ---- Pictures in and out
 
 

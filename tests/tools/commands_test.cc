@@ -212,10 +212,21 @@ TEST_F(Commands, LiteTakesTheSmallerOfTheShippedGenerators) {
   EXPECT_EQ(run(smile + "--lite --generator x.safetensors -o both.png").code, 2);
 }
 
+TEST_F(Commands, ResearchTakesTheOtherShippedSpeechModel) {
+  const std::string aus = "aus -a " + kVoice + " -q ";
+  ASSERT_EQ(run(aus + "--research -o research.csv").code, 0);
+  ASSERT_EQ(run(aus + "--speech " + source("weights/speech-research.safetensors") + " -o named.csv").code, 0);
+  ASSERT_EQ(run(aus + "-o free.csv").code, 0);
+  EXPECT_TRUE(read_file(dir_ / "research.csv") == read_file(dir_ / "named.csv"));
+  EXPECT_TRUE(read_file(dir_ / "research.csv") != read_file(dir_ / "free.csv"));
+  EXPECT_EQ(run(aus + "--research --speech x.safetensors -o both.csv").code, 2);
+}
+
 TEST_F(Commands, DoctorFindsEverything) {
   const auto outcome = run("doctor");
   EXPECT_EQ(outcome.code, 0) << outcome.out;
-  EXPECT_THAT(outcome.out, HasSubstr("SHA-256"));
+  EXPECT_THAT(outcome.out, HasSubstr("/speech.safetensors: speech model, free for commercial use, SHA-256"));
+  EXPECT_THAT(outcome.out, HasSubstr("/speech-research.safetensors: speech model, not for commercial use, SHA-256"));
   EXPECT_THAT(outcome.out, HasSubstr("all well"));
 }
 

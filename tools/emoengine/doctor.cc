@@ -64,15 +64,15 @@ bool line(const char* name, const std::function<std::string()>& value) {
   }
 }
 
-bool weights_line(const char* name) {
-  return line("weights", [name] {
+bool weights_line(const char* name, const char* use = "not for commercial use") {
+  return line("weights", [=] {
     const auto path = default_weights(name);
     const ModelFile model(path);
     const auto* generator = std::get_if<GeneratorConfig>(&model.config());
     return concat(
         path.string(), ": ",
-        generator ? concat("generator of ", generator->conv_dim, " filters") : std::string(noun_of(model.config())),
-        ", SHA-256 ", sha256(path));
+        generator ? concat("generator of ", generator->conv_dim, " filters") : std::string(noun_of(model.config())), ", ",
+        use, ", SHA-256 ", sha256(path));
   });
 }
 
@@ -93,9 +93,10 @@ void doctor() {
   line("photos", [] { return photo_decoder().describe(); });  // only HEIC, AVIF and JPEG XL need it
   line("video", [] { return video().describe(); });           // only animate needs it
   well &= weights_line("generator.safetensors");
-  well &= weights_line("speech.safetensors");
-  weights_line("reader.safetensors");          // without it faces are found less surely
-  weights_line("generator-lite.safetensors");  // only --lite needs it
+  well &= weights_line("speech.safetensors", "free for commercial use");
+  weights_line("reader.safetensors");           // without it faces are found less surely
+  weights_line("generator-lite.safetensors");   // only --lite needs it
+  weights_line("speech-research.safetensors");  // only --research needs it
   if (!well) fail(ErrorKind::kDevice, "doctor: something that `emoengine run` needs is missing; see PROBLEM above");
   std::printf("all well: emoengine run can work here\n");
 }

@@ -49,7 +49,12 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
   }
   if (needs != Needs::kSpeech) add_reader_option(command, options);
   if (needs == Needs::kSpeech || needs == Needs::kBoth) {
-    command.add_option("--speech", options.speech, "weight file of the speech model [default: the installed one]");
+    auto* file =
+        command.add_option("--speech", options.speech, "weight file of the speech model [default: the installed one]");
+    command
+        .add_flag("--research", options.research,
+                  "use the installed speech model for research: it learned from RAVDESS, and is not for commercial use")
+        ->excludes(file);
   }
   const std::map<std::string, BackendKind> kinds = {
       {"auto", BackendKind::kAuto}, {"cpu", BackendKind::kCpu}, {"cuda", BackendKind::kCuda}};
@@ -91,7 +96,9 @@ EngineOptions engine_options(const ModelOptions& options, Needs needs) {
   if (needs == Needs::kGenerator || needs == Needs::kBoth) {
     engine.generator = path(options.generator, options.lite ? "generator-lite.safetensors" : "generator.safetensors");
   }
-  if (needs == Needs::kSpeech || needs == Needs::kBoth) engine.speech = path(options.speech, "speech.safetensors");
+  if (needs == Needs::kSpeech || needs == Needs::kBoth) {
+    engine.speech = path(options.speech, options.research ? "speech-research.safetensors" : "speech.safetensors");
+  }
   return engine;
 }
 

@@ -40,6 +40,7 @@ struct ModelOptions {
   std::string generator, speech;  ///< empty: the default weights
   std::string reader;             ///< empty: the default weights if they are installed; "none": none
   bool lite = false;              ///< the smaller default generator
+  bool research = false;          ///< the installed speech model that is not for commercial use
   int passes = 1;
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
