@@ -115,7 +115,9 @@ AuCurve read_curve(std::string_view text, const std::vector<std::string>& names,
     return from_csv("`curve`", text, names, {fps, ""});
   }
   const json given = read_json(text, "`curve`");
-  const json rate = given.value("fps", json(fps)), rows = given.value("rows", json());
+  const json rate = given.value("fps", json(fps)), none;
+  const auto found = given.find("rows");
+  const json& rows = found == given.end() ? none : *found;  // no copy: they may be large
   if (!rate.is_number() || !(rate.get<double>() >= limits::kMinFps && rate.get<double>() <= limits::kMaxFps)) {
     refuse("`curve`: fps is to be a number from ", limits::kMinFps, " to ", limits::kMaxFps);
   }
