@@ -103,7 +103,10 @@ struct FaceSearch {
   bool refine = true;
   int first = 0;       ///< looks that are left out
   int side_px = 1280;  ///< the most of the first look
-  float roll = 0;      ///< of the faces that are found, radians: the picture is turned so that they stand upright
+  /// The least face of the first look, px, in place of side_px; 0: none. The picture is enlarged for faces under 80 px, to
+  /// at most 50 megapixels.
+  double min_px = 0;
+  float roll = 0;  ///< of the faces that are found, radians: the picture is turned so that they stand upright
 };
 
 /// What reads and writes pictures' pixels where the plug-in was built without a codec of its own. Called from any thread.

@@ -8,7 +8,7 @@ namespace emo {
 std::vector<Box> choose_faces(const Engine& engine, const Image& photo, const std::string& file, const FaceChoice& choice) {
   std::string tried;
   const bool many = choice.all || choice.number > 1;
-  auto faces = find_faces(engine, photo, many ? FaceCount::kAll : FaceCount::kLargest, &tried);
+  auto faces = find_faces(engine, photo, many ? FaceCount::kAll : FaceCount::kLargest, &tried, choice.min_px);
   if (faces.empty()) {
     fail(ErrorKind::kInput, file, ": no face was found in ", photo.width, "x", photo.height, " px, tried ", tried,
          "; use a photo with a face seen from the front, or `crop` none with generate");

@@ -10,7 +10,8 @@ namespace emo {
 /// Which of a photo's faces: the n-th largest, or all.
 struct FaceChoice {
   bool all = false;
-  int number = 1;  ///< from 1, the largest
+  int number = 1;     ///< from 1, the largest
+  double min_px = 0;  ///< least face that is looked for where not just the largest is wanted, px; 0: as find_faces() says
 };
 
 /// The boxes of the chosen faces; see find_faces(). Throws Error(kInput) naming the photo's file and what was tried when

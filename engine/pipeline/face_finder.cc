@@ -37,10 +37,14 @@ std::vector<Box> decided(const Engine& engine, const Image& photo, const std::ve
 
 }  // namespace
 
-std::vector<Box> find_faces(const Engine& engine, const Image& photo, FaceCount count, std::string* tried) {
-  if (!engine.has_reader()) return media().find_faces(photo, tried);
+double least_face(const Image& photo, double min_px) {
+  return min_px > 0 ? min_px : std::max(80., std::max(photo.width, photo.height) / 40.);
+}
+
+std::vector<Box> find_faces(const Engine& engine, const Image& photo, FaceCount count, std::string* tried, double min_px) {
+  if (!engine.has_reader()) return media().find_faces(photo, tried, {.min_px = count == FaceCount::kAll ? min_px : 0});
   FaceSearch search{.looks = 1, .refine = false};
-  if (count == FaceCount::kAll) search.side_px = kAllSide;
+  if (count == FaceCount::kAll) search.side_px = kAllSide, search.min_px = min_px;
   const FaceSearch twice{.looks = 2, .refine = false, .first = 1}, four_times{.looks = 3, .refine = false, .first = 2};
   std::vector<FaceSearch> turned;
   for (const float degrees : {60.f, -60.f, 120.f, -120.f, 180.f}) {

@@ -1,5 +1,6 @@
 // The shipped reader and the detector together, on the sample.
 #include "engine/pipeline/face_finder.h"
+#include "engine/pipeline/shrink.h"
 
 #include <cmath>
 #include <numbers>
@@ -58,6 +59,24 @@ TEST(FaceFinder, TheSampleHasOneFaceInColourGreyAndAsJpeg) {
     EXPECT_NEAR(faces[0].side, 94, 8);  // between the detector's and what her wide-set eyes say
     EXPECT_EQ(faces[0].roll, 0);
   }
+}
+
+TEST(FaceFinder, SmallFacesAreFoundBesideALargeOneFromTheLeastAskedFor) {
+  Image group(1200, 512);
+  std::ranges::fill(group.rgb, std::uint8_t(120));
+  const auto put = [&](const Image& photo, int x, int y) {
+    for (int row = 0; row < photo.height; ++row) std::copy_n(photo.pixel(0, row), 3 * photo.width, group.pixel(x, y + row));
+  };
+  put(astronaut(), 0, 0);                                              // a face of 94 px
+  for (const int x : {560, 880}) put(shrunk(astronaut(), 300), x, 0);  // of 55 px
+  EXPECT_EQ(find_faces(reader(), group, FaceCount::kAll).size(), 1u);
+  const auto faces = find_faces(reader(), group, FaceCount::kAll, nullptr, 48);
+  ASSERT_EQ(faces.size(), 3u);
+  EXPECT_GT(faces[0].side, 80);
+  EXPECT_NEAR(faces[2].side, 55, 6);
+  EXPECT_EQ(least_face(group, 0), 80);
+  EXPECT_EQ(least_face(group, 48), 48);
+  EXPECT_EQ(least_face(Image(4000, 10), 0), 100);
 }
 
 TEST(FaceFinder, TheBadgesWithoutTheFaceAreNoFace) {

@@ -133,6 +133,7 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
          side, ". Resize it, or let --crop face find the face");
   }
   const auto boxes = as_is ? std::vector<Box>{{0, 0, float(side)}} : choose_faces(engine, photo, image, options.face);
+  note_least_face(photo, image, options.face, options.model.quiet);
   const Shape shape{1, 3, side, side};
   const auto plane = [&](bool wanted, int channels) {
     return HostBuffer<float>(wanted ? std::size_t(channels) * side * side : 0);

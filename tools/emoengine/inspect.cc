@@ -59,7 +59,8 @@ void print(const GeneratorConfig& config) {
 void print(const ReaderConfig& config) {
   std::printf("faces       %dx%d px, rgb in [-1, 1], crop %g x the detector's box\n", config.image_size, config.image_size,
               config.crop_scale);
-  std::printf("answer      %d landmarks, AUs, and a confidence, from %g on a face\n", kFacePoints, config.confidence_threshold);
+  std::printf("answer      %d landmarks, AUs, and a confidence, from %g on a face\n", kFacePoints,
+              config.confidence_threshold);
   std::printf("AUs         %s\n", joined(config.au_names).c_str());
   std::printf("cost        %.2f GFLOP a look\n\n", reader_flops(config) / 1e9);
   print(reader_layers(config));

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/installation.h"
+#include "engine/pipeline/face_finder.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
@@ -183,7 +184,8 @@ void add_face_option(CLI::App& command, FaceChoice& choice) {
       .add_option_function<std::string>(
           "--face",
           [&choice](const std::string& text) {
-            choice = {.all = text == "all", .number = int(parse_number(text).value_or(1))};
+            choice.all = text == "all";
+            choice.number = int(parse_number(text).value_or(1));
           },
           "which face: largest, all, or a number (1 is the largest)")
       ->default_str("largest")
@@ -192,6 +194,18 @@ void add_face_option(CLI::App& command, FaceChoice& choice) {
         const bool counts = value && *value >= 1 && *value <= 1000 && *value == int(*value);
         return text == "largest" || text == "all" || counts ? "" : "'" + text + "' is not largest, all or a number from 1";
       });
+  command
+      .add_option(
+          "--min-face", choice.min_px,
+          "with --face all or a number: the least face to look for, px; small ones take longer [default: 1/40 of the "
+          "photo's longer side, at least 80]")
+      ->check(within(10, limits::kMaxImageSide));
+}
+
+void note_least_face(const Image& photo, const std::string& file, const FaceChoice& choice, bool quiet) {
+  if (!choice.all || quiet) return;
+  note(concat(file, ": faces under ", std::lround(least_face(photo, choice.min_px)),
+              " px were not looked for; --min-face PX goes lower"));
 }
 
 Box choose_face(const Engine& engine, const Image& image, const std::string& file, const FaceChoice& choice) {

@@ -74,8 +74,10 @@ void add_intensity_option(CLI::App& command, Expression& expression);
 void add_au_option(CLI::App& command, Expression& expression);
 CLI::Option* add_au_face_option(CLI::App& command, std::string& face);
 
-/// --face largest|all|N
+/// --face largest|all|N and --min-face
 void add_face_option(CLI::App& command, FaceChoice& choice);
+/// With --face all: how small a face may have been missed.
+void note_least_face(const Image& photo, const std::string& file, const FaceChoice& choice, bool quiet);
 /// choose_faces() for what shows one face. Throws Error(kUsage) for "all".
 Box choose_face(const Engine& engine, const Image& image, const std::string& file, const FaceChoice& choice);
 

@@ -72,6 +72,7 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
   const Engine reader = open_engine(options.model, Needs::kReader);
   Image photo = clock.time("image", [&] { return loader.image(image, options.image_limits); });
   const auto faces = clock.time("faces", [&] { return choose_faces(reader, photo, image, options.face); });
+  note_least_face(photo, image, options.face, options.model.quiet);
   const auto [engine, clip, au, heard] = hearing.get();
   clock.add(heard);
 

@@ -27,6 +27,7 @@ extern const std::size_t kFaceFiltersBytes;
 
 namespace {
 
+constexpr double kMostPixels = 50e6;                // of an enlarged picture: dlib takes 5 s for it
 constexpr double kWindow = 80;                      // dlib's sliding window in pixels, its smallest face
 constexpr double kCloser_px[] = {88, 93, 98, 103};  // the face's side in each: four within one step of dlib's pyramid, 6/5
 
@@ -145,6 +146,9 @@ std::vector<Box> find_faces(const Image& image, std::string* tried, const FaceSe
   std::vector<Box> boxes;
   std::ostringstream looks;
   double scale = std::min(1.0, double(search.side_px) / std::max(image.width, image.height));
+  if (search.min_px > 0) {
+    scale = std::min(kWindow / search.min_px, std::sqrt(kMostPixels / (double(image.width) * image.height)));
+  }
   // Each look is at twice the size of the one before, so three at most at 5120 pixels a side.
   for (int look = 0; look < search.looks && boxes.empty(); ++look, scale *= 2) {
     if (look < search.first) continue;
