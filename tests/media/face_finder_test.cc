@@ -1,12 +1,12 @@
 // The shipped reader and the detector together, on the sample.
 #include "engine/pipeline/face_finder.h"
-#include "engine/pipeline/shrink.h"
 
 #include <cmath>
 #include <numbers>
 
 #include "engine/backend/shared/turned_face.h"
 #include "engine/pipeline/face_aus.h"
+#include "engine/pipeline/shrink.h"
 #include "tests/media/files.h"
 #include "tests/temp_dir.h"
 #include "tests/throws.h"
