@@ -435,7 +435,7 @@ TEST_F(Animate, RefusalsAreOneLine) {
   };
   EXPECT_EQ(err(2, "-a x.wav -o a.mp4"), "emoengine: animate: give one of --image and --video\n");
   EXPECT_EQ(err(2, "-i face.png --emotion anger -o a.mp4"),
-            "emoengine: animate: nothing says how a photo moves; give --audio or --au-file\n");
+            "emoengine: animate: nothing says how a photo moves; give --audio, --drive or --au-file\n");
   EXPECT_EQ(err(2, "--video v.mp4 --face 2 -o a.mp4"),
             "emoengine: --face goes with --image; in a video the largest face of the first frame is followed\n");
   EXPECT_EQ(err(2, "-i face.png --au-file curve.csv --fps 0 -o a.mp4"),
