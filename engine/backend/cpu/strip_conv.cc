@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "engine/backend/cpu/one_thread.h"
+#include "engine/backend/cpu/onednn.h"
 
 namespace emo {
 namespace {
@@ -21,7 +21,7 @@ const memory& PackedWeights::as(const memory::desc& form, Op op, const dnnl::eng
     if (m.get_desc() == form) return m;
   }
   std::vector<float> raw = raw_();
-  memory from({form.dims(), memory::data_type::f32, op == Op::kDeconv ? Tag::iohw : Tag::oihw}, engine, raw.data());
+  memory from({dims_of(form), memory::data_type::f32, op == Op::kDeconv ? Tag::iohw : Tag::oihw}, engine, raw.data());
   memory& to = forms_.emplace_back(form, engine);
   dnnl::stream stream(engine);
   const OneThread one;
@@ -65,32 +65,21 @@ int StripConv::kind(int rows, int in_rows, int pad_top, int pad_bottom, PackedWe
   const memory::desc any({out.C, in.C, KH, KW}, type_, Tag::any);
   const memory::desc dst({1, out.C, rows, out.W}, memory::data_type::f32, Tag::nhwc);
   const memory::dims strides{S, S}, before{pad_top, PW}, after{pad_bottom, PW};
-  dnnl::primitive_attr attr;
-  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const OneThread one;
-  const auto add = [&](const auto& pd, auto primitive) {
-    kinds_.push_back({rows, pad_top, pad_bottom, primitive, src, dst, pd.scratchpad_desc(), nullptr});
-    return pd.weights_desc();
-  };
-  const auto make = [&] {
-    const std::lock_guard alone(making_convolution());
-    if (op == Op::kConv) {
-      using Conv = dnnl::convolution_forward;
-      const Conv::primitive_desc pd(
-          {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, src, any, dst, strides, before, after},
-          attr, engine);
-      return add(pd, Conv(pd));
-    }
-    using Deconv = dnnl::deconvolution_forward;
-    const Deconv::primitive_desc pd(
-        {dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, src, any, dst, strides, before, after},
-        attr, engine);
-    return add(pd, Deconv(pd));
+  const auto add = [&](const auto& made) {
+    const auto& pd = made.desc;
+    kinds_.push_back({rows, pad_top, pad_bottom, made.primitive, src, dst, pd.scratchpad_desc(),
+                      &weights.as(pd.weights_desc(), op, engine)});
+    scratch_bytes_ = std::max(scratch_bytes_, pd.scratchpad_desc().get_size());
   };
   try {
-    const memory::desc form = make();
-    kinds_.back().weights = &weights.as(form, op, engine);
-    scratch_bytes_ = std::max(scratch_bytes_, kinds_.back().scratch.get_size());
+    if (op == Op::kConv) {
+      add(make_convolution<dnnl::convolution_forward>(engine, dnnl::algorithm::convolution_direct, src, any, dst, strides,
+                                                      before, after));
+    } else {
+      add(make_convolution<dnnl::deconvolution_forward>(engine, dnnl::algorithm::deconvolution_direct, src, any, dst,
+                                                        strides, before, after));
+    }
   } catch (const dnnl::error& e) {
     fail(ErrorKind::kDevice, "cpu: oneDNN cannot prepare ", key, " for input ", in, ": ", e.what());
   }

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "engine/backend/cpu/one_thread.h"
+#include "engine/backend/cpu/onednn.h"
 #include "engine/backend/cpu/pointwise.h"
 
 namespace emo {
@@ -36,10 +36,10 @@ const float* WinogradWeights::as(const memory::desc& form, const ConvGeometry& g
   const std::vector<float> raw = raw_();
   const bool conv = g.op == Op::kConv;
   const int K = g.KH, parts = g.S * g.S, side = K / g.S, phases = conv ? 1 : parts, in_C = g.in.C, out_C = g.out.C;
-  const int outputs = int(form.dims()[0]), blocks = out_C / outputs;
+  const int outputs = int(dims_of(form)[0]), blocks = out_C / outputs;
   const std::size_t matrix = form.get_size() / sizeof(float), pitch = matrix + kApart;
   Form& f = forms_.emplace_back(Form{form, HostBuffer<float>(phases * blocks * side * side * pitch)});
-  const memory::desc plain_form(form.dims(), memory::data_type::f32, Tag::oihw);
+  const memory::desc plain_form(dims_of(form), memory::data_type::f32, Tag::oihw);
   const HostBuffer<float> plain(matrix);
   const OneThread one;
   const dnnl::reorder reorder(dnnl::reorder::primitive_desc(engine, plain_form, engine, form));
@@ -93,24 +93,14 @@ WinogradConv::WinogradConv(const ConvGeometry& geometry, WinogradWeights& weight
   const auto f32 = memory::data_type::f32;
   in_ = memory::desc({1, depth, H, W}, f32, Tag::nhwc);
   out_ = memory::desc({1, outputs, H, W}, f32, Tag::nhwc);
-  dnnl::primitive_attr attr;
-  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const OneThread one;
-  std::unique_lock alone(making_convolution());
   try {
-    const dnnl::convolution_forward::primitive_desc pd({dnnl::prop_kind::forward_inference,
-                                                        dnnl::algorithm::convolution_direct,
-                                                        in_,
-                                                        memory::desc({outputs, depth, 1, 1}, f32, Tag::any),
-                                                        out_,
-                                                        {1, 1},
-                                                        {0, 0},
-                                                        {0, 0}},
-                                                       attr, engine);
-    product_ = dnnl::convolution_forward(pd);
-    alone.unlock();
-    scratch_ = pd.scratchpad_desc();
-    form_ = pd.weights_desc();
+    const auto made = make_convolution<dnnl::convolution_forward>(engine, dnnl::algorithm::convolution_direct, in_,
+                                                                  memory::desc({outputs, depth, 1, 1}, f32, Tag::any), out_,
+                                                                  {1, 1}, {0, 0}, {0, 0});
+    product_ = made.primitive;
+    scratch_ = made.desc.scratchpad_desc();
+    form_ = made.desc.weights_desc();
     matrix_ = form_.get_size() / sizeof(float);
     matrix_pitch_ = matrix_ + kApart;
     taps_ = weights.as(form_, geometry, engine);
