@@ -54,7 +54,7 @@ needed=$(find out/wheel/content -name '*.so*' -type f -exec readelf -d {} + | se
 for library in $needed; do
   case $library in
     *-????????.so* | libemoengine.so.0) ;;                                                        # carried
-    libc.so.6 | libm.so.6 | ld-linux-x86-64.so.2 | libstdc++.so.6 | libgcc_s.so.1 | libz.so.1) ;;  # manylinux promises them
+    libc.so.6 | libm.so.6 | libmvec.so.1 | ld-linux-x86-64.so.2 | libstdc++.so.6 | libgcc_s.so.1 | libz.so.1) ;;  # manylinux promises them
     *) die "$wheel needs $library of the machine" ;;
   esac
 done
