@@ -410,7 +410,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 BEGIN = f"""
-import os, sys, threading, emoengine, numpy as np
+import os, sys, threading, warnings, emoengine, numpy as np
 from emoengine._lib import core
 core.set_leak_warnings(True)
 PHOTO, VOICE, FACE, SMILE = {str(PHOTO)!r}, {str(VOICE)!r}, {tuple(FACE)!r}, {SMILE!r}
@@ -435,6 +435,7 @@ want = engine.generate(PHOTO, SMILE)
 frames, other = engine.animate(PHOTO, VOICE), engine.animate(PHOTO, VOICE)
 next(frames)
 threading.Event().wait(1)  # the frames ahead are drawn, so that its thread waits
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
 child = os.fork()
 if child == 0:
     for call in (lambda: engine.generate(PHOTO, SMILE), lambda: next(frames)):
