@@ -1,10 +1,13 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "tests/temp_dir.h"
+#include "tests/throws.h"
 #include "weights/convert.h"
 #include "weights/model_file.h"
 #include "weights/safetensors.h"
@@ -29,6 +32,17 @@ class GoldenReader {
     std::vector<float> answers(std::size_t(N) * 974);
     read(TensorView<const float>(crops.data(), {N, 3, 40, 40}), TensorView<float>(answers.data(), {N, 974, 1, 1}));
     return answers;
+  }
+
+  /// What a reader says that refuses NaN in the second of three crops.
+  template <typename Read>
+  std::string refusal_of_nan(const Read& read) const {
+    auto crops = floats("crops");
+    crops[crops.size() / 3 + 5] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> answers(3 * 974);
+    return text_of(ErrorKind::kModel, [&] {
+      read(TensorView<const float>(crops.data(), {3, 3, 40, 40}), TensorView<float>(answers.data(), {3, 974, 1, 1}));
+    });
   }
 
  private:

@@ -621,13 +621,18 @@ TEST_F(CApi, APlugInWithACodecTakesNoOther) {
             "codec: this build reads and writes pictures itself; -DEMO_PYTHON=ON builds one that takes yours");
 }
 
-TEST_F(CApi, FacesAreCountedBeyondTheCapacity) {
+/// The sample's picture, to be freed, and its pixels.
+void read_astronaut(emo_picture*& picture, emo_image& image) {
   const std::string path = kSamples + "astronaut.png";
   const emo_source source = file(path);
-  emo_picture* picture = nullptr;
-  emo_image image;
   ASSERT_EQ(emo_read_picture(&source, &picture), EMO_OK) << emo_error();
   ASSERT_EQ(emo_picture_image(picture, &image), EMO_OK);
+}
+
+TEST_F(CApi, FacesAreCountedBeyondTheCapacity) {
+  emo_picture* picture = nullptr;
+  emo_image image;
+  ASSERT_NO_FATAL_FAILURE(read_astronaut(picture, image));
   std::int32_t found = 0;
   ASSERT_EQ(emo_find_faces(engine_, &image, nullptr, 0, &found), EMO_OK) << emo_error();
   EXPECT_EQ(found, 1);
@@ -638,12 +643,9 @@ TEST_F(CApi, FacesAreCountedBeyondTheCapacity) {
 }
 
 TEST_F(CApi, AFaceIsReadInPixelsOfItsPhoto) {
-  const std::string path = kSamples + "astronaut.png";
-  const emo_source source = file(path);
   emo_picture* picture = nullptr;
   emo_image image;
-  ASSERT_EQ(emo_read_picture(&source, &picture), EMO_OK) << emo_error();
-  ASSERT_EQ(emo_picture_image(picture, &image), EMO_OK);
+  ASSERT_NO_FATAL_FAILURE(read_astronaut(picture, image));
   emo_options options = emo_default_options();
   options.models = EMO_READER;
   emo_engine* engine = nullptr;
