@@ -154,8 +154,8 @@ class Backend {
   virtual const GeneratorConfig& generator_config() const = 0;
 };
 
-/// Opens a backend with these models. kAuto takes a GPU where this
-/// build has the CUDA backend and a device answers, and else notes why it does not.
+/// Opens a backend with these models. kAuto takes a GPU where this build has the CUDA backend and a device answers, and else
+/// notes why it does not.
 /// Throws Error(kDevice) when this build or this machine lacks the backend or the precision.
 std::unique_ptr<Backend> open_backend(const Models& models, const BackendOptions& options);
 

@@ -38,7 +38,7 @@ std::vector<Box> decided(const Engine& engine, const Image& photo, const std::ve
 }  // namespace
 
 double least_face(const Image& photo, double min_px) {
-  return min_px > 0 ? min_px : std::max(80., std::max(photo.width, photo.height) / 40.);
+  return min_px > 0 ? min_px : 80 * std::max(1., double(std::max(photo.width, photo.height)) / kAllSide);
 }
 
 std::vector<Box> find_faces(const Engine& engine, const Image& photo, FaceCount count, std::string* tried, double min_px) {

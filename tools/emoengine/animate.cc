@@ -97,31 +97,30 @@ bool driven_by_own_sound(const AnimateOptions& options) {
 }
 
 /// The expressions of the face in the video that drives.
-AuCurve driver_curve(const AnimateOptions& options, const Engine& engine, double& seconds) {
+AuCurve driver_curve(const AnimateOptions& options, VideoReader& driver, const Engine& engine, double& seconds) {
   if (!engine.has_reader())
     fail(ErrorKind::kUsage, "--drive: the face reader reads the driver's face; leave --reader none away");
-  const auto driver = video().read(options.drive, options.image_limits, kDriverSide);
-  const AuCurve read = read_face_aus(engine, *driver, options.drive);
+  const AuCurve read = read_face_aus(engine, driver, options.drive);
   const auto without = std::ranges::count(read.confidence, 0.f);
   if (without > 0 && !options.model.quiet) {
     note(concat(options.drive, ": no face in ", without, " of ", read.rows(), " frames; what lies around drives there"));
   }
-  seconds = (std::round(read.times_s.back() * driver->fps()) + 1) / driver->fps();
+  seconds = (std::round(read.times_s.back() * driver.fps()) + 1) / driver.fps();
   return driving(read, engine.generator_config().au_names, options.neutral_at_s);
 }
 
 /// What drives the face: another's, the file's rows or the voice's, else what the video says, else the neutral face, each
 /// with what was asked on top; before smoothing. `seconds` receives how long it lasts, 0: as long as the sound or the video.
-AuCurve wanted_curve(const AnimateOptions& options, const Job& job, const Engine& engine, const Loader& loader, double fps,
-                     double& seconds) {
+AuCurve wanted_curve(const AnimateOptions& options, const Job& job, VideoReader* driver, const Engine& engine,
+                     const Loader& loader, double fps, double& seconds) {
   AuCurve curve;
   seconds = 0;
   if (!options.au_file.empty()) {
     curve = loader.aus(options.au_file, engine.generator_config().au_names, {fps, options.au_face});
     // OpenFace rounds times to milliseconds. A table of one row has none: the face is so all the time.
     if (curve.rows() > 1) seconds = (std::round(curve.times_s.back() * fps) + 1) / fps;
-  } else if (!options.drive.empty()) {
-    curve = driver_curve(options, engine, seconds);
+  } else if (driver) {
+    curve = driver_curve(options, *driver, engine, seconds);
   } else if (!job.audio.empty()) {
     const Voice voice =
         engine.hear(loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits).pcm);
@@ -180,15 +179,13 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   const Loader loader(options.model.quiet);
   AnimationOptions animation = options.animation;
   animation.blink = options.blink == "on" && options.drive.empty();  // the driver blinks
-  std::unique_ptr<VideoReader> reader;
+  std::unique_ptr<VideoReader> reader, driver;
   const VideoKind kind = video().kind(job.out, job.format);  // refuses a name before anything is drawn
   const int size = options.size.value_or(kind.usual_side);
   if (!options.videos.empty()) reader = video().read(job.source, options.image_limits, size);
   if (!options.fps && reader) animation.fps = std::clamp(reader->fps(), limits::kMinFps, kind.max_fps);
-  if (!options.fps && !reader && !options.drive.empty()) {
-    animation.fps =
-        std::clamp(video().read(options.drive, options.image_limits, kDriverSide)->fps(), limits::kMinFps, kind.max_fps);
-  }
+  if (!options.drive.empty()) driver = video().read(options.drive, options.image_limits, kDriverSide);
+  if (driver && !reader) animation.fps = std::clamp(driver->fps(), limits::kMinFps, kind.max_fps);
   if (options.fps) animation.fps = *options.fps;
 
   Image photo;
@@ -207,7 +204,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   }
   const Engine& engine = opening.get();
   double seconds = 0;
-  AuCurve curve = wanted_curve(options, job, engine, loader, animation.fps, seconds);
+  AuCurve curve = wanted_curve(options, job, driver.get(), engine, loader, animation.fps, seconds);
   // Read after the voice has gone, whose features take 100 MB in ten minutes, and the sound 115.
   Clip sound;
   if (!job.audio.empty()) {
