@@ -108,4 +108,24 @@ TEST(Normalise, Bf16IsRoundedToNearestEven) {
 }
 
 }  // namespace
+TEST(MatrixVector, AddsTheProductsOfEachRow) {
+  for (const int cols : {1, 63, 64, 200, 1536}) {
+    const int rows = 7;
+    const auto weights = random_values(rows * cols, 3, -1, 1), x = random_values(cols, 4, -1, 1);
+    const auto before = random_values(rows, 5, -1, 1);
+    auto y = before;
+    pointwise().matrix_vector(weights.data(), x.data(), rows, cols, y.data());
+    for (int row = 0; row < rows; ++row) {
+      double sum = before[row], size = std::abs(sum);
+      for (int i = 0; i < cols; ++i) {
+        const double product = double(weights[row * cols + i]) * x[i];
+        sum += product, size += std::abs(product);
+      }
+      // A value goes through cols / 64 + 8 roundings at most, each within 2^-24 of what is summed.
+      EXPECT_NEAR(y[row], sum, (cols / 64 + 8) * 0x1p-24 * size) << cols << " columns, row " << row;
+    }
+  }
+}
+
+}  // namespace
 }  // namespace emo

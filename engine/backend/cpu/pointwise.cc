@@ -38,13 +38,13 @@ namespace avx512 {
 
 constexpr Pointwise kAny{
     any::row_moments,        any::merge_rows,       any::normalise_row<float>, any::normalise_row<std::uint16_t>,
-    any::winograd_to_points, any::winograd_weights, any::winograd_to_rows};
+    any::winograd_to_points, any::winograd_weights, any::winograd_to_rows,     any::matrix_vector};
 constexpr Pointwise kAvx2{
     avx2::row_moments,        avx2::merge_rows,       avx2::normalise_row<float>, avx2::normalise_row<std::uint16_t>,
-    avx2::winograd_to_points, avx2::winograd_weights, avx2::winograd_to_rows};
+    avx2::winograd_to_points, avx2::winograd_weights, avx2::winograd_to_rows,     avx2::matrix_vector};
 constexpr Pointwise kAvx512{
     avx2::row_moments,          avx2::merge_rows,         avx2::normalise_row<float>, avx2::normalise_row<std::uint16_t>,
-    avx512::winograd_to_points, avx512::winograd_weights, avx512::winograd_to_rows};
+    avx512::winograd_to_points, avx512::winograd_weights, avx512::winograd_to_rows,   avx2::matrix_vector};
 
 }  // namespace
 

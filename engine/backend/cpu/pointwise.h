@@ -7,8 +7,8 @@ namespace emo {
 
 struct TileWalk;
 
-/// The network's arithmetic between two convolutions, on one row of pixels at a time, channels-last fp32. Compiled once
-/// for any x86-64, once for AVX2 with FMA and in part for AVX-512; the functions are chosen when a backend is opened.
+/// The networks' arithmetic other than convolutions, on one row of pixels at a time, channels-last fp32. Compiled once for
+/// any x86-64, once for AVX2 with FMA and in part for AVX-512; the functions are chosen when a backend is opened.
 struct Pointwise {
   /// mean[c] over the row's pixels and m2[c] = sum of (x - mean[c])^2, in two passes: the row is still in the first
   /// cache. x (W,C); mean, m2 (C).
@@ -33,6 +33,9 @@ struct Pointwise {
   /// rounded alike on every processor. weights (points of a line, pitch).
   void (*winograd_weights)(const float* taps, int side, int line, std::size_t count, std::size_t pitch, float* weights);
   void (*winograd_to_rows)(const float* points, const TileWalk& walk, int tile_row, float* y);
+
+  /// y += weights x. weights (rows,cols), x (cols), y (rows). A sum's order depends on cols alone.
+  void (*matrix_vector)(const float* weights, const float* x, int rows, int cols, float* y);
 };
 
 /// The fastest form that this processor, and oneDNN's own choice of instructions, allow.

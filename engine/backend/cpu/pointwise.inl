@@ -65,3 +65,21 @@ EMO_TARGET void normalise_row(const float* x, const float* mean, const float* sc
                           : (keep ? normalise_pixels<false, true, Out> : normalise_pixels<false, false, Out>);
   pixels(x, mean, scale, shift, floor, W, C, stream, y);
 }
+
+// 64 running sums: as many registers as hide the adds' latency.
+EMO_TARGET void matrix_vector(const float* __restrict weights, const float* __restrict x, int rows, int cols,
+                              float* __restrict y) {
+  constexpr int kSums = 64;
+  for (int row = 0; row < rows; ++row, weights += cols) {
+    float sums[kSums] = {};
+    int i = 0;
+    for (; i + kSums <= cols; i += kSums) {
+      for (int k = 0; k < kSums; ++k) sums[k] += weights[i + k] * x[i + k];
+    }
+    for (int k = 0; i < cols; ++i, ++k) sums[k] += weights[i] * x[i];
+    for (int half = kSums / 2; half > 0; half /= 2) {
+      for (int k = 0; k < half; ++k) sums[k] += sums[k + half];
+    }
+    y[row] += sums[0];
+  }
+}

@@ -13,7 +13,8 @@
 
 namespace emo {
 
-/// The face reader on the CPU, in fp32. Weights are packed once, when it is made; a call borrows a context. Thread-safe.
+/// The face reader on the CPU, in fp32: convolutions by oneDNN, and the last row, which sees its whole map, as a product of
+/// matrix and vector. Weights are packed once, when it is made; a call borrows a context. Thread-safe.
 class CpuReader {
  public:
   /// The file and the pool must outlive it. Throws Error(kModel) for a file of another kind.
@@ -31,13 +32,16 @@ class CpuReader {
   };
 
   void read_one(const float* crop, float* answer, Context& context) const;
+  void convolve(std::size_t row, const float* input, float* output, Context& context) const;
+  void connect(const float* input, float* scratch, float* answer) const;
 
   const ModelFile& file_;
   ThreadPool& pool_;
   const std::vector<LayerSpec> layers_;
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   std::list<PackedWeights> weights_;  // convolutions point at them
-  std::vector<StripConv> convs_;
+  std::vector<StripConv> convs_;      // of all rows but the last
+  const std::vector<float> answer_;   // the last row's, (C_out, C_in K K)
   std::vector<std::vector<float>> biases_;
   std::size_t values_ = 0, scratch_bytes_ = 0;  // the largest row's, and a thread's
   mutable Pool<Context> contexts_;
