@@ -46,7 +46,7 @@ def supervised(photo, target, picture, mask, colour):
     loss = (weighted_l1(picture, target, weights) + gradient_l1(picture, target, weights)
             + 0.5 * pooled_l1(picture, target, weights)
             + 0.4 * (weighted_l1(colour, target, weights) + 0.5 * gradient_l1(colour, target, weights))
-            + 0.1 * (still * (1 - mask)).mean() + 0.02 * total_variation(mask))
+            + 0.25 * (still * (1 - mask)).mean() + 0.02 * total_variation(mask))
     changed = (weights > 3).float()
     missing = ((picture - target).abs() * changed).sum() / ((photo - target).abs() * changed).sum().clamp(min=1e-6)
     return loss, missing.detach()

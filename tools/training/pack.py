@@ -202,6 +202,10 @@ class PackedFaces:
         group = [f"{sex} {group}" for sex, group in zip(a["sex"][~held], a["group"][~held])]
         _, member, size = np.unique(group, return_inverse=True, return_counts=True)
         self.odds = torch.from_numpy(size[member] ** -0.5)
+        # Photos of real people are what users bring: a third of the draws, where there are others too.
+        real = torch.from_numpy(a["group"][~held] == "real")
+        if real.any() and not real.all():
+            self.odds[real] *= self.odds[~real].sum() / (2 * self.odds[real].sum())
         self.photos = None
 
     def __len__(self):

@@ -110,20 +110,24 @@ class Chapter:
                 pictures[rows.to(teacher.device)] = (drawn * 255).round().to(torch.uint8)
 
     def batch(self, g, rows):
-        """Pairs `rows`, turned, flipped, lit, coloured, sharpened and made noisy at random, both pictures alike, since a
-        photo is rarely as even as the portraits: photo, target, AUs wanted, AUs that the photo shows."""
+        """Pairs `rows`, turned, flipped, lit, coloured or greyed, sharpened and made noisy at random, both pictures alike,
+        since a photo is rarely as even as the portraits: photo, target, AUs wanted, AUs that the photo shows."""
         n, device = len(rows), self.photo.device
         rows = rows.to(device)
         both = torch.stack([self.photo[rows], self.target[rows]]).float() / 255  # (2,N,3,S,S)
         share = lambda p, *shape: (torch.rand(n, *shape, generator=g) < p).float()
         at_random = lambda p, low, high, *shape: (share(p, *shape) * uniform(g, low, high, n, *shape)).to(device)
-        both = turn(both.flatten(0, 1), at_random(.4, -.15, .15).repeat(2)).view_as(both)
+        both = turn(both.flatten(0, 1), at_random(.4, -.44, .44).repeat(2)).view_as(both)  # up to 25 degrees
         flip = share(.5, 1, 1, 1).to(device) > 0
         both = torch.where(flip, both.flip(4), both)
+        grey = share(.1, 1, 1, 1).to(device) > 0
+        both = torch.where(grey, both.mean(2, keepdim=True), both)
         gamma = at_random(.4, -.4, .4, 1, 1, 1).exp()
         both = to_network(both.clamp(0, 1) ** gamma)
         colour = share(.7, 1, 1, 1)
         gain = 1 + colour * (uniform(g, .75, 1.35, n, 1, 1, 1) * uniform(g, .92, 1.08, n, 3, 1, 1) - 1)
+        tint = share(.15, 1, 1, 1)  # a lamp, a stage, an old print: the channels apart by half
+        gain = gain * (1 + tint * (uniform(g, .6, 1.2, n, 3, 1, 1) - 1))
         offset = colour * uniform(g, -.15, .15, n, 1, 1, 1)
         crisp = at_random(.5, -.5, 1, 1, 1, 1)
         grain = torch.randn(1, *both.shape[2:], generator=g).to(device) * at_random(.3, 0, .06, 1, 1, 1)
