@@ -107,7 +107,6 @@ TEST(Normalise, Bf16IsRoundedToNearestEven) {
   for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], float_to_bf16(x[i] + 0.f)) << x[i];
 }
 
-}  // namespace
 TEST(MatrixVector, AddsTheProductsOfEachRow) {
   for (const int cols : {1, 63, 64, 200, 1536}) {
     const int rows = 7;
