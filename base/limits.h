@@ -14,6 +14,7 @@ inline constexpr int kMaxSampleRateHz = 768'000;
 inline constexpr int kMaxAudioChannels = 64;
 inline constexpr double kMinFps = 0.01, kMaxFps = 240;                 ///< of a video that is written
 inline constexpr double kMaxSmoothSeconds = 10, kMaxEaseSeconds = 10;  ///< of its AUs
+inline constexpr double kMaxLips = 2;                                  ///< times the lips of people
 inline constexpr int kMaxPasses = 8;        ///< of the generator over a face; after three there is little left of one
 inline constexpr float kMaxSample = 1e12f;  ///< beyond it the power spectrum of the longest window could overflow fp32
 inline constexpr std::size_t kMaxTensors = 4'096;                 ///< --max-tensors; per weight file or checkpoint

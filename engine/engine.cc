@@ -89,8 +89,7 @@ std::vector<FaceReading> Engine::read(const ImageView& photo, std::span<const Bo
 }
 
 Voice Engine::hear(std::span<const float> pcm) const {
-  const SpeechConfig& config = speech_config();
-  return {backend_->hear(pcm), config, double(pcm.size()) / config.sample_rate_hz};
+  return {backend_->hear(pcm), speech_config(), pcm};
 }
 
 LiveVoice Engine::hear_live(double fps) const {

@@ -8,8 +8,9 @@
 
 namespace emo {
 
-Voice::Voice(std::unique_ptr<const HeardClip> heard, const SpeechConfig& config, double seconds)
-    : heard_(std::move(heard)), config_(config), seconds_(seconds), whole_(config.au_names) {
+Voice::Voice(std::unique_ptr<const HeardClip> heard, const SpeechConfig& config, std::span<const float> pcm)
+    : heard_(std::move(heard)), config_(config), lips_(std::make_unique<Lips>()), whole_(config.au_names) {
+  lips_->pcm.assign(pcm.begin(), pcm.end());
   const Matrix values = heard_->read({});
   // A backend answers with zeros where it finds no speech; what a network gives, not clamped, is never zero in every AU.
   holds_speech_ = std::ranges::any_of(values.values, [](float au) { return au != 0; });
@@ -33,9 +34,15 @@ AuCurve Voice::at(std::vector<double> times_s) const {
 AuCurve Voice::per_frame(double fps) const {
   if (!(fps > 0 && fps <= 1000)) fail(ErrorKind::kUsage, "`fps`: ", fps, " came; more than 0 and at most 1000 is needed");
   // A clip of any length has a first frame; a frame belongs to the clip when its time lies before the clip's end.
-  std::vector<double> times_s(std::max<std::size_t>(1, std::size_t(std::ceil(seconds_ * fps - 1e-9))));
+  std::vector<double> times_s(std::max<std::size_t>(1, std::size_t(std::ceil(seconds() * fps - 1e-9))));
   for (std::size_t i = 0; i < times_s.size(); ++i) times_s[i] = double(i) / fps;
   return at(std::move(times_s));
+}
+
+void Voice::add_lips(AuCurve& curve, double amount) const {
+  if (amount == 0 || !holds_speech_) return;
+  std::call_once(lips_->heard, [this] { lips_->track = hear_lips(lips_->pcm, config_.sample_rate_hz); });
+  emo::add_lips(curve, lips_->track, amount);
 }
 
 }  // namespace emo

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <span>
+#include <vector>
 
 #include "engine/backend/backend.h"
 #include "engine/expression/au_curve.h"
+#include "engine/expression/lips.h"
 #include "weights/config.h"
 
 namespace emo {
@@ -13,9 +16,9 @@ namespace emo {
 /// sharpened() as the model says (SpeechConfig::emotion_sharpness). Thread-safe; the Engine must outlive it.
 class Voice {
  public:
-  Voice(std::unique_ptr<const HeardClip> heard, const SpeechConfig& config, double seconds);
+  Voice(std::unique_ptr<const HeardClip> heard, const SpeechConfig& config, std::span<const float> pcm);
 
-  double seconds() const { return seconds_; }
+  double seconds() const { return double(lips_->pcm.size()) / config_.sample_rate_hz; }
   /// Whether the clip holds speech; if not, every answer is neutral.
   bool holds_speech() const { return holds_speech_; }
   /// The clip's own answer.
@@ -24,13 +27,23 @@ class Voice {
   AuCurve at(std::vector<double> times_s) const;
   /// One row a video frame, at i/fps, for the clip's length. Throws Error(kUsage) unless 0 < fps <= 1000.
   AuCurve per_frame(double fps) const;
+  /// Adds what the lips do at the curve's times, `amount` times as far as people's; see lips.h. The first call listens to
+  /// the clip again, 0.6 ms a second of it. A clip without speech moves no lips.
+  void add_lips(AuCurve& curve, double amount) const;
 
  private:
+  /// Heard when they are wanted: one still picture needs none.
+  struct Lips {
+    std::vector<float> pcm;
+    std::once_flag heard;
+    LipTrack track;
+  };
+
   ActionUnits answer(std::span<const float> values) const;
 
   std::unique_ptr<const HeardClip> heard_;
   const SpeechConfig& config_;
-  double seconds_;
+  std::unique_ptr<Lips> lips_;
   bool holds_speech_;
   ActionUnits whole_;
 };

@@ -196,6 +196,10 @@ EMO_API double emo_voice_seconds(const emo_voice* voice);
 EMO_API emo_status emo_voice_whole(const emo_voice* voice, float* aus);
 // The AUs at each time, in seconds: count rows of emo_au_count() values.
 EMO_API emo_status emo_voice_at(const emo_voice* voice, const double* times_s, size_t count, float* aus);
+// Raises AU25, AU26 and AU20 of rows at these times to what the lips do: they open with the syllables and shut for /p b m/.
+// amount: 0 to 2; 1: as far as people's. A clip without speech moves no lips.
+EMO_API emo_status emo_voice_add_lips(const emo_voice* voice, const double* times_s, size_t count, double amount,
+                                      float* aus);
 
 typedef struct emo_live emo_live;  // a voice that is still speaking; for one thread at a time
 

@@ -104,6 +104,10 @@ class Voice {
     check(emo_voice_at(handle_.get(), times_s.data(), times_s.size(), aus.data()));
     return aus;
   }
+  /// Raises rows at these times to what the lips do; see emo_voice_add_lips.
+  void add_lips(std::span<const double> times_s, double amount, Aus& rows) const {
+    check(emo_voice_add_lips(handle_.get(), times_s.data(), times_s.size(), amount, rows.data()));
+  }
   const emo_voice* get() const { return handle_.get(); }
 
  private:

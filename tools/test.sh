@@ -19,7 +19,7 @@ readonly limit_s=5100
 # setup, setup_full  packages; nothing to do on the second run
 # build     everything, optimised, warnings are errors
 # tests     the whole suite
-# recipes   the training recipes, on Debian's PyTorch
+# recipes   the training recipes, on Debian's PyTorch; lips against espeak-ng's phonemes
 # page      the page of `emoengine serve` in a real browser; its screenshots are in out/page
 # python    the wheel, made of the source distribution, in fresh environments: its tests, types, examples
 # ray       batches over Ray, with the Python package's wheel
@@ -56,6 +56,7 @@ stage_recipes() {
   printf '%s\n' generator speech reader | OMP_NUM_THREADS=1 xargs -P 2 -I '{}' \
     /usr/bin/python3 -W ignore -m unittest discover -s tests/training -p 'test_{}.py' 2>&1 | tee out/test/unittest.txt
   ! grep skipped= out/test/unittest.txt  # setup_full has installed what the tests ask for
+  /usr/bin/python3 tests/tools/lips_test.py
 }
 
 stage_ray() {

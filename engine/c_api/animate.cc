@@ -41,7 +41,7 @@ class FrameCalls final : public VideoWriter {
 };
 
 /// What moves the face: the voice's rows at each frame, or the table's.
-AuCurve curve_of(const emo_engine& engine, const emo_animation& animation, double fps) {
+AuCurve curve_of(const emo_engine& engine, const emo_animation& animation, double fps, double lips) {
   const bool heard = animation.voice != nullptr;
   if (heard == (animation.aus != nullptr)) refuse("`voice`: one of `voice` and `aus` is needed");
   const double rows =
@@ -53,7 +53,9 @@ AuCurve curve_of(const emo_engine& engine, const emo_animation& animation, doubl
   for (std::size_t i = 0; i < times.size(); ++i) times[i] = double(i) / fps;
   AuCurve curve(engine.au_names, std::move(times));
   if (heard) {
-    const auto status = emo_voice_at(animation.voice, curve.times_s.data(), curve.rows(), curve.values.values.data());
+    float* const rows = curve.values.values.data();
+    auto status = emo_voice_at(animation.voice, curve.times_s.data(), curve.rows(), rows);
+    if (status == EMO_OK) status = emo_voice_add_lips(animation.voice, curve.times_s.data(), curve.rows(), lips, rows);
     if (status != EMO_OK) throw Error(ErrorKind::kModel, emo_error());
   } else {
     for (std::size_t i = 0; i < curve.rows(); ++i) {
@@ -77,17 +79,20 @@ emo_status emo_animate(emo_engine* engine, const emo_animation* animation) {
     options.smooth_s = chosen(wanted.smooth_s, options.smooth_s);
     options.ease_s = chosen(wanted.ease_s, options.ease_s);
     options.blink = wanted.no_blinks == 0;
+    const double lips = chosen(wanted.lips, 1);
+    options.lips_move = lips > 0;
     if (wanted.seed != 0) options.seed = wanted.seed;
     if (!(options.fps >= limits::kMinFps && options.fps <= limits::kMaxFps)) {
       refuse("`fps`: ", options.fps, " came; ", limits::kMinFps, " to ", limits::kMaxFps, " are possible");
     }
+    if (!(lips <= limits::kMaxLips)) refuse("`lips`: ", lips, " came; up to ", limits::kMaxLips, " are possible");
     if (wanted.passes < 0 || wanted.passes > limits::kMaxPasses) {
       refuse("`passes`: ", wanted.passes, " came; 1 to ", limits::kMaxPasses, " are possible");
     }
     const Box box = box_of(wanted.box, "box");
     const auto still =
         std::make_shared<const Still>(opened.engine, flattened(image_of(wanted.photo, "photo")), std::vector<Box>{box});
-    AuCurve curve = curve_of(opened, wanted, options.fps);
+    AuCurve curve = curve_of(opened, wanted, options.fps, lips);
     const std::size_t count = curve.rows();
     curve = animation_curve(curve, count, options);
     FrameCalls frames(wanted, count);

@@ -29,6 +29,19 @@ struct emo_live {
 using namespace emo;
 using namespace emo::c_api;
 
+namespace {
+
+/// A curve of no AUs yet at a caller's times.
+AuCurve curve_at(const emo_engine& engine, const double* times_s, size_t count) {
+  needed(times_s, "times_s");
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!std::isfinite(times_s[i])) refuse("`times_s`[", i, "]: ", times_s[i], " came; a finite time is needed");
+  }
+  return {engine.au_names, {times_s, times_s + count}};
+}
+
+}  // namespace
+
 emo_status emo_hear(emo_engine* engine, const float* pcm, size_t samples, emo_voice** voice) {
   return guard([&] {
     auto& out = handle_out(voice, "voice");
@@ -60,15 +73,27 @@ emo_status emo_voice_at(const emo_voice* voice, const double* times_s, size_t co
   return guard([&] {
     const auto& [engine, heard] = needed(voice, "voice");
     if (count == 0) return;
-    needed(times_s, "times_s");
     needed(aus, "aus");
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!std::isfinite(times_s[i])) refuse("`times_s`[", i, "]: ", times_s[i], " came; a finite time is needed");
-    }
-    const AuCurve curve = heard.at({times_s, times_s + count});
+    const AuCurve curve = heard.at(curve_at(engine, times_s, count).times_s);
     for (std::size_t i = 0; i < count; ++i) {
       aus = std::ranges::copy(curve.row(i).reordered(engine.au_names).values(), aus).out;
     }
+  });
+}
+
+emo_status emo_voice_add_lips(const emo_voice* voice, const double* times_s, size_t count, double amount, float* aus) {
+  return guard([&] {
+    const auto& [engine, heard] = needed(voice, "voice");
+    if (!(amount >= 0 && amount <= limits::kMaxLips)) {
+      refuse("`amount`: ", amount, " came; 0 to ", limits::kMaxLips, " are possible");
+    }
+    if (count == 0) return;
+    needed(aus, "aus");
+    AuCurve curve = curve_at(engine, times_s, count);
+    const std::size_t n = engine.au_names.size();
+    for (std::size_t i = 0; i < count; ++i) curve.set_row(i, action_units(engine, aus + i * n, "aus"));
+    heard.add_lips(curve, amount);
+    std::ranges::copy(curve.values.values, aus);
   });
 }
 

@@ -6,12 +6,14 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "engine/expression/lips.h"
 
 namespace emo {
 namespace {
 
 constexpr const char* kBlinkAu = "AU45";
 constexpr double kClose_s = 0.1, kOpen_s = 0.2;  // VanderWerf et al. 2003: down in some 80 ms, up in twice that
+constexpr double kLipShare = 1 / 3.;             // 0.02 s: of the 0.08 s of a /p/, the mouth is shut for half
 constexpr double kLeastPause_s = 1.0, kMorePause_s = 2.3;
 
 /// 0 to 1 along half a cosine for x from 0 to 1.
@@ -35,12 +37,24 @@ AnimationOptions checked(const AnimationOptions& options) {
   return options;
 }
 
+/// The share of a value that the next one keeps. 0 for a time constant of 0.
+double kept(double step_s, double time_constant_s) { return std::exp(-step_s / time_constant_s); }
+
+/// Of each AU's smoothing, s.
+std::vector<double> time_constants(const std::vector<std::string>& names, const AnimationOptions& options) {
+  std::vector<double> result;
+  for (const auto& name : names) {
+    result.push_back(options.smooth_s * (options.lips_move && moves_with_lips(name) ? kLipShare : 1));
+  }
+  return result;
+}
+
 }  // namespace
 
 AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const AnimationOptions& options) {
   checked(options);
   AuCurve result = at_frames(curve, frames, options.fps);
-  if (options.smooth_s > 0) smooth(result, 1 / options.fps, options.smooth_s);
+  smooth(result, 1 / options.fps, time_constants(result.names, options));
   if (options.ease_s > 0) ease(result, options.ease_s);
   if (options.blink) add_blinks(result, options.fps, options.seed);
   return result;
@@ -66,10 +80,13 @@ AuCurve at_frames(const AuCurve& curve, std::size_t frames, double fps) {
   return result;
 }
 
-void smooth(AuCurve& curve, double step_s, double time_constant_s) {
-  const double keep = std::exp(-step_s / time_constant_s);
+void smooth(AuCurve& curve, double step_s, std::span<const double> time_constants_s) {
+  std::vector<double> keep;
+  for (const double constant_s : time_constants_s) keep.push_back(kept(step_s, constant_s));
   Matrix& rows = curve.values;
-  const auto follow = [&](int i, int before) { mix(rows.row(i), rows.row(before), keep, curve.names.size(), rows.row(i)); };
+  const auto follow = [&](int i, int before) {
+    for (std::size_t k = 0; k < keep.size(); ++k) mix(rows.row(i) + k, rows.row(before) + k, keep[k], 1, rows.row(i) + k);
+  };
   for (int i = 1; i < rows.rows; ++i) follow(i, i - 1);
   for (int i = rows.rows - 2; i >= 0; --i) follow(i, i + 1);
 }
@@ -111,19 +128,17 @@ void add_blinks(AuCurve& curve, double fps, unsigned seed) {
   }
 }
 
-LiveAnimation::LiveAnimation(std::vector<std::string> names, const AnimationOptions& options)
+LiveAnimation::LiveAnimation(const std::vector<std::string>& names, const AnimationOptions& options)
     : options_(checked(options)),
-      lids_(options.blink ? AuCurve(std::move(names), {}).column(kBlinkAu) : -1),
+      lids_(options.blink ? AuCurve(names, {}).column(kBlinkAu) : -1),
       blinks_(options.fps, options.seed),
-      blink_(blinks_.next()) {}
+      blink_(blinks_.next()) {
+  for (const double constant_s : time_constants(names, options)) keep_.push_back(kept(1 / options.fps, constant_s));
+}
 
 std::vector<float> LiveAnimation::next(std::vector<float> row) {
-  if (index_ == 0 || options_.smooth_s == 0) {
-    smoothed_ = row;
-  } else {
-    const double keep = std::exp(-1 / (options_.fps * options_.smooth_s));
-    mix(row.data(), smoothed_.data(), keep, row.size(), smoothed_.data());
-  }
+  if (index_ == 0) smoothed_ = row;
+  for (std::size_t k = 0; k < row.size(); ++k) mix(&row[k], &smoothed_[k], keep_[k], 1, &smoothed_[k]);
   const double shown = options_.ease_s == 0 ? 1 : half_cosine(double(index_) / options_.fps / options_.ease_s);
   mix(std::vector<float>(row.size()).data(), smoothed_.data(), shown, row.size(), row.data());
   while (index_ > blink_.last) blink_ = blinks_.next();

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "engine/expression/au_curve.h"
@@ -11,6 +12,7 @@ namespace emo {
 struct AnimationOptions {
   double fps = 25;
   double smooth_s = 0.06;  ///< time constant of the smoothing; 0: none
+  bool lips_move = false;  ///< AU20, AU25 and AU26 speak: they are smoothed a third as long
   double ease_s = 0.3;     ///< from the neutral face at the start, back to it at the end; 0: none
   bool blink = true;
   unsigned seed = 1;  ///< of the blinks' times
@@ -47,14 +49,15 @@ AuCurve animation_curve(const AuCurve& curve, std::size_t frames, const Animatio
 class LiveAnimation {
  public:
   /// Throws as animation_curve.
-  LiveAnimation(std::vector<std::string> names, const AnimationOptions& options);
+  LiveAnimation(const std::vector<std::string>& names, const AnimationOptions& options);
 
   /// What to show of the next row, of as many values as there are names.
   std::vector<float> next(std::vector<float> row);
 
  private:
   AnimationOptions options_;
-  int lids_;  ///< which of the names blinks; -1: none
+  int lids_;                  ///< which of the names blinks; -1: none
+  std::vector<double> keep_;  ///< of each name's value before
   std::vector<float> smoothed_;
   Blinks blinks_;
   Blink blink_;
@@ -64,9 +67,10 @@ class LiveAnimation {
 /// The curve's values at i / fps: straight lines between its rows, its first and last row beyond its ends.
 AuCurve at_frames(const AuCurve& curve, std::size_t frames, double fps);
 
-/// A one-pole low-pass run forwards, then backwards over rows that are step_s apart, so that the two lags cancel: a peak
-/// stays at its time. Its answer to an impulse falls by e in every time_constant_s. Constant rows stay as they are.
-void smooth(AuCurve& curve, double step_s, double time_constant_s);
+/// A one-pole low-pass of each column run forwards, then backwards over rows that are step_s apart, so that the two lags
+/// cancel: a peak stays at its time. Its answer to an impulse falls by e in every one of the column's time_constants_s; 0:
+/// none. Constant rows stay as they are.
+void smooth(AuCurve& curve, double step_s, std::span<const double> time_constants_s);
 
 /// Fades every row to zero towards the first and the last one, along half a cosine of ease_s (half the clip, if that is
 /// shorter). A single row stays as it is.

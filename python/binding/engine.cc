@@ -182,7 +182,18 @@ void bind_engine(nb::module_& m) {
             const std::span<const double> times(times_s.data(), times_s.size());
             return array_of(without_gil([&] { return self.voice.at(times); }), std::size_t(self.engine->engine->au_count()));
           },
-          nb::arg("times_s"));
+          nb::arg("times_s"))
+      .def(
+          "add_lips",
+          [](const Voice& self, nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> times_s, double amount,
+             nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu> rows) {
+            const auto count = std::size_t(self.engine->engine->au_count());
+            const std::span<const double> times(times_s.data(), times_s.size());
+            emoengine::Aus aus(rows.data(), rows.data() + rows.size());
+            without_gil([&] { self.voice.add_lips(times, amount, aus); });
+            return array_of(std::move(aus), count);
+          },
+          nb::arg("times_s"), nb::arg("amount"), nb::arg("rows"), "The rows, one a time, raised to what the lips do.");
 
   nb::class_<Engine>(m, "Engine")
       .def(

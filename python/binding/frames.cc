@@ -153,7 +153,8 @@ class Animation {
 
 std::unique_ptr<Animation> animate(const Engine& engine, const ConstPixels& photo, const Square& face,
                                    const std::optional<Values>& pcm, const std::optional<Table>& aus, bool bgr, double fps,
-                                   double smooth_s, double ease_s, bool blinks, std::uint32_t seed, int passes) {
+                                   double smooth_s, double ease_s, double lips, bool blinks, std::uint32_t seed,
+                                   int passes) {
   const Call call;
   const auto opened = engine.opened();
   const auto [x, y, side, roll] = face;
@@ -165,6 +166,7 @@ std::unique_ptr<Animation> animate(const Engine& engine, const ConstPixels& phot
   animation.fps = fps;
   animation.smooth_s = smooth_s;
   animation.ease_s = ease_s;
+  animation.lips = lips;
   animation.seed = seed;
   std::vector<float> table;
   if (aus) {
@@ -203,8 +205,8 @@ void bind_frames(nb::module_& m) {
           },
           "The next frame, or None at the end.");
   m.def("animate", animate, nb::arg("engine"), nb::arg("photo"), nb::arg("face"), nb::kw_only(), nb::arg("pcm").none(),
-        nb::arg("aus").none(), nb::arg("bgr"), nb::arg("fps"), nb::arg("smooth_s"), nb::arg("ease_s"), nb::arg("blinks"),
-        nb::arg("seed"), nb::arg("passes"));
+        nb::arg("aus").none(), nb::arg("bgr"), nb::arg("fps"), nb::arg("smooth_s"), nb::arg("ease_s"), nb::arg("lips"),
+        nb::arg("blinks"), nb::arg("seed"), nb::arg("passes"));
 }
 
 }  // namespace emo::python

@@ -105,6 +105,11 @@ class Voice:
         return self.at(np.arange(max(1, math.ceil(self.seconds * fps - 1e-9))) / fps)
 
 
+    def add_lips(self, table: AuTable, amount: float = 1) -> AuTable:
+        """The table with AU25, AU26 and AU20 raised to what the lips do at its times; a clip without speech moves none."""
+        return AuTable(self._names, table.times, self._voice.add_lips(table.times, amount, table.values))
+
+
 class Animation(Iterator[Pixels]):
     """The frames of Engine.animate(), each (H,W,3) uint8. They are drawn a few ahead, on a thread of their own."""
 
@@ -384,13 +389,17 @@ class Engine:
         intensity: float = 1,
         emotion: str | None = None,
         au: str | None = None,
+        lips: float = 1,
     ) -> AuTable:
-        """The action units at 0, 1/fps, 2/fps ... seconds; arguments as run()'s and hear()'s."""
+        """The action units at 0, 1/fps, 2/fps ... seconds; arguments as run()'s and hear()'s.
+
+        lips    how far the lips move with the syllables, on top of the emotion: 0 not at all, 1 as people's do, at most 2
+        """
         heard = waveform if isinstance(waveform, Voice) else self.hear(waveform, rate)
         table = heard.per_frame(fps)
         for row in table.values if (intensity, emotion, au) != (1, None, None) else ():
             row[:] = self._core.express(row.copy(), intensity, emotion, au).reshape(-1)
-        return table
+        return heard.add_lips(table, lips)
 
     def animate(
         self,
@@ -404,6 +413,7 @@ class Engine:
         passes: int = 1,
         smooth: float = 0.06,
         ease: float = 0.3,
+        lips: float = 1,
         blink: bool = True,
         seed: int = 1,
         order: Order = "rgb",
@@ -416,6 +426,8 @@ class Engine:
         face    one face
         smooth  time constant of the smoothing, s; 0: none
         ease    from the neutral face at the start and back at the end, s; 0: none
+        lips    how far they move with the voice: 0 not at all, 1 as people's do, at most 2. Of `aus`: whether it holds lips
+                that speak, which are smoothed a third as long
         blink   whether it blinks of its own, at times that `seed` chooses
 
         Arguments are checked and the voice is heard before it returns. Closing it, or dropping it, ends the work.
@@ -436,6 +448,7 @@ class Engine:
             fps=fps,
             smooth_s=smooth or -1,
             ease_s=ease or -1,
+            lips=lips or -1,
             blinks=blink,
             seed=seed,
             passes=passes,

@@ -237,15 +237,23 @@ def test_a_waveform_of_another_form_is_refused(engine, pcm, spoil, rate, says) -
 
 
 def test_a_table_is_one_for_data_frames(engine: emoengine.Engine) -> None:
-    table = engine.aus_per_frame(VOICE, fps=10, intensity=0.5)
+    table = engine.aus_per_frame(VOICE, fps=10, intensity=0.5, lips=0)
     assert table.values.shape == (len(table), 17) and np.asarray(table) is table.values
     assert list(table.columns())[:2] == ["time_s", "AU01"] and table.times[1] == 0.1
     assert table.columns()["AU12"] is not None and next(iter(table))["AU12"] == table["AU12"][0]
-    full = engine.aus_per_frame(VOICE, fps=10)
+    full = engine.aus_per_frame(VOICE, fps=10, lips=0)
     assert table.values == pytest.approx(full.values / 2, abs=1e-6)
     pandas = pytest.importorskip("pandas")
     assert pandas.DataFrame(table.columns()).shape == (len(table), 18)
     assert table.to_pandas()["AU12"].iloc[3] == table["AU12"][3]
+
+
+def test_lips_move_on_top_of_the_emotion(engine: emoengine.Engine) -> None:
+    still, spoken = (engine.aus_per_frame(VOICE, lips=lips) for lips in (0, 1))
+    assert still["AU25"].max() == 0 and 0.3 < spoken["AU25"].max() <= 0.6
+    assert np.array_equal(still["AU12"], spoken["AU12"]) and (spoken["AU26"] >= still["AU26"]).all()
+    with pytest.raises(emoengine.ArgumentError, match="`amount`: 3 came; 0 to 2 are possible"):
+        engine.aus_per_frame(VOICE, lips=3)
 
 
 # ---- Animations

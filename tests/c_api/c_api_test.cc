@@ -513,6 +513,16 @@ TEST_F(CApi, VoiceIsReadWholeAndOverTime) {
   const double never[] = {std::nan("")};
   EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_voice_at(voice, never, 1, rows.data())),
             "`times_s`[0]: nan came; a finite time is needed");
+
+  std::vector<float> spoken(rows.size());
+  ASSERT_EQ(emo_voice_add_lips(voice, times, 3, 1, spoken.data()), EMO_OK) << emo_error();
+  EXPECT_GT(*std::max_element(spoken.begin(), spoken.end() - n), 0.1f) << "at 0 or 1 s the mouth is open";
+  EXPECT_EQ(*std::max_element(spoken.end() - n, spoken.end()), 0) << "long after the clip it is shut";
+  std::vector<float> still = rows;
+  ASSERT_EQ(emo_voice_add_lips(voice, times, 3, 0, still.data()), EMO_OK) << emo_error();
+  EXPECT_EQ(still, rows);
+  EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_voice_add_lips(voice, times, 3, 2.5, still.data())),
+            "`amount`: 2.5 came; 0 to 2 are possible");
   emo_voice_free(voice);
 }
 
@@ -767,6 +777,9 @@ TEST_F(CApi, AnimationGivesEachFrameInItsOrderUntilTheCallerStops) {
   shown = {.stop_after = 2};
   EXPECT_THAT(REFUSED(EMO_CANCELLED, emo_animate(engine_, &animation)), StartsWith("animation: ended by `frame` after "));
   EXPECT_THAT(shown.indices, ElementsAre(0, 1));
+  animation.lips = 2.5;
+  EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_animate(engine_, &animation)), "`lips`: 2.5 came; up to 2 are possible");
+  animation.lips = 0;
   animation.aus = nullptr;
   EXPECT_EQ(REFUSED(EMO_ARGUMENT, emo_animate(engine_, &animation)), "`voice`: one of `voice` and `aus` is needed");
   animation.frame = nullptr;

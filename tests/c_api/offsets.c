@@ -69,7 +69,7 @@ AT(emo_video_options, fps, 8);
 AT(emo_video_options, pcm, 16);
 AT(emo_video_options, samples, 24);
 
-SIZE(emo_animation, 112);
+SIZE(emo_animation, 120);
 AT(emo_animation, passes, 4);
 AT(emo_animation, photo, 8);
 AT(emo_animation, box, 16);
@@ -80,10 +80,11 @@ AT(emo_animation, rows, 56);
 AT(emo_animation, fps, 64);
 AT(emo_animation, smooth_s, 72);
 AT(emo_animation, ease_s, 80);
-AT(emo_animation, seed, 88);
-AT(emo_animation, reserved, 92);
-AT(emo_animation, frame, 96);
-AT(emo_animation, user, 104);
+AT(emo_animation, lips, 88);
+AT(emo_animation, seed, 96);
+AT(emo_animation, reserved, 100);
+AT(emo_animation, frame, 104);
+AT(emo_animation, user, 112);
 
 // A C program can use it: what c_api_test.cc calls.
 emo_status c_program_opens(emo_engine** engine) {

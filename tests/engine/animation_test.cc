@@ -46,7 +46,7 @@ TEST(AtFrames, ItsOwnRateGivesTheCurveBack) {
 
 TEST(Smooth, ConstantStays) {
   AuCurve curve = curve_of(std::vector<float>(19, 0.7f));
-  smooth(curve, 0.04, 0.1);
+  smooth(curve, 0.04, std::vector(2, 0.1));
   for (const float v : column(curve, "AU12")) EXPECT_EQ(v, 0.7f);
 }
 
@@ -54,7 +54,7 @@ TEST(Smooth, APeakStaysAtItsTimeWithEvenSides) {
   std::vector<float> impulse(201, 0.f);
   impulse[100] = 1;
   AuCurve curve = curve_of(impulse);
-  smooth(curve, 0.04, 0.1);
+  smooth(curve, 0.04, std::vector(2, 0.1));
   const auto values = column(curve, "AU12");
   EXPECT_EQ(std::ranges::max_element(values) - values.begin(), 100);
   const float fall = std::exp(-0.4f);  // a step of 0.04 s at a time constant of 0.1 s
@@ -62,6 +62,18 @@ TEST(Smooth, APeakStaysAtItsTimeWithEvenSides) {
     EXPECT_NEAR(values[100 - i], values[100 + i], 1e-6) << i;
     EXPECT_NEAR(values[100 + i], values[100 + i - 1] * fall, 1e-6) << i;
   }
+}
+
+TEST(AnimationCurve, LipsThatSpeakAreSmoothedAThirdAsLong) {
+  const auto after = [](bool lips_move) {
+    AuCurve curve({"AU12", "AU25"}, {0.0, 0.04, 0.08});
+    curve.values.row(1)[0] = curve.values.row(1)[1] = 1;
+    return animation_curve(curve, 3, {.lips_move = lips_move, .ease_s = 0, .blink = false}).row(1);
+  };
+  const float smile = after(true).get("AU12");
+  EXPECT_EQ(after(false).get("AU12"), smile);
+  EXPECT_EQ(after(false).get("AU25"), smile);
+  EXPECT_GT(after(true).get("AU25"), 2 * smile);
 }
 
 TEST(Ease, StartsAndEndsNeutralAndLeavesTheMiddle) {

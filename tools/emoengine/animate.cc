@@ -40,6 +40,7 @@ struct AnimateOptions {
   std::optional<int> size;    ///< none: what suits the output
   AnimationOptions animation;
   Expression expression;
+  double lips = 1;
   NoFace no_face = NoFace::kError;
   std::string blink = "on";
   bool resume = false;
@@ -114,6 +115,7 @@ AuCurve driver_curve(const AnimateOptions& options, VideoReader& driver, const E
 AuCurve wanted_curve(const AnimateOptions& options, const Job& job, VideoReader* driver, const Engine& engine,
                      const Loader& loader, double fps, double& seconds) {
   AuCurve curve;
+  std::optional<Voice> voice;
   seconds = 0;
   if (!options.au_file.empty()) {
     curve = loader.aus(options.au_file, engine.generator_config().au_names, {fps, options.au_face});
@@ -122,25 +124,25 @@ AuCurve wanted_curve(const AnimateOptions& options, const Job& job, VideoReader*
   } else if (driver) {
     curve = driver_curve(options, *driver, engine, seconds);
   } else if (!job.audio.empty()) {
-    const Voice voice =
-        engine.hear(loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits).pcm);
-    note_speech(job.audio, voice.holds_speech(), options.model.quiet);
-    curve = voice.per_frame(fps);
-    seconds = voice.seconds();
+    voice.emplace(engine.hear(loader.audio(job.audio, engine.speech_config().sample_rate_hz, options.audio_limits).pcm));
+    note_speech(job.audio, voice->holds_speech(), options.model.quiet);
+    curve = voice->per_frame(fps);
+    seconds = voice->seconds();
   } else if (driven_by_own_sound(options)) {
     const Clip own = media().load_video_sound(job.source, engine.speech_config().sample_rate_hz, options.audio_limits);
     if (own.pcm.empty()) {
       fail(ErrorKind::kInput, job.source,
            ": has no sound, and nothing else says how its face looks; give --audio, --au-file, --emotion or --au");
     }
-    const Voice voice = engine.hear(own.pcm);
+    voice.emplace(engine.hear(own.pcm));
     if (!options.model.quiet) note(job.source + ": its own sound drives the face");
-    note_speech(job.source, voice.holds_speech(), options.model.quiet);
-    curve = voice.per_frame(fps);
+    note_speech(job.source, voice->holds_speech(), options.model.quiet);
+    curve = voice->per_frame(fps);
   } else {
     curve = AuCurve(engine.generator_config().au_names, {0.0});
   }
   options.expression.apply(curve);
+  if (voice) voice->add_lips(curve, options.lips);
   return curve;
 }
 
@@ -179,6 +181,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   const Loader loader(options.model.quiet);
   AnimationOptions animation = options.animation;
   animation.blink = options.blink == "on" && options.drive.empty();  // the driver blinks
+  animation.lips_move = options.lips > 0 && options.drive.empty();
   std::unique_ptr<VideoReader> reader, driver;
   const VideoKind kind = video().kind(job.out, job.format);  // refuses a name before anything is drawn
   const int size = options.size.value_or(kind.usual_side);
@@ -394,6 +397,7 @@ void add_animate(CLI::App& app) {
                    "seconds to ease in from the neutral face at the start, and back to it at the end")
       ->capture_default_str()
       ->check(within(0, limits::kMaxEaseSeconds));
+  add_lips_option(*command, options->lips)->excludes(drive);
   command->add_option("--blink", options->blink, "blink now and then: on or off")
       ->capture_default_str()
       ->check(CLI::IsMember({"on", "off"}));

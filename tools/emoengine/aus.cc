@@ -26,6 +26,7 @@ struct AusOptions {
   bool per_frame = false, resume = false;
   double fps = 25;
   Expression expression;
+  double lips = 1;
   ModelOptions model;
 };
 
@@ -47,6 +48,7 @@ void aus_of(const AusOptions& options, const Engine& engine, const AusTask& task
   if (options.per_frame || !plot.empty()) {
     curve = voice.per_frame(options.fps);
     options.expression.apply(curve);
+    voice.add_lips(curve, options.lips);
   }
   if (!plot.empty()) {
     const auto title = std::filesystem::path(audio).filename().string();
@@ -165,6 +167,7 @@ void add_aus(CLI::App& app) {
   command->add_flag("--per-frame", options->per_frame, "write a row for each video frame instead of one for the clip");
   command->add_option("--fps", options->fps, "frames a second, for --per-frame and --plot")->capture_default_str();
   add_expression_options(*command, options->expression, WithVoice::kYes);
+  add_lips_option(*command, options->lips);
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kSpeech);
   add_reader_option(*command, options->model);

@@ -157,6 +157,14 @@ CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audi
                        "voices, folders, patterns: WAV, FLAC, MP3, M4A, Ogg and others, or videos; any rate");
 }
 
+CLI::Option* add_lips_option(CLI::App& command, double& lips) {
+  return command
+      .add_option("--lips", lips,
+                  "how far the lips move with the voice's syllables, on top of its emotion: 0 not at all, 1 as people's do")
+      ->capture_default_str()
+      ->check(within(0, limits::kMaxLips));
+}
+
 void add_expression_options(CLI::App& command, Expression& expression, WithVoice voice) {
   if (voice == WithVoice::kYes) add_intensity_option(command, expression);
   command.add_option("--emotion", expression.emotion,

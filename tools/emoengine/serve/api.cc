@@ -80,14 +80,16 @@ Awaitable<Response> generate(Call& call) {
 Awaitable<Response> aus(Call& call) {
   const Engine& engine = call.app.needed_engine();
   const Form form(call.request.header("content-type"), call.request.body);
-  form.only({"audio", "fps"});
+  form.only({"audio", "fps", "lips"});
   const auto audio = form.needed("audio");
   const double fps = form.number("fps", 25, limits::kMinFps, limits::kMaxFps);
+  const double lips = form.number("lips", 1, 0, limits::kMaxLips);
   Response response;
   co_await call.ticket.run([&] {
     const Clip clip = read_voice(audio, engine.speech_config().sample_rate_hz, call.app.options.audio);
     const Voice voice = engine.hear(clip.pcm);
-    const AuCurve curve = voice.per_frame(fps);
+    AuCurve curve = voice.per_frame(fps);
+    voice.add_lips(curve, lips);
     if (call.accepts("text/csv")) {
       response.type = "text/csv";
       response.body = to_csv(curve);
@@ -125,12 +127,19 @@ void turn_down(Clip& sound) {
 void read_sound_and_curve(const Form& form, const App& app, Animation& animation) {
   const Engine& engine = app.needed_engine();
   const auto audio = form.text("audio"), curve = form.text("curve");
-  AnimationOptions options{.fps = animation.fps};
+  const double lips = form.number("lips", 1, 0, limits::kMaxLips);
+  AnimationOptions options{.fps = animation.fps, .lips_move = lips > 0};
+  const Expression expression{.intensity = form.number("intensity", 1, 0, kMaxIntensity)};
   double seconds = 0;
   if (!audio.empty()) {
     const Clip clip = read_voice(audio, engine.speech_config().sample_rate_hz, app.options.audio);
     seconds = clip.seconds();
-    if (curve.empty()) animation.curve = engine.hear(clip.pcm).per_frame(animation.fps);
+    if (curve.empty()) {
+      const Voice voice = engine.hear(clip.pcm);
+      animation.curve = voice.per_frame(animation.fps);
+      expression.apply(animation.curve);
+      voice.add_lips(animation.curve, lips);
+    }
     if (!animation.gif) {
       animation.sound = read_voice(audio, Video::kSoundRateHz, app.options.audio);
       turn_down(animation.sound);
@@ -138,6 +147,7 @@ void read_sound_and_curve(const Form& form, const App& app, Animation& animation
   }
   if (!curve.empty()) {  // shown as it was drawn: whoever made it has smoothed it
     animation.curve = read_curve(curve, engine.generator_config().au_names, animation.fps);
+    expression.apply(animation.curve);
     options.smooth_s = options.ease_s = 0;
     options.blink = false;
     if (seconds == 0 && animation.curve.rows() > 1) seconds = animation.curve.times_s.back() + 1 / animation.fps;
@@ -150,7 +160,6 @@ void read_sound_and_curve(const Form& form, const App& app, Animation& animation
   if (seconds > app.options.audio.max_seconds) {
     throw HttpError(400, concat("`curve`: lasts ", seconds, " s; at most ", app.options.audio.max_seconds, " s are taken"));
   }
-  Expression{.intensity = form.number("intensity", 1, 0, kMaxIntensity)}.apply(animation.curve);
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));
   animation.curve = animation_curve(animation.curve, frames, options);
 }
@@ -195,7 +204,7 @@ Awaitable<Response> animate(Call& call) {
   App& app = call.app;
   const Engine& engine = app.needed_engine();
   const Form form(call.request.header("content-type"), call.request.body);
-  form.only({"image", "audio", "curve", "format", "fps", "intensity", "face", "passes", "smooth", "ease", "blink"});
+  form.only({"image", "audio", "curve", "format", "fps", "intensity", "face", "passes", "smooth", "ease", "blink", "lips"});
   const auto image = form.needed("image");
   if (form.text("audio").empty() && form.text("curve").empty()) {
     throw HttpError(400, "`audio`: nothing says how the face moves; send `audio`, `curve` or both");

@@ -306,7 +306,9 @@ Awaitable<> Session::voice(const Message& message) {
     answer["holds_speech"] = voice.holds_speech();
     answer["aus"] = voice.whole().values();
     answer["fps"] = kFps;
-    answer["rows"] = rows_of(voice.per_frame(kFps));
+    AuCurve curve = voice.per_frame(kFps);
+    voice.add_lips(curve, 1);
+    answer["rows"] = rows_of(curve);
     answer["waveform"] = waveform(clip.pcm);
   });
   send(answer);
