@@ -126,6 +126,12 @@ TEST_F(Animate, TheSoundIsTheClips) {
   }
 }
 
+int largest_difference(const Image& a, const Image& b) {
+  int most = 0;
+  for (std::size_t i = 0; i < a.rgb.size(); ++i) most = std::max(most, std::abs(a.rgb[i] - b.rgb[i]));
+  return most;
+}
+
 // What `aus` writes drives the face as the voice itself does: to the last pixel but for the table's four decimals.
 TEST_F(Animate, TheVoicesOwnCurvePlaysBackTheSame) {
   const auto voice = source("samples/happy.flac");
@@ -135,11 +141,20 @@ TEST_F(Animate, TheVoicesOwnCurvePlaysBackTheSame) {
   for (const char* frame : {"/000001.png", "/000004.png", "/000007.png"}) {
     const Image a = media().load_image(dir_ / ("a" + std::string(frame)), {});
     const Image b = media().load_image(dir_ / ("b" + std::string(frame)), {});
-    int most = 0;
-    for (std::size_t i = 0; i < a.rgb.size(); ++i) most = std::max(most, std::abs(a.rgb[i] - b.rgb[i]));
-    EXPECT_LE(most, 1) << frame;
+    EXPECT_LE(largest_difference(a, b), 1) << frame;
   }
   EXPECT_EQ(exists("a/000012.png"), exists("b/000012.png"));
+}
+
+TEST_F(Animate, WithoutLipsTheVoiceMovesTheFaceAsATableWithoutThem) {
+  const auto voice = source("samples/happy.flac");
+  ASSERT_EQ(run("aus -a " + voice + " --per-frame --fps 5 --lips 0 -o still.csv").code, 0);
+  ASSERT_EQ(animate("-i face.png -a " + voice + " --fps 5 --lips 0 -o still").code, 0);
+  ASSERT_EQ(animate("-i face.png -a " + voice + " --fps 5 -o spoken").code, 0);
+  ASSERT_EQ(animate("-i face.png --au-file still.csv --lips 0 --fps 5 -o table").code, 0);
+  const auto frame = [&](const char* folder) { return media().load_image(dir_ / folder / "000004.png", {}); };
+  EXPECT_NE(frame("spoken").rgb, frame("still").rgb);
+  EXPECT_LE(largest_difference(frame("table"), frame("still")), 1);
 }
 
 TEST_F(Animate, FramesOutsideTheFaceAreThePhotosOwnAndItMoves) {
@@ -440,6 +455,9 @@ TEST_F(Animate, RefusalsAreOneLine) {
             "emoengine: --face goes with --image; in a video the largest face of the first frame is followed\n");
   EXPECT_EQ(err(2, "-i face.png --au-file curve.csv --fps 0 -o a.mp4"),
             "emoengine: --fps: '0' is not a number from 0.01 to 240; see emoengine animate --help\n");
+  EXPECT_EQ(err(2, by_curve_ + "--lips 3 -o a.mp4"),
+            "emoengine: --lips: '3' is not a number from 0 to 2; see emoengine animate --help\n");
+  EXPECT_THAT(err(2, "-i face.png --drive v.mp4 --lips 1 -o a.mp4"), HasSubstr("--drive excludes --lips"));
   EXPECT_THAT(err(2, by_curve_ + "-o a.avi"), HasSubstr("ends in '.avi'; .mp4, .webm, .gif or a folder"));
   EXPECT_THAT(err(3, by_curve_ + "-o none/a.mp4"), HasSubstr("cannot be written: No such file or directory"));
   write_file(dir_ / "bad.csv", "frame,timestamp,smile\n1,0,1\n");
