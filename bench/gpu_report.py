@@ -95,8 +95,10 @@ def add(work, results, stage, result, seconds, limit_s):
 
 
 def failed_tests(tests):
-    """Names of GoogleTest's report."""
-    return [f"{suite['name']}.{test['name']}" for suite in tests.get("testsuites", []) for test in suite["testsuite"]
+    """Names of the report of tests/gpu/run_suites.py; of a suite that hung or crashed, the test that was running."""
+    stuck = [f"{suite['test'] or suite['name']} ({suite['result']})" for suite in tests.get("suites", [])
+             if suite["result"] in ("hung", "crashed")]
+    return stuck + [f"{suite['name']}.{test['name']}" for suite in tests.get("testsuites", []) for test in suite["testsuite"]
             if test.get("failures")]
 
 

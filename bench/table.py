@@ -70,7 +70,7 @@ def against(ms, peer_ms):
 
 
 def generator_table(report):
-    engines = ["torch.compile", "cuDNN, fused norm", "eager, graph", "eager"]
+    engines = ["torch.compile", "torch.compile, max-autotune", "cuDNN, fused norm", "eager, graph", "eager"]
     rows = []
     for title, place in {"BM_GeneratorOnDevice": "GPU", "BM_Generator": "host"}.items():
         for row in ours(report, "generator", title):

@@ -2,7 +2,9 @@
 # Builds, tests and measures emoengine on a machine with an NVIDIA GPU, a CUDA toolkit (12.5 or newer), CMake and PyTorch,
 # without network and without Debian's packages: tools/gpu_pack.sh collects before, on another machine, what is missing there.
 #
-#   tools/gpu_check.sh [-o FOLDER] [STAGE...]      no STAGE: those with a limit below, in this order, 9 minutes together
+#   tools/gpu_check.sh [-q] [-o FOLDER] [-t SECONDS] [STAGE...]      no STAGE: all but the last two, in the order of `stages`
+#
+#   -q  the essentials in 4 minutes: machine, build, tests, generator      -t  for all stages together, 570 unless told
 #
 #   machine      driver, clocks, versions        convs       bench_conv: every convolution by itself
 #   build        gpu_test, benchmarks, tuner     sanitizers  compute-sanitizer's four tools on small tests
@@ -11,16 +13,20 @@
 #   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile_N.* (only when named)
 #   lstm         bench_lstm                      tune        tune_conv: FOLDER/conv2d_measured.inc (only when named)
 #
-# A stage that fails or runs out of time does not keep the others from running. FOLDER (default out/gpu) receives log.txt and
+# A stage that fails or runs out of time does not keep the others from running; what one leaves over, later ones get, and none
+# begins without ten seconds. FOLDER (default out/gpu) receives log.txt and
 # results.json, whole after every stage; bench/table.py makes the README's table of it. The exit code is 0 when build, tests
 # and sanitizers passed, as far as they were run.
 # shellcheck disable=SC2317  # stages are called by name
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(machine build tests generator speech lstm convs sanitizers peers pipeline)
-declare -A limit_s=([machine]=15 [build]=130 [tests]=50 [generator]=50 [speech]=20 [lstm]=10 [convs]=35 [sanitizers]=60
-  [peers]=150 [pipeline]=20 [profile]=120 [tune]=400)
+# What is wanted most comes first: the generator's times, so that little is lost when time runs out.
+stages=(machine build generator tests convs peers sanitizers speech lstm pipeline)
+quick=(machine build tests generator)
+declare -A limit_s=([machine]=15 [build]=200 [tests]=90 [generator]=60 [speech]=30 [lstm]=15 [convs]=45 [sanitizers]=70
+  [peers]=150 [pipeline]=30 [profile]=120 [tune]=400)
+suite_limit_s=10
 must_pass=(build tests sanitizers)
 build="build-gpu"
 work=$build/check  # what each stage leaves: NAME.json
@@ -31,7 +37,7 @@ die() {
 }
 
 usage() {
-  echo "gpu_check: $*; usage: tools/gpu_check.sh [-o FOLDER] [STAGE...]; stages: ${stages[*]} profile tune" >&2
+  echo "gpu_check: $*; usage: tools/gpu_check.sh [-q] [-o FOLDER] [-t SECONDS] [STAGE...]; stages: ${stages[*]} profile tune" >&2
   exit 2
 }
 
@@ -85,7 +91,7 @@ stage_build() {
 stage_tests() {
   local test
   test=$(program gpu_test)
-  "$test" --gtest_brief=1 --gtest_output="json:$work/tests.json"
+  python3 tests/gpu/run_suites.py "$test" --out "$work/tests.json" --limit "$suite_limit_s"
 }
 
 # bench STAGE NAME [options]
@@ -109,7 +115,7 @@ stage_sanitizers() {
   test=$(program gpu_test)
   command -v compute-sanitizer >/dev/null || die "compute-sanitizer is not on PATH; it comes with the CUDA toolkit"
   for tool in memcheck racecheck initcheck synccheck; do
-    timeout --kill-after=2 $((limit_s[sanitizers] - 5)) compute-sanitizer --tool "$tool" --error-exitcode 1 --print-limit 20 \
+    timeout --kill-after=2 $((limit - 5)) compute-sanitizer --tool "$tool" --error-exitcode 1 --print-limit 20 \
       "$test" --gtest_brief=1 --gtest_filter='*OddSizes*:*SameBytesAtAny*-FullSize*' >"$work/$tool.log" 2>&1 &
     job[$tool]=$!
   done
@@ -127,7 +133,7 @@ stage_sanitizers() {
 
 # Nothing new is begun in its last half minute; Triton keeps what it compiled for the next call.
 stage_peers() {
-  TORCHINDUCTOR_CACHE_DIR=$PWD/$build/inductor python3 bench/peers_gpu.py --limit $((limit_s[peers] - 30)) --out "$work/peers.json"
+  TORCHINDUCTOR_CACHE_DIR=$PWD/$build/inductor python3 bench/peers_gpu.py --limit $((limit - 30)) --out "$work/peers.json"
 }
 
 stage_profile() {
@@ -157,15 +163,17 @@ stage_tune() {
 }
 
 if [[ ${1-} == --stage ]]; then  # a stage by itself, in the process that its time limit ends
-  out=$3
+  out=$3 limit=$4
   "stage_$2"
   exit
 fi
 
-out=out/gpu
-while getopts :o: option; do
+out=out/gpu deadline=
+while getopts :qo:t: option; do
   case $option in
+    q) stages=("${quick[@]}") deadline=${deadline:-240} ;;
     o) out=$OPTARG ;;
+    t) deadline=$OPTARG ;;
     *) usage "cannot use '-$OPTARG'" ;;
   esac
 done
@@ -173,16 +181,24 @@ shift $((OPTIND - 1))
 mkdir -p "$out" "$work"
 for stage; do [[ -n ${limit_s[$stage]-} ]] || usage "there is no stage '$stage'"; done
 (($# == 0)) || stages=("$@")
+deadline=${deadline:-570}
+[[ $deadline =~ ^[0-9]+$ ]] || usage "-t '$deadline' is no number of seconds"
 
 failed=0 number=0
 for stage in "${stages[@]}"; do
   limit=${limit_s[$stage]} started=$SECONDS status=0
+  ((limit <= deadline - SECONDS)) || limit=$((deadline - SECONDS))
+  if ((limit < 10)); then
+    echo "=== $stage ($((++number)) of ${#stages[@]}): left out, $SECONDS of $deadline s are spent"
+    python3 bench/gpu_report.py add "$work" "$out/results.json" "$stage" "left out" 0 0
+    continue
+  fi
   echo "=== $stage ($((++number)) of ${#stages[@]}; at most $limit s; $SECONDS s so far)"
   rm -f "$work/$stage".{json,clocks}
   nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader,nounits -lms 500 \
     >"$work/$stage.clocks" 2>/dev/null &
   watcher=$!
-  timeout --kill-after=5 "$limit" tools/gpu_check.sh --stage "$stage" "$out" </dev/null 2>&1 | tee "$work/$stage.log" || status=$?
+  timeout --kill-after=5 "$limit" tools/gpu_check.sh --stage "$stage" "$out" "$limit" </dev/null 2>&1 | tee "$work/$stage.log" || status=$?
   kill "$watcher" 2>/dev/null || true
   wait "$watcher" 2>/dev/null || true
   result=$(result_of "$status")

@@ -56,8 +56,8 @@ class Tables(unittest.TestCase):
     def test_gpu_numbers_stand_beside_their_peers(self):
         generator, speech, convs = table.gpu_tables(GPU)
         self.assertTrue(generator.startswith("A GPU, driver 1.2, 2026-01-03"))
-        self.assertIn("| 1 | GPU | 125.0 us | 8000 | 25% | 500.0 us (4.00x) | - | 750.0 us (6.00x) | - |", generator)
-        self.assertIn("| 1 | host | 250.0 us | 4000 | 12% | - | - | 1.00 ms (4.00x) | - |", generator)
+        self.assertIn("| 1 | GPU | 125.0 us | 8000 | 25% | 500.0 us (4.00x) | - | - | 750.0 us (6.00x) | - |", generator)
+        self.assertIn("| 1 | host | 250.0 us | 4000 | 12% | - | - | - | 1.00 ms (4.00x) | - |", generator)
         self.assertEqual(generator.count("\n| "), 4)  # head, rule, the two rows of fp16 that were measured
         self.assertIn("| LSTM, 96 units, a step and layer | 1.2 us | 5.0 us (4.00x) | cuDNN |", speech)
         self.assertIn("| MFCC of 3 s | 50.0 us | 500.0 us (10.00x) | torchaudio |", speech)

@@ -5,9 +5,10 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
-mkdir -p "$here"/{tools,bench,stubs,build-gpu/bin}
+mkdir -p "$here"/{tools,bench,stubs,tests/gpu,build-gpu/bin}
 cp "$root"/tools/gpu_{check,pack}.sh "$here/tools"
 cp "$root"/bench/{gpu_report,table}.py "$here/bench"
+cp "$root"/tests/gpu/run_suites.py "$here/tests/gpu"
 cd "$here"
 export PATH=$here/stubs:$PATH
 
@@ -50,10 +51,17 @@ program stubs/timeout <<'END'
 shift 2
 exec "$@"
 END
+# Two suites that pass, one whose kernel hangs and one whose driver gives up.
 program build-gpu/bin/gpu_test <<'END'
+case $* in
+  *--gtest_list_tests*) printf 'Copy.\n  Works\nNorm/Sizes.  # TypeParam = float\n  Odd\n' && cat suites 2>/dev/null ;;
+  *Hangs.*) echo '[ RUN      ] Hangs.Here' && exec sleep 60 ;;
+  *Dies.*) printf '[ RUN      ] Dies.First\n[       OK ] Dies.First (1 ms)\n[ RUN      ] Dies.Second\n' && kill -SEGV $$ ;;
+esac
 for option; do
-  [[ $option != --gtest_output=json:* ]] || echo '{"tests": 88, "testsuites": []}' >"${option#--gtest_output=json:}"
+  [[ $option != --gtest_output=json:* ]] || echo '{"tests": 44, "testsuites": []}' >"${option#--gtest_output=json:}"
 done
+exit 0
 END
 program build-gpu/bin/bench_generator <<'END'
 for option; do
@@ -69,13 +77,15 @@ for name in "${programs[@]}"; do
 done
 
 check 2 nothing
-says "gpu_check: there is no stage 'nothing'; usage: tools/gpu_check.sh [-o FOLDER] [STAGE...]; stages: machine build tests"
+says "gpu_check: there is no stage 'nothing'; usage: tools/gpu_check.sh [-q] [-o FOLDER] [-t SECONDS] [STAGE...]; stages: machine build generator"
 check 2 -x
 says "gpu_check: cannot use '-x'; usage:"
+check 2 -t soon
+says "gpu_check: -t 'soon' is no number of seconds; usage:"
 
 # All green but for what was cut off and what is not built; neither keeps the next from running.
 check 0 machine tests generator speech convs sanitizers
-says "=== tests (2 of 6; at most 50 s;"
+says "=== tests (2 of 6; at most 90 s;"
 [[ $output != *"command not found"* ]] || fail "a stage went on without its program"
 says "gpu_check: build-gpu/bin/bench_conv is not there; run tools/gpu_check.sh build first"
 says "tests       88 run, 0 failed"
@@ -86,6 +96,24 @@ holds "r['generator']['benchmarks'] == [{'name': 'BM_Generator/N:1'}]"
 holds "r['sanitizers'] == dict.fromkeys(['memcheck', 'racecheck', 'initcheck', 'synccheck'], 'passed')"
 grep -q -- "--tool racecheck --error-exitcode 1 .*build-gpu/bin/gpu_test" build-gpu/check/racecheck.log || fail "racecheck ran otherwise"
 grep -q "bench_conv is not there" out/gpu/log.txt || fail "log.txt lacks what the stages said"
+
+# A kernel that hangs or faults fails its own suite, and is named; the others run.
+printf 'Hangs.\n  Here\nDies.\n  First\n  Second\n' >suites
+sed -i 's/^suite_limit_s=.*/suite_limit_s=1/' tools/gpu_check.sh
+check 1 tests
+says "Norm/Sizes                               passed"
+says "in Hangs.Here"
+says "tests       88 run, 2 failed: Hangs.Here (hung), Dies.Second (crashed)"
+rm suites
+
+# One deadline: who comes late gets what is left, and ten seconds at least.
+check 0 -t 80 machine tests
+[[ $output =~ "=== tests (2 of 2; at most "[1-8][0-9]" s;" ]] || fail "tests had a limit of its own"
+check 0 -t 5 machine tests
+says "=== tests (2 of 2): left out, "
+holds "r['stages'][-1]['result'] == 'left out'"
+check 1 -q
+says "=== generator (4 of 4; at most 60 s;"
 
 program stubs/ncu <<'END'
 echo "$*" >>ncu.log
@@ -108,7 +136,7 @@ check 1 tests
 
 rm -r out
 check 1  # every stage
-holds "len(r['stages']) == 10 and sum(stage['limit_s'] for stage in r['stages']) <= 9 * 60"
+holds "len(r['stages']) == 10 and all(stage['limit_s'] > 0 for stage in r['stages'])"
 says "gpu_check: carry/ is not there; run tools/gpu_pack.sh on Debian 12 and take it along with the tree"
 
 program stubs/nvidia-smi <<'END'
