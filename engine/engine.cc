@@ -100,8 +100,9 @@ LiveVoice Engine::hear_live(double fps) const {
 CutFace Engine::cut(const ImageView& photo, const Box& face) const {
   const auto& config = generator_config();
   const Shape shape{1, 3, config.image_size, config.image_size};
-  CutFace cut{config.image_size, HostBuffer<float>(shape.count())};
-  backend_->crop(photo, scaled(face, config.crop_scale), {cut.planes.data(), shape});
+  const Box crop = scaled(face, config.crop_scale);
+  CutFace cut{config.image_size, HostBuffer<float>(shape.count()), tone_of(photo, crop)};
+  backend_->crop(photo, crop, {cut.planes.data(), shape});
   return cut;
 }
 
@@ -130,11 +131,13 @@ Engine::Call::Call(const GeneratorConfig& config, int whole, std::span<FaceJob> 
     if (job.is_crop && job.face.side != side) {
       fail(ErrorKind::kInput, "`face`: a crop of ", job.face.side, " px came; this model takes one of ", side, " px");
     }
+    const Box box = job.is_crop ? job.face : scaled(job.face, config.crop_scale);
     RedrawJob& redraw = redraws.emplace_back(RedrawJob{.photo = job.photo,
-                                                       .box = job.is_crop ? job.face : scaled(job.face, config.crop_scale),
+                                                       .box = box,
                                                        .aus = aus.emplace_back(job.au.reordered(config.au_names)).values(),
                                                        .passes = job.passes,
                                                        .cut = job.cut ? job.cut->view() : TensorView<const float>(),
+                                                       .tone = job.cut ? job.cut->tone : tone_of(job.photo, box),
                                                        .out = job.out,
                                                        .after = job.after,
                                                        .mask = job.mask,

@@ -33,6 +33,7 @@ struct EngineOptions {
 struct CutFace {
   int side = 0;
   HostBuffer<float> planes;
+  Tone tone = {};
 
   TensorView<const float> view() const { return {planes.data(), {1, 3, side, side}}; }
 };

@@ -10,6 +10,7 @@
 #include "base/matrix.h"
 #include "base/tensor.h"
 #include "engine/backend/image.h"
+#include "engine/backend/shared/tone.h"
 #include "weights/model_file.h"
 
 namespace emo {
@@ -52,6 +53,7 @@ struct RedrawJob {
   int passes = 1;
   /// The face as crop() gives it, (1,3,S,S), for who redraws it often; null data: it is cut out here.
   TensorView<const float> cut;
+  Tone tone;  ///< of the face under the box, as tone_of() gives it; plain: the network sees the face as it was cut
   /// Where the photo with the face redrawn goes: the photo itself, or a picture of its size that holds its pixels outside
   /// the box. Null data: nowhere.
   MutableImageView out;

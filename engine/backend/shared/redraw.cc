@@ -22,7 +22,7 @@ class Group {
     const Shape s = shape();
     before_ = HostBuffer<float>(s.count()), after_ = HostBuffer<float>(s.count());
     mask_ = HostBuffer<float>(s.count() / 3);
-    const bool wanted = std::ranges::any_of(jobs_, [](const RedrawJob* job) { return job->colour; });
+    const bool wanted = std::ranges::any_of(jobs_, [](const RedrawJob* job) { return job->colour || !job->tone.plain(); });
     if (passes > 1 || wanted) colour_ = HostBuffer<float>(s.count());
     errors_.resize(jobs_.size());
   }
@@ -42,13 +42,19 @@ class Group {
     }
   }
 
-  void generate(const Backend& backend, bool mask_keeps_image) {
-    pass(backend, before_, mask_, colour_, passes_ == 1);
+  void generate(const Backend& backend, const GeneratorConfig& config) {
+    std::ranges::copy(before_.span(), after_.data());
+    each_toned([&](std::size_t n, const Tone& tone) { tone.to_network(config, planes(after_, n)); });
+    pass(backend, mask_, colour_, passes_ == 1);
     for (int i = 2; i <= passes_; ++i) {
       const HostBuffer<float> mask(mask_.size()), colour(colour_.size());
-      pass(backend, after_, mask, colour, i == passes_);
-      blend_over(mask_keeps_image, shape(), mask_.data(), colour_.data(), mask.data(), colour.data());
+      pass(backend, mask, colour, i == passes_);
+      blend_over(config.mask_keeps_image, shape(), mask_.data(), colour_.data(), mask.data(), colour.data());
     }
+    each_toned([&](std::size_t n, const Tone& tone) {
+      tone.from_network(config, planes(before_, n), planes(colour_, n));
+      blend(config.mask_keeps_image, n);
+    });
   }
 
   /// Gives the job what it asked for.
@@ -70,11 +76,32 @@ class Group {
 
  private:
   Shape shape() const { return {int(jobs_.size()), 3, side_, side_}; }
+  TensorView<float> planes(const HostBuffer<float>& faces, std::size_t n) const {
+    const Shape one{1, 3, side_, side_};
+    return {faces.data() + n * one.count(), one};
+  }
 
-  void pass(const Backend& backend, const HostBuffer<float>& faces, const HostBuffer<float>& mask,
-            const HostBuffer<float>& colour, bool last) {
+  template <typename Do>
+  void each_toned(const Do& act) const {
+    for (std::size_t n = 0; n < jobs_.size(); ++n) {
+      if (!jobs_[n]->tone.plain()) act(n, jobs_[n]->tone);
+    }
+  }
+
+  /// From face, mask and colour what was drawn last.
+  void blend(bool mask_keeps_image, std::size_t n) const {
+    const auto before = planes(before_, n), after = planes(after_, n), colour = planes(colour_, n);
+    const std::size_t plane = after.shape.plane();
+    for (std::size_t i = 0; i < after.count(); ++i) {
+      const float mask = mask_[n * plane + i % plane], kept = mask_keeps_image ? mask : 1 - mask;
+      after.data[i] = kept * before.data[i] + (1 - kept) * colour.data[i];
+    }
+  }
+
+  /// Draws the faces in after_ once more.
+  void pass(const Backend& backend, const HostBuffer<float>& mask, const HostBuffer<float>& colour, bool last) {
     const int N = int(jobs_.size());
-    backend.generate({.faces = {faces.data(), shape()},
+    backend.generate({.faces = {after_.data(), shape()},
                       .aus = {aus_.data(), {N, int(aus_.size()) / N, 1, 1}},
                       .out = {after_.data(), shape()},
                       .mask = {mask.data(), {N, 1, side_, side_}},
@@ -133,7 +160,7 @@ void Backend::redraw(std::span<RedrawJob> jobs) const {
   }
   for (auto& [_, group] : groups) group.cut(*this);
   for (auto& [_, group] : groups) {
-    group.generate(*this, config.mask_keeps_image);
+    group.generate(*this, config);
     group.take_errors();
   }
   for (const RedrawJob& job : jobs) restore_box(job, config.image_size);
