@@ -103,7 +103,7 @@ TEST(ToneOfTheSample, MadeSepiaSheSmilesInSepia) {
   for (const Image& photo : {astronaut(sepia), through_jpeg(astronaut(sepia))}) {
     EXPECT_FALSE(tone_of(photo).curve.empty());
     const Image out = smiling(photo);
-    EXPECT_LT(off_sepia(out), off_sepia(photo) + 1.5);
+    EXPECT_LT(off_sepia(out), off_sepia(photo) + 1);
     EXPECT_GT(difference(photo, out).mean, 3);
   }
 }
@@ -114,10 +114,7 @@ TEST(ToneOfTheSample, AtAFifthOfTheLightSheSmilesAsInFullLight) {
   const Difference d = difference(bright, smiling(dark), 5);
   EXPECT_LE(d.most, 4 * 5);  // of the dark photo's levels four
   EXPECT_LT(d.mean, 4);
-  EXPECT_LT(difference(bright, smiling(jpeg), 5).mean, difference(photo, jpeg, 5).mean + 2);
-  printf("%g %g %g %g\n", d.mean, d.most, difference(bright, smiling(jpeg), 5).mean, difference(photo, jpeg, 5).mean);
-  for (const auto& p : {astronaut(sepia), through_jpeg(astronaut(sepia))})
-    printf("sepia %g %g\n", off_sepia(p), off_sepia(smiling(p)));
+  EXPECT_LT(difference(bright, smiling(jpeg), 5).mean, difference(photo, jpeg, 5).mean + 1);
 }
 
 }  // namespace
