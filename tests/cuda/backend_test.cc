@@ -246,6 +246,22 @@ TEST(CudaBackendCalls, AFaceCutBeforeNeedsNoPhoto) {
   EXPECT_EQ(got, want);
 }
 
+TEST(CudaBackendCalls, AGreyPhotoStaysGrey) {
+  const Model model(narrow(4, 1, 16));
+  const auto backend = open(model);
+  const auto aus = random_values(17, 3, 0, 1);
+  Image photo = noise(60, 50, 5);
+  for (std::size_t i = 0; i < photo.rgb.size(); i += 3) photo.rgb[i] = photo.rgb[i + 2] = photo.rgb[i + 1];
+  const Image before = photo;
+  const Box box{3, 4, 30};
+  RedrawJob job{.photo = photo, .box = box, .aus = aus, .tone = tone_of(photo, box), .out = photo};
+  backend->redraw({&job, 1});
+  EXPECT_NE(photo.rgb, before.rgb);
+  for (std::size_t i = 0; i < photo.rgb.size(); i += 3) {
+    ASSERT_TRUE(photo.rgb[i] == photo.rgb[i + 1] && photo.rgb[i] == photo.rgb[i + 2]) << i;
+  }
+}
+
 TEST(CudaBackendCalls, JobsOfOtherPassesGoTogether) {
   const Model model(narrow(4, 1, 16));
   const auto backend = open(model);
