@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -111,6 +112,12 @@ std::string known_extension(const char* role, const std::filesystem::path& path,
 }
 
 OutputFile::OutputFile(std::filesystem::path path) : path_(output_path(std::move(path))) {
+  if (const auto number = parse_number(path_.stem().string()); path_.parent_path() == "/dev/fd" && number) {
+    copy_to_ = int(*number);
+    fd_ = ::memfd_create("emoengine", MFD_CLOEXEC);
+    if (fd_ < 0) fail(ErrorKind::kDevice, "output: the system gives no file in memory: ", reason());
+    return;
+  }
   const auto folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
   fd_ = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
   if (fd_ < 0 && errno == EOPNOTSUPP) {  // NFS and FAT have no files without a name
@@ -129,18 +136,29 @@ OutputFile::~OutputFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-void OutputFile::write(std::span<const std::byte> bytes) {
+void OutputFile::write_to(int fd, std::span<const std::byte> bytes) const {
   while (!bytes.empty()) {
-    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());
     bytes = bytes.subspan(std::size_t(n));
   }
 }
 
+void OutputFile::write(std::span<const std::byte> bytes) { write_to(fd_, bytes); }
+
 void OutputFile::write(const std::string& text) { write(std::as_bytes(std::span(text))); }
 
 void OutputFile::commit() {
+  if (copy_to_ >= 0) {
+    std::vector<std::byte> block(1 << 16);
+    off_t at = 0;
+    for (ssize_t got; (got = ::pread(fd_, block.data(), block.size(), at)) > 0; at += got) {
+      write_to(copy_to_, std::span(block).first(std::size_t(got)));
+    }
+    ::close(std::exchange(fd_, -1));
+    return;
+  }
   // fsync before rename: after a crash the name must not stand on a file without its contents.
   if (::fsync(fd_) != 0 && errno != EINVAL) {
     fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());

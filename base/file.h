@@ -41,6 +41,7 @@ std::string known_extension(const char* role, const std::filesystem::path& path,
 
 /// An output that exists only when it is whole: written to a file without a name, which commit() puts in its place. Without
 /// commit(), or when the process is killed, nothing of it is left and an older file of that name stays as it was.
+/// A name /dev/fd/N.EXT means the open descriptor N, to which commit() copies all.
 class OutputFile {
  public:
   /// Throws as output_path() does, and Error(kInput) when the folder is missing or not writable.
@@ -56,8 +57,10 @@ class OutputFile {
   void commit();
 
  private:
+  void write_to(int fd, std::span<const std::byte> bytes) const;
+
   std::filesystem::path path_, temporary_;  ///< temporary_ is empty while the file has no name
-  int fd_ = -1;
+  int fd_ = -1, copy_to_ = -1;
 };
 
 }  // namespace emo

@@ -12,7 +12,8 @@ inline constexpr double kMaxAudioSeconds = 600;  ///< --max-audio-s
 inline constexpr int kMinSampleRateHz = 1'000;
 inline constexpr int kMaxSampleRateHz = 768'000;
 inline constexpr int kMaxAudioChannels = 64;
-inline constexpr double kMinFps = 0.01, kMaxFps = 240;                 ///< of a video that is written
+inline constexpr std::uint64_t kMaxPipeBytes = 1u << 30;  ///< of an input through a pipe, which is held in memory
+inline constexpr double kMinFps = 0.01, kMaxFps = 240;    ///< of a video that is written
 inline constexpr double kMaxSmoothSeconds = 10, kMaxEaseSeconds = 10;  ///< of its AUs
 inline constexpr double kMaxLips = 2;                                  ///< times the lips of people
 inline constexpr int kMaxPasses = 8;        ///< of the generator over a face; after three there is little left of one

@@ -4,37 +4,36 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 
-#include "base/error.h"
-
 namespace emo {
 
-/// A file in memory with these bytes, for code that takes a path.
+/// A file in memory, for code that takes a path.
 class MemoryFile {
  public:
-  /// Throws Error(kDevice) when the system refuses it.
-  explicit MemoryFile(std::span<const std::byte> bytes) : fd_(::memfd_create("emoengine", MFD_CLOEXEC)) {
-    bool whole = fd_ >= 0;
-    while (whole && !bytes.empty()) {
-      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
-      whole = written > 0;
-      if (whole) bytes = bytes.subspan(std::size_t(written));
-    }
-    if (whole) return;
-    if (fd_ >= 0) ::close(fd_);
-    fail(ErrorKind::kDevice, "the system gives no file in memory of ", bytes.size(), " bytes; end other programs");
-  }
-  ~MemoryFile() { ::close(fd_); }
+  /// With these bytes. Throws Error(kDevice) when the system refuses it.
+  explicit MemoryFile(std::span<const std::byte> bytes) { add(bytes); }
+  /// With what comes from an open descriptor till its end; `name` is what errors call it.
+  /// Throws Error(kInput) when more than max_bytes come or it cannot be read.
+  MemoryFile(int from, const std::string& name, std::uint64_t max_bytes);
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
 
-  std::filesystem::path path() const { return "/proc/self/fd/" + std::to_string(fd_); }
+  std::filesystem::path path() const { return "/proc/self/fd/" + std::to_string(file_.fd); }
 
  private:
-  const int fd_;
+  void add(std::span<const std::byte> bytes);
+
+  struct Descriptor {
+    int fd = ::memfd_create("emoengine", MFD_CLOEXEC);
+    ~Descriptor() {
+      if (fd >= 0) ::close(fd);
+    }
+  };
+  const Descriptor file_;
 };
 
 }  // namespace emo

@@ -37,6 +37,12 @@ inline std::optional<double> parse_number(std::string_view text) {
   return value;
 }
 
+/// The text with `to` in place of every `from`, which is not empty.
+inline std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (auto at = text.find(from); at != text.npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+  return text;
+}
+
 /// ".png" of "a/B.PNG": how names tell kinds of files apart.
 inline std::string lower_extension(const std::filesystem::path& path) {
   std::string extension = path.extension().string();

@@ -360,10 +360,15 @@ AuCurve from_csv(const std::string& file, std::string_view text, const std::vect
 
 AuCurve read_au_file(const std::filesystem::path& path, const std::vector<std::string>& names, const AuFileOptions& options,
                      std::vector<std::string>* notes) {
-  const std::string extension = known_extension("input", path, kAuFileExtensions);
-  if (extension == ".npy") return read_array(path, names, options.fps, notes);
+  std::string extension = lower_extension(path);
+  if (!extension.empty()) known_extension("input", path, kAuFileExtensions);
   const MappedFile file(path, ErrorKind::kInput);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (extension.empty()) {
+    const bool is_json = text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size())).starts_with('{');
+    extension = text.starts_with("\x93NUMPY") ? ".npy" : is_json ? ".json" : ".csv";
+  }
+  if (extension == ".npy") return read_array(path, names, options.fps, notes);
   return extension == ".csv" ? from_csv(path.string(), text, names, options, notes)
                              : read_json(path.string(), text, names, notes);
 }

@@ -38,6 +38,7 @@ struct AuFileOptions {
 /// file lacks are 0, those not in `names` are left out; a .npy file has exactly these. Values up to a tenth of the range
 /// outside it are clamped. Missing ones (nan, NA, null, empty, rows with success 0) are filled in along straight lines.
 /// `notes`, if given, receives what was done so, a sentence each, with the file's name in front.
+/// A file whose name has no extension is told by its content.
 /// Throws Error(kInput) naming the file, and the line where there is one: none of the AUs, a value that is no number or
 /// far outside its range, times that go back, several faces or not the one asked for, no rows.
 AuCurve read_au_file(const std::filesystem::path& path, const std::vector<std::string>& names,

@@ -1,14 +1,19 @@
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <string>
+#include <thread>
 #include <utility>
 
+#include "base/memory_file.h"
 #include "tests/temp_dir.h"
 #include "tests/throws.h"
 
@@ -212,6 +217,56 @@ TEST(OutputFile, SaysThatTheNameWasTakenMeanwhile) {
                     }),
             "output: " + (dir / "x").string() + " cannot be renamed into place: Is a directory");
   EXPECT_EQ(dir.count(), 1u);
+}
+
+TEST(OutputFile, OfADescriptorIsCopiedThereWhenItIsWhole) {
+  const TempDir dir;
+  const int fd = ::open((dir / "there").c_str(), O_RDWR | O_CREAT, 0600);
+  const std::string all(100'000, 'x');
+  {
+    OutputFile out("/dev/fd/" + std::to_string(fd) + ".png");
+    out.write(all);
+    EXPECT_EQ(read_file(dir / "there"), "");
+    out.commit();
+  }
+  { OutputFile("/dev/fd/" + std::to_string(fd) + ".png").write("left"); }  // not whole
+  ::close(fd);
+  EXPECT_EQ(read_file(dir / "there"), all);
+  EXPECT_EQ(dir.count(), 1u);
+  const std::string name = "/dev/fd/" + std::to_string(fd) + ".png";
+  EXPECT_EQ(text_of(ErrorKind::kInput,
+                    [&] {
+                      OutputFile closed(name);
+                      ::close(fd);  // it may have become the file's own
+                      closed.write("x");
+                      closed.commit();
+                    }),
+            "output: " + name + " cannot be written: Bad file descriptor");
+}
+
+TEST(MemoryFile, HoldsWhatCameThroughAPipe) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  std::thread writer([&] {
+    const std::string text(200'000, 'y');
+    EXPECT_EQ(::write(ends[1], text.data(), text.size()), ssize_t(text.size()));
+    ::close(ends[1]);
+  });
+  const MemoryFile file(ends[0], "standard input", 200'000);
+  writer.join();
+  ::close(ends[0]);
+  EXPECT_EQ(read_file(file.path()), std::string(200'000, 'y'));
+}
+
+TEST(MemoryFile, SaysWhatIsWrongWithAPipe) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], "12345", 5), 5);
+  EXPECT_EQ(text_of(ErrorKind::kInput, [&] { MemoryFile(ends[0], "voice", 4); }),
+            "voice: more than 4 bytes came, the most of a pipe; save them to a file and name it");
+  EXPECT_EQ(text_of(ErrorKind::kInput, [&] { MemoryFile(ends[1], "voice", 4); }),
+            "voice: cannot be read: Bad file descriptor");
+  ::close(ends[0]), ::close(ends[1]);
 }
 
 TEST(MappedFile, ReleasedPagesComeBackWithTheirBytes) {

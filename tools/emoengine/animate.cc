@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -19,6 +22,7 @@
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
+#include "tools/emoengine/pipes.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/report.h"
 
@@ -240,7 +244,18 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
          options.audio_limits.max_seconds, " s are taken. Cut it, or raise --max-audio-s");
   }
   const Interruptible interruptible;
-  const auto writer = video().write(job.out, {animation.fps, std::move(sound), job.format});
+  VideoOptions into{animation.fps, std::move(sound), job.format};
+  if (const int pipe = descriptor_of(job.out); pipe >= 0) {
+    into.sink = [pipe](std::span<const std::uint8_t> bytes) {
+      while (!bytes.empty()) {
+        const ssize_t written = ::write(pipe, bytes.data(), bytes.size());
+        if (written <= 0 && errno != EINTR) return false;
+        if (written > 0) bytes = bytes.subspan(std::size_t(written));
+      }
+      return true;
+    };
+  }
+  const auto writer = video().write(job.out, std::move(into));
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));
   curve = animation_curve(curve, frames, animation);
 
@@ -277,7 +292,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   if (drawn.without_face > 0) summary += concat("; no face in ", drawn.without_face, " of them");
   if (!writer->remark().empty()) summary += "; " + writer->remark();
   summary += remark;
-  std::printf("%s: %s\n", job.out.c_str(), summary.c_str());
+  tell(job.out, summary);
   return true;
 }
 
@@ -299,22 +314,27 @@ void animate(const AnimateOptions& options) {
   Inputs audios = find_inputs(options.audios, InputKind::kSounds);
   if (audios.files.empty()) audios.files.emplace_back();
   const bool many = sources.many || audios.many;
-  if (!many && options.format) {
+  const bool piped = options.out == "-";
+  if (!many && options.format && !piped) {
     fail(ErrorKind::kUsage, "--format is of many videos; the ending of -o says that of one, and ", options.out, " is one");
   }
+  if (piped && (many || !options.format || options.format == "png")) {
+    fail(ErrorKind::kUsage, "-o -: one video goes to standard output; name one input, and give --format mp4, webm or gif");
+  }
+  const std::string out = piped ? standard_output("." + *options.format) : options.out;
   const std::string format = many ? options.format.value_or("mp4") : "", extension = format == "png" ? "" : "." + format;
-  const bool into_folders = many ? extension.empty() : std::filesystem::path(options.out).extension().empty();
+  const bool into_folders = many ? extension.empty() : std::filesystem::path(out).extension().empty();
   Outputs outputs;
   outputs.keep(sources.files);
   outputs.keep(audios.files);
   outputs.keep(options.au_file);
   outputs.keep(options.drive);
   outputs.keep(options.model);
-  ManyOutputs in_folder(options.out, options.resume, outputs);
+  ManyOutputs in_folder(out, options.resume, outputs);
   std::vector<Job> jobs;
   for (const auto& source : sources.files) {
     for (const auto& audio : audios.files) {
-      Job job{source, audio, options.out, format};
+      Job job{source, audio, out, format};
       if (many) {
         const std::string name = stem(source) + (audio.empty() ? "" : "_" + stem(audio)) + extension;
         const std::string inputs = source + (audio.empty() ? "" : " with " + audio);
@@ -362,9 +382,9 @@ void add_animate(CLI::App& app) {
                       "nothing else does");
   add_audio_options(*command, options->audios, options->audio_limits);
   command->get_option("--audio")->required(false);
-  auto* au_file =
-      command->add_option("--au-file", options->au_file,
-                          "AUs over time instead of the voice's: .csv, .json or .npy as aus, OpenFace or py-feat writes it");
+  auto* au_file = takes_standard_input(command->add_option(
+      "--au-file", options->au_file,
+      "AUs over time instead of the voice's: .csv, .json or .npy as aus, OpenFace or py-feat writes it; -: standard input"));
   add_au_face_option(*command, options->au_face)->needs(au_file);
   auto* drive = command->add_option(
       "--drive", options->drive,
@@ -377,11 +397,11 @@ void add_animate(CLI::App& app) {
   command
       ->add_option("--out,-o", options->out,
                    "video to write: .mp4, .webm, .gif, or a new folder of PNGs; with many inputs a folder, for "
-                   "PHOTO_VOICE.mp4")
+                   "PHOTO_VOICE.mp4; -: standard output")
       ->required();
   command
       ->add_option("--format", options->format,
-                   "with many videos: mp4, webm, gif, or png for folders of PNGs [default: mp4]")
+                   "with many videos: mp4, webm, gif, or png for folders of PNGs [default: mp4]; of one to standard output")
       ->check(CLI::IsMember({"mp4", "webm", "gif", "png"}));
   command->add_option("--fps", options->fps, "frames a second [default: 25, or the video's own]; a GIF takes at most 50")
       ->check(within(limits::kMinFps, limits::kMaxFps));

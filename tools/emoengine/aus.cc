@@ -12,6 +12,7 @@
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
+#include "tools/emoengine/pipes.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
@@ -65,7 +66,7 @@ void aus_of(const AusOptions& options, const Engine& engine, const AusTask& task
     std::fputs(to_csv(table).c_str(), stdout);
   } else if (!options.model.quiet) {
     const auto line = options.per_frame ? std::to_string(table.rows()) + " frames" : summary(whole);
-    std::printf("%s: %s\n", (out.empty() ? plot.empty() ? audio : plot.string() : out.string()).c_str(), line.c_str());
+    tell(out.empty() ? plot.empty() ? audio : plot.string() : out.string(), line);
   }
 }
 
@@ -99,7 +100,7 @@ void aus_of_faces(const AusOptions& options) {
   } else {
     write_au_file(options.out, curve, rows);
     const auto line = of_photo ? summary(curve.row(0)) : std::to_string(curve.rows()) + " frames";
-    if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), line.c_str());
+    if (!options.model.quiet) tell(options.out, line);
   }
 }
 
@@ -159,10 +160,11 @@ void add_aus(CLI::App& app) {
       ->required(false)
       ->description("instead of a voice: a photo whose faces are read, a row each");
   command->add_option("--video", options->video, "instead of a voice: a video whose largest face is read, a row a frame");
-  command->add_option("--neutral", options->neutral,
-                      "with --image or --video: a photo of the same person's neutral face, from which AUs are counted");
-  command->add_option("--out,-o", options->out,
-                      "table to write: .csv (as OpenFace, 0..5), .json or .npy (0..1); many: a folder");
+  takes_standard_input(
+      command->add_option("--neutral", options->neutral,
+                          "with --image or --video: a photo of the same person's neutral face, from which AUs are counted"));
+  add_out_option(*command, options->out, kAuFileExtensions,
+                 "table to write: .csv (as OpenFace, 0..5), .json or .npy (0..1); many: a folder");
   command->add_option("--plot", options->plot, "figure of the curves to write: .png or .svg; with many clips a folder");
   command->add_flag("--per-frame", options->per_frame, "write a row for each video frame instead of one for the clip");
   command->add_option("--fps", options->fps, "frames a second, for --per-frame and --plot")->capture_default_str();

@@ -11,11 +11,15 @@
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
+#include "tools/emoengine/pipes.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
 namespace {
+
+/// What is written of a face.
+constexpr std::string_view kGenerated[] = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy"};
 
 struct GenerateOptions {
   std::vector<std::string> images;
@@ -102,7 +106,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   how.failed = [&](const std::string& what) { failures.add(what); };
   how.written = [&](const PhotoTask&, const PhotoTask::Output&, std::span<const Box>) { progress.step(); };
   redraw_photos(engine, tasks, how);
-  if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
+  if (!options.model.quiet) tell(options.out, progress.summary());
   failures.report();
 }
 
@@ -163,7 +167,7 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
   } else {
     media().save_image(options.out, whole_photo ? photo : engine.to_image({after.data(), shape}));
   }
-  if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), summary(au).c_str());
+  if (!options.model.quiet) tell(options.out, summary(au));
 }
 
 void generate(const GenerateOptions& options) {
@@ -185,14 +189,13 @@ void add_generate(CLI::App& app) {
   auto options = std::make_shared<GenerateOptions>();
   add_image_options(*command, options->images, options->image_limits);
   add_expression_options(*command, options->expression, WithVoice::kNo);
-  auto* au_file =
-      command->add_option("--au-file", options->au_file,
-                          "start from a .csv, .json or .npy as aus, OpenFace or py-feat writes it, not from neutral");
+  auto* au_file = takes_standard_input(command->add_option(
+      "--au-file", options->au_file,
+      "start from a .csv, .json or .npy as aus, OpenFace or py-feat writes it, not from neutral; -: standard input"));
   add_au_face_option(*command, options->au_face)->needs(au_file);
   command->add_option("--row", options->row, "row of the AU file, from 1")->check(whole(1, 999'999))->needs(au_file);
-  command
-      ->add_option("--out,-o", options->out,
-                   "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]; many photos, or FOLDER/: a folder")
+  add_out_option(*command, options->out, kGenerated,
+                 "picture to write; .npy: the network's float32 (1,3,H,W) in [-1,1]; many photos, or FOLDER/: a folder")
       ->required();
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop [default: photo]")
       ->check(CLI::IsMember({"photo", "face"}));

@@ -8,6 +8,8 @@
 #include <shared_mutex>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "tools/emoengine/pipes.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
@@ -48,6 +50,17 @@ class HeldStderr {
 
 std::shared_mutex loading;
 
+/// Gives an input's bytes as a file to what reads it; errors call it by the input's name.
+template <typename Read>
+auto read_input(const std::string& input, const Read& read) {
+  const std::filesystem::path file = readable(input);
+  try {
+    return read(file);
+  } catch (const Error& e) {
+    throw Error(e.kind(), replaced(e.what(), file.string(), input));
+  }
+}
+
 }  // namespace
 
 template <typename Load>
@@ -71,11 +84,13 @@ auto Loader::load(const std::string& path, const Load& load) const {
 }
 
 Image Loader::image(const std::string& path, const ImageLimits& limits) const {
-  return load(path, [&] { return media().load_image(path, limits); });
+  return load(path, [&] { return read_input(path, [&](const auto& file) { return media().load_image(file, limits); }); });
 }
 
 Clip Loader::audio(const std::string& path, int sample_rate_hz, const AudioLimits& limits) const {
-  Clip clip = load(path, [&] { return media().load_audio(path, sample_rate_hz, limits); });
+  Clip clip = load(path, [&] {
+    return read_input(path, [&](const auto& file) { return media().load_audio(file, sample_rate_hz, limits); });
+  });
   for (const auto& line : clip.notes) {
     if (!quiet_) note(printable(path) + ": " + line);
   }
@@ -84,9 +99,9 @@ Clip Loader::audio(const std::string& path, int sample_rate_hz, const AudioLimit
 
 AuCurve Loader::aus(const std::string& path, const std::vector<std::string>& names, const AuFileOptions& options) const {
   std::vector<std::string> said;
-  AuCurve curve = read_au_file(path, names, options, &said);
+  AuCurve curve = read_input(path, [&](const auto& file) { return read_au_file(file, names, options, &said); });
   for (const auto& line : said) {
-    if (!quiet_) note(line);
+    if (!quiet_) note(replaced(line, readable(path).string(), path));
   }
   return curve;
 }

@@ -6,6 +6,7 @@
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
+#include "tools/emoengine/pipes.h"
 
 namespace emo::cli {
 namespace {
@@ -26,7 +27,7 @@ void mfcc(const MfccOptions& options) {
   const Clip clip = loader.audio(options.audio, engine.speech_config().sample_rate_hz, options.audio_limits);
   const Matrix features = engine.mfcc(clip.pcm);
   write_npy(options.out, std::vector<std::int64_t>{features.rows, features.cols}, features.values);
-  if (!options.model.quiet) std::printf("%s: %d frames, %d features\n", options.out.c_str(), features.rows, features.cols);
+  if (!options.model.quiet) tell(options.out, concat(features.rows, " frames, ", features.cols, " features"));
 }
 
 }  // namespace
@@ -36,7 +37,7 @@ void add_mfcc(CLI::App& app) {
                               "--audio voice.wav -o features.npy");
   auto options = std::make_shared<MfccOptions>();
   add_audio_options(*command, options->audio, options->audio_limits);
-  command->add_option("--out,-o", options->out, ".npy to write: float32 (frames, features)")->required();
+  add_out_option(*command, options->out, kArrayExtensions, ".npy to write: float32 (frames, features)")->required();
   add_model_options(*command, options->model, Needs::kSpeech);
   command->callback([options] { mfcc(*options); });
 }

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/installation.h"
 #include "engine/pipeline/face_finder.h"
+#include "tools/emoengine/pipes.h"
 #include "tools/emoengine/report.h"
 
 namespace emo::cli {
@@ -124,14 +125,14 @@ namespace {
 
 template <typename Files>
 CLI::Option* image_options(CLI::App& command, Files& files, ImageLimits& limits, const char* help) {
-  auto* option = command.add_option("--image,-i", files, help)->required();
+  auto* option = takes_standard_input(command.add_option("--image,-i", files, help))->required();
   add_image_limits(command, limits);
   return option;
 }
 
 template <typename Files>
 CLI::Option* audio_options(CLI::App& command, Files& files, AudioLimits& limits, const char* help) {
-  auto* option = command.add_option("--audio,-a", files, help)->required();
+  auto* option = takes_standard_input(command.add_option("--audio,-a", files, help))->required();
   add_audio_limits(command, limits);
   return option;
 }
@@ -139,22 +140,24 @@ CLI::Option* audio_options(CLI::App& command, Files& files, AudioLimits& limits,
 }  // namespace
 
 CLI::Option* add_image_options(CLI::App& command, std::string& image, ImageLimits& limits) {
-  return image_options(command, image, limits, "photo: JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF, BMP");
+  return image_options(command, image, limits, "photo: JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF, BMP; -: standard input");
 }
 
 CLI::Option* add_image_options(CLI::App& command, std::vector<std::string>& images, ImageLimits& limits) {
   return image_options(command, images, limits,
-                       "photos, folders, patterns: JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF, BMP");
+                       "photos, folders, patterns: JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, TIFF, BMP; -: standard input");
 }
 
 CLI::Option* add_audio_options(CLI::App& command, std::string& audio, AudioLimits& limits) {
-  return audio_options(command, audio, limits,
-                       "voice: WAV, FLAC, MP3, M4A, Ogg and others, or a video; any rate and channel count");
+  return audio_options(
+      command, audio, limits,
+      "voice: WAV, FLAC, MP3, M4A, Ogg and others, or a video; any rate and channel count; -: standard input");
 }
 
 CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audios, AudioLimits& limits) {
-  return audio_options(command, audios, limits,
-                       "voices, folders, patterns: WAV, FLAC, MP3, M4A, Ogg and others, or videos; any rate");
+  return audio_options(
+      command, audios, limits,
+      "voices, folders, patterns: WAV, FLAC, MP3, M4A, Ogg and others, or videos; any rate; -: standard input");
 }
 
 CLI::Option* add_lips_option(CLI::App& command, double& lips) {

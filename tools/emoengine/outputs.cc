@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "tools/emoengine/pipes.h"
 
 namespace emo::cli {
 namespace {
@@ -25,6 +26,9 @@ std::optional<std::pair<dev_t, ino_t>> identity(const fs::path& path) {
 }  // namespace
 
 void Outputs::keep(const std::string& input) {
+  if (input == kStandardInput && reads_standard_input_++ > 0) {
+    fail(ErrorKind::kUsage, input, ": two inputs are to come from it, and it can be read once; name a file for one");
+  }
   if (const auto file = identity(input)) kept_.emplace(*file, input);
 }
 

@@ -20,7 +20,8 @@ namespace emo::cli {
 /// The files that a command reads and those that it is to write.
 class Outputs {
  public:
-  /// Files that are read: none of them may be written. Empty names are none.
+  /// Files that are read: none of them may be written. Empty names are none. Throws Error(kUsage) when standard input comes
+  /// twice.
   void keep(const std::string& input);
   void keep(const std::vector<std::string>& inputs);
   void keep(const ModelOptions& models);
@@ -36,6 +37,7 @@ class Outputs {
  private:
   std::map<std::pair<dev_t, ino_t>, std::string> kept_;
   std::set<std::filesystem::path> added_;
+  int reads_standard_input_ = 0;
 };
 
 /// Whether an -o says by itself that it is a folder: it is there, or ends in a slash.

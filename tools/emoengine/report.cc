@@ -8,6 +8,8 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "tools/emoengine/pipes.h"
+
 namespace emo::cli {
 namespace {
 
@@ -89,7 +91,11 @@ std::string with_options(std::string text) {
       begin += option->second.size();
     }
   }
-  return text;
+  return with_streams(std::move(text));
+}
+
+void tell(const std::string& out, const std::string& done) {
+  std::printf("%s: %s\n", with_streams(out).c_str(), done.c_str());
 }
 
 std::string text_of(const nlohmann::ordered_json& json, int indent) {

@@ -51,8 +51,12 @@ class StageClock {
 /// The text with '?' for each control character: a file's name may have a line break, a refusal has one line.
 std::string one_line(std::string text);
 
-/// A text of the library with its `fields` as this command line's options: "raise `max_side`" is "raise --max-image-side".
+/// A text of the library with its `fields` as this command line's options: "raise `max_side`" is "raise --max-image-side";
+/// and with_streams().
 std::string with_options(std::string text);
+
+/// Prints what was done: "OUT: DONE".
+void tell(const std::string& out, const std::string& done);
 
 /// As JSON text, with a sign for what is no UTF-8: a file's name may be anything.
 std::string text_of(const nlohmann::ordered_json& json, int indent = -1);

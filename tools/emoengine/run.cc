@@ -12,6 +12,7 @@
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
+#include "tools/emoengine/pipes.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/report.h"
 
@@ -33,8 +34,11 @@ struct RunOptions {
 /// What is told of a picture with --json.
 nlohmann::ordered_json report(const Engine& engine, const std::string& image, const std::string& audio,
                               const std::string& out, const ActionUnits& au, std::span<const Box> faces) {
-  nlohmann::ordered_json json{
-      {"image", image}, {"audio", audio}, {"output", out}, {"au", to_json(au)}, {"emotion", to_json(read_emotion(au))}};
+  nlohmann::ordered_json json{{"image", with_streams(image)},
+                              {"audio", with_streams(audio)},
+                              {"output", with_streams(out)},
+                              {"au", to_json(au)},
+                              {"emotion", to_json(read_emotion(au))}};
   for (const Box& face : faces) {
     const Box crop = scaled(face, engine.generator_config().crop_scale);
     json["crops"].push_back({{"x", crop.x}, {"y", crop.y}, {"side", crop.side}, {"roll", crop.roll}});
@@ -93,7 +97,7 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
     json["timings_ms"] = clock.to_json();
     std::printf("%s\n", text_of(json, 2).c_str());
   } else if (!options.model.quiet) {
-    std::printf("%s: %s\n", options.out.c_str(), summary(au).c_str());
+    tell(options.out, summary(au));
   }
 }
 
@@ -148,7 +152,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
     std::printf("%s\n", text_of(report(engine, task.photo, made.of, made.out, made.au, faces)).c_str());
   };
   redraw_photos(engine, tasks, how);
-  if (!options.model.quiet && !options.json) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
+  if (!options.model.quiet && !options.json) tell(options.out, progress.summary());
   failures.report();
 }
 
@@ -176,10 +180,9 @@ void add_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
   add_image_options(*command, options->images, options->image_limits);
   add_audio_options(*command, options->audios, options->audio_limits);
-  command
-      ->add_option("--out,-o", options->out,
-                   "picture to write: .png, .jpg, .webp, .bmp, .tif; with many inputs, or for FOLDER/, a folder, for "
-                   "PHOTO_VOICE.png (or the photo's type)")
+  add_out_option(*command, options->out, kPictureExtensions,
+                 "picture to write: .png, .jpg, .webp, .bmp, .tif; with many inputs, or for FOLDER/, a folder, for "
+                 "PHOTO_VOICE.png (or the photo's type)")
       ->required();
   command->add_option("--output", options->output, "photo: the whole picture; face: the network's crop")
       ->capture_default_str()

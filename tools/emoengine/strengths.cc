@@ -8,6 +8,7 @@
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
+#include "tools/emoengine/pipes.h"
 #include "tools/emoengine/portrait.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/report.h"
@@ -105,7 +106,7 @@ void strengths(const StrengthsOptions& options) {
     }
   }
   media().save_image(options.out, media().draw_table(table));
-  if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
+  if (!options.model.quiet) tell(options.out, progress.summary());
 }
 
 }  // namespace
@@ -120,7 +121,7 @@ void add_strengths(CLI::App& app) {
   command->add_option("--steps", options->steps, "strengths of each emotion up to 1; with 1 all are in one row")
       ->capture_default_str()
       ->check(whole(1, 20));
-  command->add_option("--out,-o", options->out, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
+  add_out_option(*command, options->out, kPictureExtensions, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
   add_intensity_option(*command, options->expression);
   add_au_option(*command, options->expression);
   add_face_option(*command, options->face);

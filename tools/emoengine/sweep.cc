@@ -7,6 +7,7 @@
 #include "tools/emoengine/loader.h"
 #include "tools/emoengine/options.h"
 #include "tools/emoengine/outputs.h"
+#include "tools/emoengine/pipes.h"
 #include "tools/emoengine/portrait.h"
 #include "tools/emoengine/progress.h"
 #include "tools/emoengine/report.h"
@@ -64,7 +65,7 @@ void sweep(const SweepOptions& options) {
     table.rows.push_back(std::move(row));
   }
   media().save_image(options.out, media().draw_table(table));
-  if (!options.model.quiet) std::printf("%s: %s\n", options.out.c_str(), progress.summary().c_str());
+  if (!options.model.quiet) tell(options.out, progress.summary());
 }
 
 }  // namespace
@@ -74,7 +75,7 @@ void add_sweep(CLI::App& app) {
                               "--image face.jpg -o sweep.png --au 12,26 --steps 5");
   auto options = std::make_shared<SweepOptions>();
   add_image_options(*command, options->image, options->image_limits);
-  command->add_option("--out,-o", options->out, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
+  add_out_option(*command, options->out, kPictureExtensions, "picture to write: .png, .jpg, .webp, .bmp, .tif")->required();
   command->add_option("--au", options->au, "a row each, for example 12,26 [default: all]");
   command->add_option("--steps", options->steps, "strengths from 0 to 1, a column each")
       ->capture_default_str()

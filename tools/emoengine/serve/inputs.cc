@@ -30,14 +30,12 @@ auto read_from_memory(std::string_view bytes, const std::string& field, const Re
   try {
     return read(file.path());
   } catch (const Error& e) {
-    std::string text = e.what();
-    for (auto at = text.find(path); at != text.npos; at = text.find(path)) text.replace(at, path.size(), field);
     if (e.kind() == ErrorKind::kDevice) {
       throw HttpError(415, field +
                                ": this server lacks the library for files of this kind; send a JPEG or PNG picture, a WAV "
                                "or FLAC sound");
     }
-    throw Error(e.kind(), text);
+    throw Error(e.kind(), replaced(e.what(), path, field));
   }
 }
 
