@@ -88,9 +88,7 @@ std::vector<FaceReading> Engine::read(const ImageView& photo, std::span<const Bo
   return readings;
 }
 
-Voice Engine::hear(std::span<const float> pcm) const {
-  return {backend_->hear(pcm), speech_config(), pcm};
-}
+Voice Engine::hear(std::span<const float> pcm) const { return {backend_->hear(pcm), speech_config(), pcm}; }
 
 LiveVoice Engine::hear_live(double fps) const {
   EMO_CHECK(speech_, "engine: opened without a speech model");
