@@ -175,7 +175,7 @@ class Engine:
 
         generator, speech, reader  weight files, by path or bytes; None: those of the package
         lite        the package's smaller generator, a third of the time
-        research    the package's speech model for research: it learned from RAVDESS, and is not for commercial use
+        research    the package's speech model for research: it learned from RAVDESS and nEMO too; not for commercial use
         models      what is opened; "generator": with the face reader
         backend     "auto": a GPU where there is one that can be used
         precision   of the generator; "best": the fastest whose pictures are right
