@@ -16,11 +16,14 @@ namespace emo {
 /// Registers the benchmarks of this executable, one for each target; every bench_NAME.cc defines it.
 void register_all();
 
+/// Whether a GPU's wgmma is used; --no-wgmma makes it false.
+inline bool may_use_wgmma = true;
+
 /// Where something is measured.
 struct Target {
   BackendKind backend;
   Precision precision;
-  BackendOptions options() const { return {backend, precision}; }
+  BackendOptions options() const { return {.kind = backend, .precision = precision, .wgmma = may_use_wgmma}; }
   /// "backend:cuda/precision:fp16"
   std::string title() const;
 };

@@ -96,7 +96,7 @@ void register_all() {
     if (layer.key == "attetion_reg.0" || !shapes.insert(concat(s.in(), s.out(), s.KH, s.transposed)).second) continue;
     for (const Type& type : types) {
       for (const bool wgmma : {false, true}) {
-        if (wgmma && !(has_wgmma() && takes_wgmma(type.math, s))) continue;
+        if (wgmma && !(may_use_wgmma && has_wgmma() && takes_wgmma(type.math, s))) continue;
         for (const int N : {1, 8, 64}) {
           const std::string title = concat("BM_Conv/layer:", layer.key, "/precision:", name_of(type.precision),
                                            "/instruction:", wgmma ? "wgmma" : "mma", "/N:", N);

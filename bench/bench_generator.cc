@@ -86,7 +86,8 @@ void engines(benchmark::State& state, const KeptEngines& kept, const Target& tar
 
 #ifdef EMO_HAVE_CUDA
 struct OpenedOnDevice {
-  OpenedOnDevice(Precision precision, int width) : model(width), generator(*model.file, precision) {}
+  OpenedOnDevice(Precision precision, int width)
+      : model(width), generator(*model.file, precision, {}, 2, 0, may_use_wgmma) {}
   Model model;
   CudaGenerator generator;
 };

@@ -108,6 +108,9 @@ def summary(results):
         clock = stage["sm_clock_mhz"]
         print(f"{stage['name']:<11} {stage['result']:<12} {stage['seconds']:>4} s of {stage['limit_s']:>3} s"
               + (f"  {clock['low']} to {clock['high']} MHz, median {clock['median']}" if clock else ""))
+    if "smoke" in report:
+        bad = [f"{line['name']} ({line['result']})" for line in report["smoke"]["suites"] if line["result"] != "passed"]
+        print(f"smoke       {len(report['smoke']['suites'])} tried, {len(bad)} not passed{': ' if bad else ''}{', '.join(bad)}")
     if "tests" in report:
         failed = failed_tests(report["tests"])
         print(f"tests       {report['tests']['tests']} run, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}")

@@ -8,26 +8,33 @@
 #
 #   machine      driver, clocks, versions        convs       bench_conv: every convolution by itself
 #   build        gpu_test, benchmarks, tuner     sanitizers  compute-sanitizer's four tools on small tests
+#   smoke        a kernel of each kind, a second each; where wgmma fails, all later stages go without it
 #   tests        gpu_test on the device          peers       PyTorch, torch.compile, cuDNN on the same work
 #   generator    bench_generator                 pipeline    bench_pipeline
 #   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile_N.* (only when named)
 #   lstm         bench_lstm                      tune        tune_conv: FOLDER/conv2d_measured.inc (only when named)
 #
 # A stage that fails or runs out of time does not keep the others from running; what one leaves over, later ones get, and none
-# begins without ten seconds. FOLDER (default out/gpu) receives log.txt and
-# results.json, whole after every stage; bench/table.py makes the README's table of it. The exit code is 0 when build, tests
-# and sanitizers passed, as far as they were run.
+# begins without ten seconds. FOLDER (default out/gpu) receives log.txt and results.json, whole after every stage; bench/table.py
+# makes the README's table of it. The exit code is 0 when build, smoke, tests and sanitizers passed, as far as they were run.
 # shellcheck disable=SC2317  # stages are called by name
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What is wanted most comes first: the generator's times, so that little is lost when time runs out.
-stages=(machine build generator tests convs peers sanitizers speech lstm pipeline)
-quick=(machine build tests generator)
-declare -A limit_s=([machine]=15 [build]=200 [tests]=90 [generator]=60 [speech]=30 [lstm]=15 [convs]=45 [sanitizers]=70
+stages=(machine build smoke generator tests convs peers sanitizers speech lstm pipeline)
+quick=(machine build smoke generator tests)
+declare -A limit_s=([machine]=15 [build]=200 [smoke]=40 [tests]=90 [generator]=60 [speech]=30 [lstm]=15 [convs]=45 [sanitizers]=70
   [peers]=150 [pipeline]=30 [profile]=120 [tune]=400)
 suite_limit_s=10
-must_pass=(build tests sanitizers)
+smoke_limit_s=3
+# What a device must do at least, from the plainest on, each in a process of its own.
+smoke=("copy=CudaMemory.*" "images=Images.*" "cuBLAS and cuFFT=CudaLibraries.*" "norm=Math/InstanceNorm.OddSizes*/fp16"
+  "first layer=Math/FirstLayer.*/fp16" "heads=Math/HeadsOf.OddSizes*/fp16" "mma=Math/Conv2d.OddSizes*/fp16"
+  "mma in splits=Math/Conv2d.SameBytesUnderEveryPlan*/fp16" "wgmma=Math/Conv2dWgmma.MatchesPlainLoops/fp16"
+  "wgmma in clusters=Math/Conv2dWgmma.SameBytesUnderEveryTile*/fp16" "LSTM in a block=LstmKernel.*WithOneBlock"
+  "LSTM in clusters and grids=LstmKernel.*InAClusterAndInAGrid" "graphs=CudaGenerator.SameBytesAtAny*")
+must_pass=(build smoke tests sanitizers)
 build="build-gpu"
 work=$build/check  # what each stage leaves: NAME.json
 
@@ -88,6 +95,19 @@ stage_build() {
   cmake --build --preset gpu --parallel "$(nproc)"
 }
 
+stage_smoke() {
+  local test lines failed=0
+  test=$(program gpu_test)
+  rm -f "$work/no_wgmma"
+  lines=$(python3 tests/gpu/run_suites.py "$test" --out "$work/smoke.json" --limit "$smoke_limit_s" --only "${smoke[@]}" |
+    tee /dev/stderr) || failed=1
+  if grep '^wgmma' <<<"$lines" | grep -qv ' passed '; then
+    echo "gpu_check: wgmma does not work here; what follows goes without it"
+    touch "$work/no_wgmma"
+  fi
+  return "$failed"
+}
+
 stage_tests() {
   local test
   test=$(program gpu_test)
@@ -99,6 +119,7 @@ bench() {
   local stage=$1 bench
   bench=$(program "$2")
   shift 2
+  [[ ! -e $work/no_wgmma ]] || set -- "$@" --no-wgmma
   "$bench" --benchmark_out="$work/$stage.json" --benchmark_min_time=0.3 "$@"
 }
 

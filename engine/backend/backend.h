@@ -75,6 +75,7 @@ struct BackendOptions {
   /// GPU: the graphs of all batches of up to Capacity::mixed faces are recorded when it is opened; of others, and of all
   /// without this, when the first of their size comes.
   bool prepare_graphs = false;
+  bool wgmma = true;  ///< GPU: Hopper's wgmma for batches of 8 and more; false: mma, for a card on which wgmma hangs
   /// Takes a line for the user when something else is done than was asked for; null: nobody wants to know. From any thread.
   std::function<void(const std::string&)> note;
 };

@@ -170,6 +170,16 @@ TEST(CudaGenerator, SameBytesInAllBatchesOfWgmma) {
   for (int n = 1; n < N; ++n) expect_same_bytes(image(rest.out, n - 1, N - 1), image(all.out, n, N));
 }
 
+TEST(CudaGenerator, WithoutWgmmaEveryBatchIsMmas) {
+  const Model model(narrow(16, 1, 16));
+  const CudaGenerator generator(*model.file, Precision::kFp16, {}, 2, 0, /*may_use_wgmma=*/false);
+  Batch batch(kWgmmaBatch, 16);
+  generator.generate(batch.call());
+  Batch one = one_of(batch, 3);
+  generator.generate(one.call());
+  expect_same_bytes(one.out, image(batch.out, 3, kWgmmaBatch));
+}
+
 TEST(CudaGenerator, LargeBatchesAreCut) {
   const Model model(narrow(2, 1, 8));
   const CudaGenerator generator(*model.file, Precision::kFp16);

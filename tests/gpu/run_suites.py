@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs each suite of a GoogleTest program as a process of its own, so that a kernel that hangs or faults fails its suite alone.
 
-    tests/gpu/run_suites.py PROGRAM --out tests.json [--limit 10]
+    tests/gpu/run_suites.py PROGRAM --out tests.json [--limit 10] [--only NAME=FILTER ...]
+
+With --only, those tests alone, under names that say what they try.
 
 A line a suite as it ends: passed, failed, crashed or hung, and in which test. The report is whole after every suite:
 {"tests": how many, "suites": [{"name", "result", "seconds", "test"}], "testsuites": as GoogleTest writes them}. The exit code is
@@ -24,13 +26,13 @@ def suites_of(program):
     return [line.split()[0] for line in listed.splitlines() if line and not line[0].isspace() and line.split()[0].endswith(".")]
 
 
-def run(program, suite, limit_s, folder):
+def run(program, tests, limit_s, folder):
     """(result, the test that was running or None, GoogleTest's report of it or None)."""
     report = Path(folder) / "report.json"
     report.unlink(missing_ok=True)
     log = Path(folder) / "log.txt"
     with log.open("w") as out:
-        process = subprocess.Popen([program, f"--gtest_filter={suite}*", f"--gtest_output=json:{report}"], stdout=out, stderr=out)
+        process = subprocess.Popen([program, f"--gtest_filter={tests}", f"--gtest_output=json:{report}"], stdout=out, stderr=out)
         try:
             code = process.wait(limit_s)
         except subprocess.TimeoutExpired:
@@ -56,18 +58,23 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limit", type=float, default=10, help="seconds of a suite [%(default)s]")
+    parser.add_argument("--only", nargs="+", metavar="NAME=FILTER", help="GoogleTest's filters")
     options = parser.parse_args()
+    all_suites = [] if options.only else suites_of(options.program)
+    wanted = [only.split("=", 1) for only in options.only or []] + [(suite.rstrip("."), suite + "*") for suite in all_suites]
     report = {"tests": 0, "suites": [], "testsuites": []}
     with tempfile.TemporaryDirectory() as folder:
-        for suite in suites_of(options.program):
+        for name, tests in wanted:
             started = time.monotonic()
-            result, running, whole = run(options.program, suite, options.limit, folder)
+            result, running, whole = run(options.program, tests, options.limit, folder)
+            if whole and whole["tests"] == 0:
+                result = "no test"
             seconds = round(time.monotonic() - started, 2)
-            report["suites"].append({"name": suite.rstrip("."), "result": result, "seconds": seconds, "test": running})
+            report["suites"].append({"name": name, "result": result, "seconds": seconds, "test": running})
             if whole:
                 report["tests"] += whole["tests"]
                 report["testsuites"] += whole["testsuites"]
-            print(f"{suite.rstrip('.'):<40} {result:<8} {seconds:6.2f} s" + (f"  in {running}" if running else ""), flush=True)
+            print(f"{name:<40} {result:<8} {seconds:6.2f} s" + (f"  in {running}" if running else ""), flush=True)
             part = options.out.with_suffix(".part")
             part.write_text(json.dumps(report) + "\n")
             part.replace(options.out)

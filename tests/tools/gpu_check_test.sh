@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tools/gpu_check.sh and gpu_pack.sh without a GPU and a network: in a copy of their own, with programs in place of nvidia-smi,
-# the tests and the benchmarks.
+# the tests and the benchmarks. With the folder of the tests that play a GPU, the smoke stage runs on these.
 set -euo pipefail
+simt=${1-}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
@@ -77,7 +78,7 @@ for name in "${programs[@]}"; do
 done
 
 check 2 nothing
-says "gpu_check: there is no stage 'nothing'; usage: tools/gpu_check.sh [-q] [-o FOLDER] [-t SECONDS] [STAGE...]; stages: machine build generator"
+says "gpu_check: there is no stage 'nothing'; usage: tools/gpu_check.sh [-q] [-o FOLDER] [-t SECONDS] [STAGE...]; stages: machine build smoke generator"
 check 2 -x
 says "gpu_check: cannot use '-x'; usage:"
 check 2 -t soon
@@ -113,7 +114,37 @@ check 0 -t 5 machine tests
 says "=== tests (2 of 2): left out, "
 holds "r['stages'][-1]['result'] == 'left out'"
 check 1 -q
-says "=== generator (4 of 4; at most 60 s;"
+says "=== generator (4 of 5; at most 60 s;"
+
+# Without wgmma, where its lines of the smoke do not pass.
+program build-gpu/bin/gpu_test <<'END'
+[[ $* != *Conv2dWgmma* ]] || exit 1
+for option; do
+  [[ $option != --gtest_output=json:* ]] || echo '{"tests": 1, "testsuites": []}' >"${option#--gtest_output=json:}"
+done
+exit 0
+END
+program build-gpu/bin/bench_lstm <<'END'
+echo "called with $*"
+END
+check 1 smoke lstm
+says "gpu_check: wgmma does not work here; what follows goes without it"
+says "--no-wgmma"
+says "smoke       13 tried, 2 not passed: wgmma (crashed), wgmma in clusters (crashed)"
+
+if [[ -n $simt ]]; then
+  program build-gpu/bin/gpu_test <<END
+for test in simt_cuda_test simt_generator_test simt_image_kernels_test simt_speech_test; do
+  if "$simt/\$test" --gtest_list_tests "\$1" | grep -q '^  '; then exec "$simt/\$test" "\$@"; fi
+done
+echo "no test has \$1" >&2
+exit 3
+END
+  sed -i 's/smoke_limit_s=.*/smoke_limit_s=100/; s/\[smoke\]=40/[smoke]=400/' tools/gpu_check.sh
+  check 0 smoke lstm
+  says "13 tried, 0 not passed"
+  [[ $output != *--no-wgmma* ]] || fail "wgmma was given up"
+fi
 
 program stubs/ncu <<'END'
 echo "$*" >>ncu.log
@@ -136,7 +167,7 @@ check 1 tests
 
 rm -r out
 check 1  # every stage
-holds "len(r['stages']) == 10 and all(stage['limit_s'] > 0 for stage in r['stages'])"
+holds "len(r['stages']) == 11 and all(stage['limit_s'] > 0 for stage in r['stages'])"
 says "gpu_check: carry/ is not there; run tools/gpu_pack.sh on Debian 12 and take it along with the tree"
 
 program stubs/nvidia-smi <<'END'

@@ -60,13 +60,15 @@ class CudaBackend : public Backend {
       : device_(open_device(options.device)),
         index_(options.device),
         precision_(options.precision == Precision::kAuto ? Precision::kFp16 : options.precision),
-        contexts_(options.max_contexts > 0 ? options.max_contexts : 2) {
+        contexts_(options.max_contexts > 0 ? options.max_contexts : 2),
+        wgmma_(options.wgmma && has_wgmma()) {
     const OnDevice selected(index_);
     if (models.generator) {
       config_ = models.generator->generator();
       images_.emplace(config_, contexts_);
       photos_.emplace(contexts_);
-      generator_.emplace(*models.generator, precision_, options.note, contexts_, options.prepare_graphs ? kMixed : 0);
+      generator_.emplace(*models.generator, precision_, options.note, contexts_, options.prepare_graphs ? kMixed : 0,
+                         options.wgmma);
     }
     if (models.speech) speech_.emplace(*models.speech, contexts_);
     if (models.reader) reader_.emplace(*models.reader, contexts_);
@@ -115,7 +117,7 @@ class CudaBackend : public Backend {
  private:
   /// From how many images on the bytes are those of another instruction.
   std::string wgmma_note() const {
-    const bool has = has_wgmma() && (precision_ == Precision::kFp16 || precision_ == Precision::kBf16);
+    const bool has = wgmma_ && (precision_ == Precision::kFp16 || precision_ == Precision::kBf16);
     return has ? concat(", wgmma from ", kWgmmaBatch, " images on") : "";
   }
 
@@ -208,6 +210,7 @@ class CudaBackend : public Backend {
   const int index_;
   const Precision precision_;
   const int contexts_;
+  const bool wgmma_;
   GeneratorConfig config_;
   std::optional<CudaImageOps> images_;
   std::optional<CudaGenerator> generator_;

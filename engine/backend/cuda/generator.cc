@@ -73,12 +73,12 @@ struct CudaGenerator::Context {
 };
 
 CudaGenerator::CudaGenerator(const ModelFile& file, Precision precision, std::function<void(const std::string&)> note,
-                             int max_contexts, int prepared_batch)
+                             int max_contexts, int prepared_batch, bool may_use_wgmma)
     : file_(file),
       config_(file.generator()),
       math_(math_of(precision)),
       note_(std::move(note)),
-      gpu_(GpuTraits::current()),
+      gpu_(GpuTraits::current(may_use_wgmma)),
       prepared_batch_(std::min(prepared_batch, kMaxImages)),
       prepared_(max_contexts),
       contexts_(max_contexts) {

@@ -27,7 +27,7 @@ class CudaGenerator {
   /// At most max_contexts calls run at a time; further ones wait. `prepared_batch`: for batches of 1 to so many pictures of
   /// the model's size, contexts with all graphs are made now and never change; other batches have as many contexts more.
   CudaGenerator(const ModelFile& file, Precision precision, std::function<void(const std::string&)> note = {},
-                int max_contexts = 2, int prepared_batch = 0);
+                int max_contexts = 2, int prepared_batch = 0, bool may_use_wgmma = true);
   ~CudaGenerator();
 
   /// See Backend::generate. An image that is not finite in fp16 is computed again in fp32, which a note tells the first

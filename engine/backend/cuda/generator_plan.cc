@@ -17,8 +17,8 @@ ConvShape generator_conv(const std::vector<LayerSpec>& layers, std::size_t i, in
           l.S, l.P,    l.P,    l.op == Op::kDeconv};
 }
 
-GpuTraits GpuTraits::current() {
-  GpuTraits gpu{.wgmma = has_wgmma()};
+GpuTraits GpuTraits::current(bool may_use_wgmma) {
+  GpuTraits gpu{.wgmma = may_use_wgmma && has_wgmma()};
   int device = 0;
   EMO_CUDA(cudaGetDevice(&device));
   EMO_CUDA(cudaDeviceGetAttribute(&gpu.multiprocessors, cudaDevAttrMultiProcessorCount, device));

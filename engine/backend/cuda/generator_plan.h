@@ -26,7 +26,8 @@ struct GpuTraits {
   int multiprocessors = 0;
   bool wgmma = false;
 
-  static GpuTraits current();
+  /// Of the current device; wgmma where it is there and `may_use_wgmma`.
+  static GpuTraits current(bool may_use_wgmma = true);
 };
 
 /// What one run of the generator over N images needs, computed from the layer table: how each convolution is cut into
