@@ -3,12 +3,14 @@
 
     gpu_report.py machine                                      prints driver, GPU, clocks and versions as JSON
     gpu_report.py add WORK RESULTS STAGE RESULT SECONDS LIMIT  puts a stage's WORK/STAGE.json and its clocks into RESULTS
+    gpu_report.py durations CSV...                             prints us of each kernel in ncu's tables, as they were launched
     gpu_report.py summary RESULTS                              prints stages, failed tests and the tables of bench/table.py
 
 RESULTS: {"kind": "gpu", "date", "machine": {...}, "stages": [{"name", "result", "seconds", "limit_s", "sm_clock_mhz": {"low",
 "median", "high"}}], and under its name what each stage wrote}.
 """
 
+import csv
 import datetime
 import importlib.metadata
 import json
@@ -94,6 +96,18 @@ def add(work, results, stage, result, seconds, limit_s):
     whole.replace(results)
 
 
+def durations(tables):
+    """{table: {"sum_us", "kernels": [[name, us], ...]}} of `ncu --csv --metrics gpu__time_duration.sum`."""
+    units = {"nsecond": 1e-3, "ns": 1e-3, "usecond": 1, "us": 1, "msecond": 1e3, "ms": 1e3}
+    found = {}
+    for table_file in tables:
+        lines = [line for line in table_file.read_text().splitlines() if line.startswith('"')]
+        kernels = [[row["Kernel Name"].split("(")[0], float(row["Metric Value"].replace(",", "")) * units[row["Metric Unit"]]]
+                   for row in csv.DictReader(lines) if row["Metric Name"] == "gpu__time_duration.sum"]
+        found[table_file.stem] = {"sum_us": round(sum(us for _, us in kernels), 3), "kernels": kernels}
+    return found
+
+
 def failed_tests(tests):
     """Names of the report of tests/gpu/run_suites.py; of a suite that hung or crashed, the test that was running."""
     stuck = [f"{suite['test'] or suite['name']} ({suite['result']})" for suite in tests.get("suites", [])
@@ -126,6 +140,8 @@ def main():
         print(json.dumps(machine(), indent=1))
     elif name == "add" and len(arguments) == 6:
         add(Path(arguments[0]), Path(arguments[1]), *arguments[2:])
+    elif name == "durations" and arguments:
+        print(json.dumps(durations([Path(argument) for argument in arguments])))
     elif name == "summary" and len(arguments) == 1:
         summary(Path(arguments[0]))
     else:

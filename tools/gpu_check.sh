@@ -9,6 +9,7 @@
 #   machine      driver, clocks, versions        convs       bench_conv: every convolution by itself
 #   build        gpu_test, benchmarks, tuner     sanitizers  compute-sanitizer's four tools on small tests
 #   smoke        a kernel of each kind, a second each; where wgmma fails, all later stages go without it
+#   durations    ncu: the time of every kernel of a face and of 64, without gaps
 #   tests        gpu_test on the device          peers       PyTorch, torch.compile, cuDNN on the same work
 #   generator    bench_generator                 pipeline    bench_pipeline
 #   speech       bench_speech                    profile     ncu, else nsys: FOLDER/profile_N.* (only when named)
@@ -22,9 +23,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What is wanted most comes first: the generator's times, so that little is lost when time runs out.
-stages=(machine build smoke generator tests convs peers sanitizers speech lstm pipeline)
-quick=(machine build smoke generator tests)
-declare -A limit_s=([machine]=15 [build]=200 [smoke]=40 [tests]=90 [generator]=60 [speech]=30 [lstm]=15 [convs]=45 [sanitizers]=70
+stages=(machine build smoke generator durations tests convs peers sanitizers speech lstm pipeline)
+quick=(machine build smoke generator durations tests)
+declare -A limit_s=([machine]=15 [build]=200 [smoke]=40 [tests]=90 [generator]=60 [durations]=40 [speech]=30 [lstm]=15 [convs]=45 [sanitizers]=70
   [peers]=150 [pipeline]=30 [profile]=120 [tune]=400)
 suite_limit_s=10
 smoke_limit_s=3
@@ -124,6 +125,20 @@ bench() {
 }
 
 stage_generator() { bench generator bench_generator '--benchmark_filter=precision:fp16|width:64/N:(1|64)/'; }
+# One value a kernel needs one run of it, so this is quick; stage profile asks for everything of a few.
+stage_durations() {
+  local N bench
+  bench=$(program bench_generator)
+  command -v ncu >/dev/null || die "ncu is not on PATH; it comes with the CUDA toolkit"
+  for N in 1 64; do
+    ncu --csv --clock-control none --metrics gpu__time_duration.sum --kernel-name-base demangled --kernel-name regex:emo:: \
+      --launch-count 100 "$bench" "--benchmark_filter=BM_GeneratorOnDevice/.*precision:fp16/width:64/N:$N/" \
+      --benchmark_min_time=0.001 >"$work/durations_$N.csv"
+  done
+  python3 bench/gpu_report.py durations "$work"/durations_{1,64}.csv >"$work/durations.json"
+  cat "$work/durations.json"
+}
+
 stage_speech() { bench speech bench_speech '--benchmark_filter=seconds:(3|6|60)$'; }
 stage_lstm() { bench lstm bench_lstm; }
 stage_convs() { bench convs bench_conv --benchmark_filter=/precision:fp16/; }

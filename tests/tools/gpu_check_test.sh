@@ -114,7 +114,7 @@ check 0 -t 5 machine tests
 says "=== tests (2 of 2): left out, "
 holds "r['stages'][-1]['result'] == 'left out'"
 check 1 -q
-says "=== generator (4 of 5; at most 60 s;"
+says "=== generator (4 of 6; at most 60 s;"
 
 # Without wgmma, where its lines of the smoke do not pass.
 program build-gpu/bin/gpu_test <<'END'
@@ -148,7 +148,12 @@ fi
 
 program stubs/ncu <<'END'
 echo "$*" >>ncu.log
+[[ $* != *--csv* ]] || printf '%s\n' '==PROF== Connected' BM_GeneratorOnDevice '"ID","Kernel Name","Metric Name","Metric Unit","Metric Value"' \
+  '"0","emo::conv<1>(float *)","gpu__time_duration.sum","nsecond","1,500"' '"1","emo::norm()","gpu__time_duration.sum","usecond","2.25"'
 END
+check 0 durations
+holds "r['durations']['durations_64'] == {'sum_us': 3.75, 'kernels': [['emo::conv<1>', 1.5], ['emo::norm', 2.25]]}"
+rm ncu.log
 check 0 profile
 [[ $(grep -c -- "--kernel-name regex:emo:: .*--export out/gpu/profile_.*/N:" ncu.log) == 2 ]] || fail "ncu ran otherwise: $(<ncu.log)"
 [[ -f out/gpu/profile_1.txt && -f out/gpu/profile_64.txt ]] || fail "profile left nothing to read"
@@ -167,7 +172,7 @@ check 1 tests
 
 rm -r out
 check 1  # every stage
-holds "len(r['stages']) == 11 and all(stage['limit_s'] > 0 for stage in r['stages'])"
+holds "len(r['stages']) == 12 and all(stage['limit_s'] > 0 for stage in r['stages'])"
 says "gpu_check: carry/ is not there; run tools/gpu_pack.sh on Debian 12 and take it along with the tree"
 
 program stubs/nvidia-smi <<'END'
