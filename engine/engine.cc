@@ -104,6 +104,17 @@ CutFace Engine::cut(const ImageView& photo, const Box& face) const {
   return cut;
 }
 
+namespace {
+
+/// Clamped to 1. Of the same names.
+ActionUnits sum(const ActionUnits& a, const ActionUnits& b) {
+  auto values = a.values();
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] += b.values()[i];
+  return a.with(values);
+}
+
+}  // namespace
+
 /// The jobs of a call as the scheduler takes them.
 struct Engine::Call {
   Call(const GeneratorConfig& config, int whole, std::span<FaceJob> jobs);
@@ -114,14 +125,14 @@ struct Engine::Call {
   void throw_what_concerns_all() const;
 
   const std::span<FaceJob> jobs;
-  std::vector<ActionUnits> aus;
+  std::vector<ActionUnits> aus, shown;
   std::vector<RedrawJob> redraws;
   std::vector<Scheduler::Item> items;
 };
 
 Engine::Call::Call(const GeneratorConfig& config, int whole, std::span<FaceJob> jobs) : jobs(jobs) {
   const auto side = float(config.image_size);
-  aus.reserve(jobs.size()), redraws.reserve(jobs.size());
+  aus.reserve(jobs.size()), shown.reserve(jobs.size()), redraws.reserve(jobs.size());
   for (const FaceJob& job : jobs) {
     if (job.passes < 1 || job.passes > limits::kMaxPasses) {
       fail(ErrorKind::kUsage, "`passes`: ", job.passes, " came; 1 to ", limits::kMaxPasses, " are possible");
@@ -133,6 +144,7 @@ Engine::Call::Call(const GeneratorConfig& config, int whole, std::span<FaceJob> 
     RedrawJob& redraw = redraws.emplace_back(RedrawJob{.photo = job.photo,
                                                        .box = box,
                                                        .aus = aus.emplace_back(job.au.reordered(config.au_names)).values(),
+                                                       .shown = {},
                                                        .passes = job.passes,
                                                        .cut = job.cut ? job.cut->view() : TensorView<const float>(),
                                                        .tone = job.cut ? job.cut->tone : tone_of(job.photo, box),
@@ -141,6 +153,10 @@ Engine::Call::Call(const GeneratorConfig& config, int whole, std::span<FaceJob> 
                                                        .mask = job.mask,
                                                        .colour = job.colour,
                                                        .sink = job.sink});
+    if (job.shown) {
+      redraw.shown = shown.emplace_back(job.shown->reordered(config.au_names)).values();
+      redraw.aus = (aus.back() = sum(aus.back(), shown.back())).values();
+    }
     items.push_back({.job = &redraw, .deadline = job.deadline});
   }
   group(whole);

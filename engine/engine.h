@@ -53,6 +53,9 @@ struct FaceJob {
   bool is_crop = false;          ///< `face` is the network's crop itself
   const CutFace* cut = nullptr;  ///< as Engine::cut gave it, for a face that is redrawn often; null: it is cut out here
   ActionUnits au;                ///< what it is to show, under any order of names
+  /// What the photo shows, as read() gives it; `au` is then added to that, and the photo stays as it is where that changes
+  /// nothing. Drawing takes twice the time. Null: the face shows `au` alone.
+  const ActionUnits* shown = nullptr;
   /// Times that the generator draws the face, each from the picture that it drew before. AUs are absolute, so a face that
   /// shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
   int passes = 1;

@@ -49,6 +49,9 @@ struct RedrawJob {
   ImageView photo;
   Box box;                     ///< as crop() takes it
   std::span<const float> aus;  ///< one face's of GenerateCall
+  /// The same of what the photo shows already, or none. With it the generator also draws that face, and the photo stays
+  /// where the two faces are alike: what `aus` adds to the photo's expression is drawn, and its teeth and wrinkles stay.
+  std::span<const float> shown;
   /// Times that the generator draws the face, each from the picture that it drew before, at least 1.
   int passes = 1;
   /// The face as crop() gives it, (1,3,S,S), for who redraws it often; null data: it is cut out here.

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/in_parallel.h"
+#include "engine/pipeline/face_aus.h"
 
 namespace emo {
 namespace {
@@ -48,6 +49,7 @@ class Work {
     if (!attempt([&] {
           photo_ = options_.load(task_.photo);
           faces_ = choose_faces(engine_, photo_, task_.photo, options_.face);
+          if (options_.relative) shown_ = shown_by(engine_, photo_, faces_);
         })) {
       return;
     }
@@ -83,10 +85,11 @@ class Work {
     std::vector<FaceJob> jobs;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       planes.emplace_back(crop ? std::size_t(3) * side * side : 0);
-      for (const Box& face : crop ? std::span(faces_).first(1) : std::span(faces_)) {
+      for (std::size_t f = 0; f < (crop ? 1 : faces_.size()); ++f) {
         jobs.push_back({.photo = photo_,
-                        .face = face,
+                        .face = faces_[f],
                         .au = outputs[i].au,
+                        .shown = shown_.empty() ? nullptr : &shown_[f],
                         .passes = options_.passes,
                         .out = crop ? MutableImageView() : pictures[i],
                         .after = planes[i].data()});
@@ -119,6 +122,7 @@ class Work {
   std::vector<InOrder::Event>& events_;
   Image photo_;
   std::vector<Box> faces_;
+  std::vector<ActionUnits> shown_;  ///< by them; empty: it does not matter
 };
 
 }  // namespace

@@ -176,6 +176,12 @@ void add_expression_options(CLI::App& command, Expression& expression, WithVoice
   add_au_option(command, expression);
 }
 
+void add_relative_option(CLI::App& command, bool& relative) {
+  command.add_flag("--relative", relative,
+                   "add the AUs to what the photo shows, and keep the photo where that changes nothing; otherwise AUs are "
+                   "absolute: a broad smile that is asked to smile may get smaller. Takes twice the time");
+}
+
 void add_intensity_option(CLI::App& command, Expression& expression) {
   command.add_option("--intensity", expression.intensity, "multiplies the AUs of the voice; results are clamped to 1")
       ->capture_default_str()

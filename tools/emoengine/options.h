@@ -71,6 +71,8 @@ CLI::Option* add_audio_options(CLI::App& command, std::vector<std::string>& audi
 enum class WithVoice { kNo, kYes };
 void add_expression_options(CLI::App& command, Expression& expression, WithVoice voice);
 CLI::Option* add_lips_option(CLI::App& command, double& lips);
+/// --relative
+void add_relative_option(CLI::App& command, bool& relative);
 void add_intensity_option(CLI::App& command, Expression& expression);
 void add_au_option(CLI::App& command, Expression& expression);
 CLI::Option* add_au_face_option(CLI::App& command, std::string& face);

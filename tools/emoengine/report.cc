@@ -77,6 +77,8 @@ std::string with_options(std::string text) {
                                                                        {"no_face", "--no-face"},
                                                                        {"passes", "--passes"},
                                                                        {"precision", "--precision"},
+                                                                       {"reader", "--reader"},
+                                                                       {"relative", "--relative"},
                                                                        {"prefix", "--prefix"},
                                                                        {"smooth_s", "--smooth"},
                                                                        {"threads", "--threads"}};

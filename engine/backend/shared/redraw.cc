@@ -6,25 +6,30 @@
 
 #include "base/error.h"
 #include "engine/backend/backend.h"
+#include "engine/backend/shared/changed.h"
 #include "engine/backend/shared/face_taps.h"
 #include "engine/backend/shared/turned_face.h"
 
 namespace emo {
 namespace {
 
-/// The jobs of as many passes, with what the generator reads and writes for them.
+/// The jobs of as many passes, with what the generator reads and writes for them: a face a job, then those that are drawn as
+/// their photos show them, for comparison.
 class Group {
  public:
   Group(std::span<RedrawJob> all, int passes, int side) : passes_(passes), side_(side) {
     for (RedrawJob& job : all) {
       if (job.passes == passes) jobs_.push_back(&job);
     }
+    for (std::size_t n = 0; n < jobs_.size(); ++n) {
+      if (!jobs_[n]->shown.empty()) compared_.push_back(n);
+    }
     const Shape s = shape();
     before_ = HostBuffer<float>(s.count()), after_ = HostBuffer<float>(s.count());
     mask_ = HostBuffer<float>(s.count() / 3);
-    const bool wanted = std::ranges::any_of(jobs_, [](const RedrawJob* job) { return job->colour || !job->tone.plain(); });
+    const bool wanted = std::ranges::any_of(jobs_, [](const RedrawJob* job) { return job->colour || is_altered(*job); });
     if (passes > 1 || wanted) colour_ = HostBuffer<float>(s.count());
-    errors_.resize(jobs_.size());
+    errors_.resize(faces());
   }
 
   void cut(const Backend& backend) {
@@ -40,21 +45,35 @@ class Group {
       }
       aus_.insert(aus_.end(), job.aus.begin(), job.aus.end());
     }
+    for (std::size_t n = jobs_.size(); n < faces(); ++n) {
+      const std::size_t of = compared_[n - jobs_.size()];
+      std::ranges::copy(planes(before_, of).span(), planes(before_, n).data);
+      aus_.insert(aus_.end(), jobs_[of]->shown.begin(), jobs_[of]->shown.end());
+    }
   }
 
   void generate(const Backend& backend, const GeneratorConfig& config) {
     std::ranges::copy(before_.span(), after_.data());
-    each_toned([&](std::size_t n, const Tone& tone) { tone.to_network(config, planes(after_, n)); });
+    for (std::size_t n = 0; n < faces(); ++n) {
+      const Tone& tone = job_of(n).tone;
+      if (!tone.plain()) tone.to_network(config, planes(after_, n));
+    }
     pass(backend, mask_, colour_, passes_ == 1);
     for (int i = 2; i <= passes_; ++i) {
       const HostBuffer<float> mask(mask_.size()), colour(colour_.size());
       pass(backend, mask, colour, i == passes_);
       blend_over(config.mask_keeps_image, shape(), mask_.data(), colour_.data(), mask.data(), colour.data());
     }
-    each_toned([&](std::size_t n, const Tone& tone) {
-      tone.from_network(config, planes(before_, n), planes(colour_, n));
+    for (std::size_t i = 0; i < compared_.size(); ++i) {
+      const auto part = changed_part(config, planes(after_, compared_[i]), planes(after_, jobs_.size() + i));
+      keep_the_rest(part, config.mask_keeps_image, compared_[i]);
+    }
+    for (std::size_t n = 0; n < jobs_.size(); ++n) {
+      if (!is_altered(*jobs_[n])) continue;
+      const Tone& tone = jobs_[n]->tone;
+      if (!tone.plain()) tone.from_network(config, planes(before_, n), planes(colour_, n));
       blend(config.mask_keeps_image, n);
-    });
+    }
   }
 
   /// Gives the job what it asked for.
@@ -72,20 +91,28 @@ class Group {
 
   void take_errors() {
     for (std::size_t n = 0; n < jobs_.size(); ++n) jobs_[n]->error = errors_[n];
+    for (std::size_t i = 0; i < compared_.size(); ++i) {
+      std::exception_ptr& error = jobs_[compared_[i]]->error;
+      if (!error) error = errors_[jobs_.size() + i];
+    }
   }
 
  private:
-  Shape shape() const { return {int(jobs_.size()), 3, side_, side_}; }
+  /// Whether more is done to what the network drew than to put it back.
+  static bool is_altered(const RedrawJob& job) { return !job.tone.plain() || !job.shown.empty(); }
+  std::size_t faces() const { return jobs_.size() + compared_.size(); }
+  const RedrawJob& job_of(std::size_t n) const { return *jobs_[n < jobs_.size() ? n : compared_[n - jobs_.size()]]; }
+  Shape shape() const { return {int(faces()), 3, side_, side_}; }
   TensorView<float> planes(const HostBuffer<float>& faces, std::size_t n) const {
     const Shape one{1, 3, side_, side_};
     return {faces.data() + n * one.count(), one};
   }
 
-  template <typename Do>
-  void each_toned(const Do& act) const {
-    for (std::size_t n = 0; n < jobs_.size(); ++n) {
-      if (!jobs_[n]->tone.plain()) act(n, jobs_[n]->tone);
-    }
+  /// Of face n only a part is replaced.
+  void keep_the_rest(std::span<const float> part, bool mask_keeps_image, std::size_t n) const {
+    float* mask = mask_.data() + n * part.size();
+    for (std::size_t i = 0; i < part.size(); ++i)
+      mask[i] = mask_keeps_image ? 1 - (1 - mask[i]) * part[i] : mask[i] * part[i];
   }
 
   /// From face, mask and colour what was drawn last.
@@ -100,7 +127,7 @@ class Group {
 
   /// Draws the faces in after_ once more.
   void pass(const Backend& backend, const HostBuffer<float>& mask, const HostBuffer<float>& colour, bool last) {
-    const int N = int(jobs_.size());
+    const int N = int(faces());
     backend.generate({.faces = {after_.data(), shape()},
                       .aus = {aus_.data(), {N, int(aus_.size()) / N, 1, 1}},
                       .out = {after_.data(), shape()},
@@ -112,6 +139,7 @@ class Group {
 
   const int passes_, side_;
   std::vector<RedrawJob*> jobs_;
+  std::vector<std::size_t> compared_;  ///< the jobs whose faces are also drawn as their photos show them
   std::vector<float> aus_;
   HostBuffer<float> before_, after_, mask_, colour_;
   std::vector<std::exception_ptr> errors_;
