@@ -76,6 +76,18 @@ TEST_F(Commands, IntensityZeroIsTheNeutralFace) {
   EXPECT_EQ(picture("zero.png").rgb, picture("neutral.png").rgb);
 }
 
+TEST_F(Commands, RelativeAddsToWhatThePhotoShows) {
+  ASSERT_EQ(run("generate -i " + kPhoto + " --emotion neutral --relative -o nothing.png").code, 0);
+  EXPECT_EQ(picture("nothing.png").rgb, media().load_image(EMO_SOURCE_DIR "/samples/astronaut.png", {}).rgb);
+  ASSERT_EQ(run("generate -i " + kPhoto + " --emotion surprise --relative -o one.png").code, 0);
+  ASSERT_EQ(run("generate -i " + kPhoto + " --emotion surprise -o absolute.png").code, 0);
+  EXPECT_NE(read_file(dir_ / "one.png"), read_file(dir_ / "absolute.png"));
+  ASSERT_EQ(run("generate -i " + kPhoto + " --emotion surprise --relative -o many/").code, 0);
+  EXPECT_EQ(read_file(dir_ / "many/astronaut.png"), read_file(dir_ / "one.png"));
+  ASSERT_EQ(run("run -i " + kPhoto + " -a " + kVoice + " --intensity 0 --emotion surprise --relative -o run.png").code, 0);
+  EXPECT_EQ(read_file(dir_ / "run.png"), read_file(dir_ / "one.png"));
+}
+
 TEST_F(Commands, SameBytesAtAnyThreadCountAndRun) {
   for (const char* threads : {"1", "2", "3"}) {
     ASSERT_EQ(run("generate -i " + kPhoto + " --emotion surprise -o t" + threads + ".npy --threads " + threads).code, 0);

@@ -54,6 +54,10 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
   refused("run -i a.png -a b.wav -o c.png --output face --face all", 2, "--output face writes one face");
   refused("generate -i " + kPhoto + " -o c.png", 2,
           "no expression was given; give --au, --emotion or --au-file, or several");
+  refused("generate -i " + kPhoto + " -o c.png --au 12=1 --relative --reader none", 2,
+          "--relative: the face reader reads what a photo shows, and none was opened; open one with --reader");
+  refused("generate -i " + kPhoto + " -o c.png --au 12=1 --relative --crop none", 2,
+          "--relative reads the face in a photo and draws two; leave out --crop none and --dump-layers");
   refused("generate -i " + kPhoto + " -o c.png --au 13=1", 2, "'13' is not one of this model's");
   refused("generate -i " + kPhoto + " -o c.png --emotion bliss", 2, "'bliss' is not known");
   refused("aus -a " + kVoice + " --emotion anger=2", 2, "--emotion: anger=2 is outside 0..1");
