@@ -47,10 +47,9 @@ TEST(Relative, ABroadSmileKeepsItsTeethAndABrowIsRaised) {
   };
   const double absolute = difference(photo, redrawn("6=1,12=1", false), kTeeth),
                relative = difference(photo, redrawn("6=1,12=1", true), kTeeth);
-         difference(photo, redrawn("1=1,2=1", true), kFace), difference(photo, redrawn("1=1,2=1", true), kTeeth));
-         EXPECT_LT(relative, absolute / 3);
-         EXPECT_EQ(redrawn("12=0", true).rgb, photo.rgb);  // nothing is added
-         EXPECT_GT(difference(photo, redrawn("1=1,2=1", true), kFace), 2);
+  EXPECT_LT(relative, absolute / 3);
+  EXPECT_EQ(redrawn("12=0", true).rgb, photo.rgb);  // nothing is added
+  EXPECT_GT(difference(photo, redrawn("1=1,2=1", true), kFace), 2);
 }
 
 TEST(Relative, NeedsAReader) {
