@@ -55,7 +55,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
         command.add_option("--speech", options.speech, "weight file of the speech model [default: the installed one]");
     command
         .add_flag("--research", options.research,
-                  "use the installed speech model for research: it learned from RAVDESS and nEMO too, and is not for commercial use")
+                  "use the installed speech model for research: it learned from RAVDESS and nEMO too, and is not for "
+                  "commercial use")
         ->excludes(file);
   }
   const std::map<std::string, BackendKind> kinds = {
