@@ -63,7 +63,13 @@ Image redrawn(const Image& photo, const Box& box = kBox, int passes = 1) {
 
 TEST(Tone, OfAColourPhotoInOrdinaryLightIsPlain) { EXPECT_TRUE(tone_of(patches(colourful), kBox).plain()); }
 
-TEST(Tone, WhereThereIsNoPhotoItIsPlain) { EXPECT_TRUE(tone_of({}, kBox).plain()); }
+TEST(Tone, OfWhatCannotBeCutOutIsPlain) {
+  EXPECT_TRUE(tone_of({}, kBox).plain());
+  const Image dark = times(patches(grey), 0.1f);
+  EXPECT_FALSE(tone_of(dark, {1e30f, -1e30f, 1e20f}).plain());  // the edge, repeated
+  EXPECT_TRUE(tone_of(dark, {std::nanf(""), 0, 10}).plain());
+  EXPECT_TRUE(tone_of(dark, {0, 0, 10, INFINITY}).plain());
+}
 
 TEST(Tone, AGreyPhotoStaysGreyToTheLevel) {
   for (const float light : {1.f, 0.2f}) {

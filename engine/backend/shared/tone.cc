@@ -117,7 +117,8 @@ double spread(const std::vector<Colour>& cells, const std::vector<Colour>& curve
 }  // namespace
 
 Tone tone_of(const ImageView& photo, const Box& box) {
-  if (photo.width <= 0 || photo.height <= 0) return {};
+  const bool somewhere = std::isfinite(box.x) && std::isfinite(box.y) && std::isfinite(box.side) && std::isfinite(box.roll);
+  if (photo.width <= 0 || photo.height <= 0 || !somewhere) return {};
   const std::vector<Colour> cells = cells_of(photo, box);
   std::vector<float> middle;  // of the face, without what is round it
   for (int y = kCells / 5; y < kCells - kCells / 5; ++y) {
