@@ -31,8 +31,8 @@ struct Tone {
 };
 
 /// The tone of a face under the box of its crop, from the means of 32 x 32 cells. A photo is toned whose cells keep to one
-/// colour for each luminance, as far as JPEG's colour noise lets them. Plain for what crop() refuses, an
-/// empty photo or a box that is nowhere.
+/// colour for each luminance, as far as JPEG's colour noise lets them. Plain for what crop() refuses: an empty photo, a box
+/// that is nowhere. 0.1 ms.
 Tone tone_of(const ImageView& photo, const Box& box);
 
 }  // namespace emo
