@@ -9,6 +9,7 @@
 #include "base/bounded_queue.h"
 #include "base/error.h"
 #include "engine/media/media.h"
+#include "engine/pipeline/face_aus.h"
 #include "engine/pipeline/face_finder.h"
 #include "engine/pipeline/face_tracker.h"
 
@@ -103,6 +104,7 @@ void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& 
                     .face = frame.faces[i],
                     .cut = frame.still ? &frame.still->cuts[i] : nullptr,
                     .au = au,
+                    .shown = frame.still && !frame.still->shown.empty() ? &frame.still->shown[i] : nullptr,
                     .passes = passes,
                     .out = frame.picture});
   }
@@ -111,8 +113,9 @@ void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& 
 
 }  // namespace
 
-Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes)
+Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes, bool relative)
     : photo(std::move(picture)), faces(std::move(boxes)) {
+  if (relative) shown = shown_by(engine, photo, faces);
   for (const Box& face : faces) cuts.push_back(engine.cut(photo, face));
 }
 

@@ -13,11 +13,13 @@ namespace emo {
 
 /// A photo that is animated, its faces cut out once.
 struct Still {
-  Still(const Engine& engine, Image photo, std::vector<Box> faces);
+  /// `relative`: what the faces are to show is added to what the photo shows, which the engine's face reader reads.
+  Still(const Engine& engine, Image photo, std::vector<Box> faces, bool relative = false);
 
   Image photo;
   std::vector<Box> faces;
-  std::vector<CutFace> cuts;  ///< of `faces`
+  std::vector<CutFace> cuts;       ///< of `faces`
+  std::vector<ActionUnits> shown;  ///< by them, as FaceJob has it; empty: it does not matter
 };
 
 /// One frame on its way from the source through the generator to the file.

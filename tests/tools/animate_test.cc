@@ -180,6 +180,8 @@ TEST_F(Animate, WhatDrivesTheFaceIsNamed) {
       animate("--video v.mp4 -o a.mp4").err,
       HasSubstr("v.mp4: has no sound, and nothing else says how its face looks; give --audio, --au-file, --emotion"));
   EXPECT_THAT(animate(by_curve_ + "--format gif -o a.mp4").err, HasSubstr("--format is of many videos; the ending of -o"));
+  EXPECT_THAT(animate("--video face.png --emotion anger --relative -o a.mp4").err,
+              HasSubstr("--relative goes with --image"));
   EXPECT_FALSE(exists("a.mp4"));
 }
 
@@ -275,6 +277,15 @@ TEST_F(Animate, FoldersOfFramesMayHaveDotsInTheirNames) {
   EXPECT_TRUE(exists("out/a.b/000001.png"));
   EXPECT_EQ(animate("-i p --au-file curve.csv --fps 5 --format png -o out --resume").out,
             "out: written already, nothing is left to do\n");
+}
+
+TEST_F(Animate, RelativeToAPhotoItRestsInThePhotosOwnExpression) {
+  write_file(dir_ / "rise.csv", "timestamp,AU26_r\n0,0\n0.2,0\n0.4,5\n");
+  const auto outcome = run("animate -i face.png --au-file rise.csv --fps 5 --blink off --ease 0 --relative -o out");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Image photo = media().load_image(dir_ / "face.png", {});
+  EXPECT_EQ(media().load_image(dir_ / "out/000001.png", {}).rgb, photo.rgb);
+  EXPECT_NE(media().load_image(dir_ / "out/000003.png", {}).rgb, photo.rgb);
 }
 
 TEST_F(Animate, FramesWithoutAFaceFollowNoFace) {

@@ -47,7 +47,7 @@ struct AnimateOptions {
   double lips = 1;
   NoFace no_face = NoFace::kError;
   std::string blink = "on";
-  bool resume = false;
+  bool relative = false, resume = false;
   ModelOptions model;
 };
 
@@ -89,6 +89,9 @@ void check_together(const AnimateOptions& options) {
   }
   if (options.videos.empty() && options.audios.empty() && options.au_file.empty() && options.drive.empty()) {
     fail(ErrorKind::kUsage, "animate: nothing says how a photo moves; give --audio, --drive or --au-file");
+  }
+  if (!options.videos.empty() && options.relative) {
+    fail(ErrorKind::kUsage, "--relative goes with --image; what the face of a video shows changes from frame to frame");
   }
   if (!options.videos.empty() && (options.face.all || options.face.number > 1)) {
     fail(ErrorKind::kUsage, "--face goes with --image; in a video the largest face of the first frame is followed");
@@ -261,7 +264,8 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
 
   const auto source =
       reader ? video_source(engine, std::move(reader), job.source, animation.fps, options.no_face, std::move(curve))
-             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces)), std::move(curve));
+             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces), options.relative),
+                            std::move(curve));
   std::string summary;
   Drawn drawn;
   bool interrupted;
@@ -429,6 +433,7 @@ void add_animate(CLI::App& app) {
   add_choice(*command, "--no-face", options->no_face, no_face,
              "video frames without a face: error (stop), skip (leave them), hold (redraw it where it was) [default: error]");
   add_expression_options(*command, options->expression, WithVoice::kYes);
+  add_relative_option(*command, options->relative);
   add_face_option(*command, options->face);
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);
