@@ -36,6 +36,7 @@ inline constexpr int kMaxGeneratorSide = 1'024;
 inline constexpr int kMaxConvDim = 512;
 inline constexpr int kMaxResBlocks = 64;
 inline constexpr int kMinReaderSide = 8, kMaxReaderSide = 512;
+inline constexpr int kMaxFaceTriangles = 4096;
 inline constexpr int kMaxReaderLayers = 32, kMaxReaderChannels = 512;
 inline constexpr int kMaxAus = 64;
 inline constexpr int kMaxLstmHidden = 4'096;

@@ -16,7 +16,18 @@ std::unique_ptr<const ModelFile> open_model(const std::filesystem::path& path, s
   return std::make_unique<const ModelFile>(path, max_tensors);
 }
 
+/// Largest misfit of landmarks that are drawn by, units; see FaceMotion::misfit.
+constexpr float kSureMisfit = 0.2f;
+
 }  // namespace
+
+const char* name_of(Detail detail) {
+  switch (detail) {
+    case Detail::kSharp: return "sharp";
+    case Detail::kAuto: return "auto";
+    default: return "network";
+  }
+}
 
 Engine::Engine(const EngineOptions& options)
     : generator_(open_model(options.generator, options.max_tensors)),
@@ -25,6 +36,7 @@ Engine::Engine(const EngineOptions& options)
   if (generator_) generator_->generator();  // a model of the other kind is refused here, by name
   if (speech_) speech_->speech();
   if (reader_) shape_ = std::make_unique<const FaceShape>(*reader_);
+  if (reader_ && reader_->reader().triangles > 0) motion_ = std::make_unique<const FaceMotion>(*reader_);
   BackendOptions backend = options.backend;
   if (options.scheduler.max_contexts > 0) backend.max_contexts = options.scheduler.max_contexts;
   backend_ = open_backend({generator_.get(), speech_.get(), reader_.get()}, backend);
@@ -95,13 +107,13 @@ LiveVoice Engine::hear_live(double fps) const {
   return {*speech_, fps};
 }
 
-CutFace Engine::cut(const ImageView& photo, const Box& face) const {
-  const auto& config = generator_config();
-  const Shape shape{1, 3, config.image_size, config.image_size};
-  const Box crop = scaled(face, config.crop_scale);
-  CutFace cut{config.image_size, HostBuffer<float>(shape.count()), tone_of(photo, crop)};
-  backend_->crop(photo, crop, {cut.planes.data(), shape});
-  return cut;
+FaceReading Engine::read_closely(const ImageView& photo, const Box& face) const {
+  return read(photo, read(photo, face).box);
+}
+
+bool Engine::is_sure(const FaceReading& reading) const {
+  return motion_ && reading.confidence >= reader_config().confidence_threshold &&
+         motion_->misfit(reading.landmarks) <= kSureMisfit;
 }
 
 namespace {
@@ -115,9 +127,36 @@ ActionUnits sum(const ActionUnits& a, const ActionUnits& b) {
 
 }  // namespace
 
+std::optional<FaceMesh> Engine::mesh_of(const FaceJob& job) const {
+  if (job.detail == Detail::kNetwork || !job.out.data) return std::nullopt;
+  if (!motion_) {
+    if (job.detail == Detail::kAuto) return std::nullopt;
+    fail(ErrorKind::kUsage, "`detail`: sharp needs a face reader that says how faces move; ",
+         reader_ ? reader_->name() + " does not" : "the engine was opened without one");
+  }
+  const Box face = job.is_crop ? scaled(job.face, 1 / generator_config().crop_scale) : job.face;
+  const FaceReading reading = job.cut && job.cut->reading ? *job.cut->reading : read_closely(job.photo, face);
+  if (job.detail == Detail::kAuto && !is_sure(reading)) return std::nullopt;
+  const auto& names = reader_config().au_names;
+  const ActionUnits asked = job.au.reordered(names);
+  if (!job.shown) return motion_->mesh(reading.landmarks, reading.au.values(), asked.values());
+  const ActionUnits shown = job.shown->reordered(names);
+  return motion_->mesh(reading.landmarks, shown.values(), sum(asked, shown).values());
+}
+
+CutFace Engine::cut(const ImageView& photo, const Box& face, Detail detail) const {
+  const auto& config = generator_config();
+  const Shape shape{1, 3, config.image_size, config.image_size};
+  const Box crop = scaled(face, config.crop_scale);
+  CutFace cut{config.image_size, HostBuffer<float>(shape.count()), tone_of(photo, crop)};
+  backend_->crop(photo, crop, {cut.planes.data(), shape});
+  if (detail != Detail::kNetwork && motion_) cut.reading = read_closely(photo, face);
+  return cut;
+}
+
 /// The jobs of a call as the scheduler takes them.
 struct Engine::Call {
-  Call(const GeneratorConfig& config, int whole, std::span<FaceJob> jobs);
+  Call(const Engine& engine, std::span<FaceJob> jobs);
   void group(int whole);
   void take_errors() const {
     for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].error = items[i].error;
@@ -126,13 +165,15 @@ struct Engine::Call {
 
   const std::span<FaceJob> jobs;
   std::vector<ActionUnits> aus, shown;
+  std::vector<std::optional<FaceMesh>> meshes;
   std::vector<RedrawJob> redraws;
   std::vector<Scheduler::Item> items;
 };
 
-Engine::Call::Call(const GeneratorConfig& config, int whole, std::span<FaceJob> jobs) : jobs(jobs) {
+Engine::Call::Call(const Engine& engine, std::span<FaceJob> jobs) : jobs(jobs) {
+  const GeneratorConfig& config = engine.generator_config();
   const auto side = float(config.image_size);
-  aus.reserve(jobs.size()), shown.reserve(jobs.size()), redraws.reserve(jobs.size());
+  aus.reserve(jobs.size()), shown.reserve(jobs.size()), meshes.reserve(jobs.size()), redraws.reserve(jobs.size());
   for (const FaceJob& job : jobs) {
     if (job.passes < 1 || job.passes > limits::kMaxPasses) {
       fail(ErrorKind::kUsage, "`passes`: ", job.passes, " came; 1 to ", limits::kMaxPasses, " are possible");
@@ -141,11 +182,13 @@ Engine::Call::Call(const GeneratorConfig& config, int whole, std::span<FaceJob> 
       fail(ErrorKind::kInput, "`face`: a crop of ", job.face.side, " px came; this model takes one of ", side, " px");
     }
     const Box box = job.is_crop ? job.face : scaled(job.face, config.crop_scale);
+    const std::optional<FaceMesh>& mesh = meshes.emplace_back(engine.mesh_of(job));
     RedrawJob& redraw = redraws.emplace_back(RedrawJob{.photo = job.photo,
                                                        .box = box,
                                                        .aus = aus.emplace_back(job.au.reordered(config.au_names)).values(),
                                                        .shown = {},
                                                        .passes = job.passes,
+                                                       .mesh = mesh ? &*mesh : nullptr,
                                                        .cut = job.cut ? job.cut->view() : TensorView<const float>(),
                                                        .tone = job.cut ? job.cut->tone : tone_of(job.photo, box),
                                                        .out = job.out,
@@ -159,7 +202,7 @@ Engine::Call::Call(const GeneratorConfig& config, int whole, std::span<FaceJob> 
     }
     items.push_back({.job = &redraw, .deadline = job.deadline});
   }
-  group(whole);
+  group(engine.backend_->capacity().whole);
 }
 
 /// The backend threw it: it is neither a face's own nor the scheduler's.
@@ -200,7 +243,7 @@ void Engine::Call::group(int whole) {
 }
 
 void Engine::redraw(std::span<FaceJob> jobs, Scheduler::Client client) const {
-  Call call(generator_config(), backend_->capacity().whole, jobs);
+  Call call(*this, jobs);
   if (std::ranges::any_of(jobs, [](const FaceJob& job) { return job.sink; })) {  // who watches layers is not in a hurry
     backend_->redraw(call.redraws);
     for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].error = call.redraws[i].error;
@@ -213,7 +256,7 @@ void Engine::redraw(std::span<FaceJob> jobs, Scheduler::Client client) const {
 
 std::shared_ptr<Scheduler::Request> Engine::submit(std::span<FaceJob> jobs, std::function<void()> done,
                                                    Scheduler::Client client) const {
-  const auto call = std::make_shared<Call>(generator_config(), backend_->capacity().whole, jobs);
+  const auto call = std::make_shared<Call>(*this, jobs);
   for (const FaceJob& job : jobs) {
     if (job.sink) fail(ErrorKind::kUsage, "`sink`: redraw() shows the layers, submit() does not");
   }

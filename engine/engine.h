@@ -4,12 +4,14 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/backend/backend.h"
 #include "engine/expression/action_units.h"
+#include "engine/expression/face_motion.h"
 #include "engine/expression/landmarks.h"
 #include "engine/pipeline/live_voice.h"
 #include "engine/scheduler.h"
@@ -29,21 +31,32 @@ struct EngineOptions {
   std::size_t max_tensors = limits::kMaxTensors;
 };
 
-/// A face cut out of its photo: (1,3,S,S) planar in the model's range and channel order.
-struct CutFace {
-  int side = 0;
-  HostBuffer<float> planes;
-  Tone tone = {};
-
-  TensorView<const float> view() const { return {planes.data(), {1, 3, side, side}}; }
-};
-
 /// What the face reader sees under a box.
 struct FaceReading {
   float confidence = 0;          ///< that this is a face, 0 to 1
   std::vector<Point> landmarks;  ///< (kFacePoints), in pixels of the photo
   Box box;                       ///< as the detector would give it, but turned with the face; see FaceShape::box
   ActionUnits au;                ///< that the face shows, under the names of reader_config()
+};
+
+/// How a face is drawn into its photo.
+enum class Detail {
+  kNetwork,  ///< by the generator, whose picture is enlarged to the photo's resolution
+  kSharp,    ///< by moving the photo's own pixels, as the reader's landmarks and AUs say; see warp_face()
+  kAuto,     ///< sharp where the reader is sure of the face (Engine::is_sure), else by the network
+};
+/// "network", "sharp", "auto".
+const char* name_of(Detail detail);
+
+/// A face cut out of its photo: (1,3,S,S) planar in the model's range and channel order, and what the reader sees in it,
+/// where that was wanted.
+struct CutFace {
+  int side = 0;
+  HostBuffer<float> planes;
+  Tone tone = {};
+  std::optional<FaceReading> reading = {};
+
+  TensorView<const float> view() const { return {planes.data(), {1, 3, side, side}}; }
 };
 
 /// A face to be redrawn, and what is wanted of it. What is not asked for costs nothing.
@@ -59,6 +72,7 @@ struct FaceJob {
   /// Times that the generator draws the face, each from the picture that it drew before. AUs are absolute, so a face that
   /// shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
   int passes = 1;
+  Detail detail = Detail::kNetwork;
   /// Where the photo with the face redrawn goes: the photo itself, or a picture of its size that holds its pixels outside
   /// the face. No pixels: nowhere.
   MutableImageView out;
@@ -98,11 +112,16 @@ class Engine {
   /// under the box that the first gave, is the finer one. Throws Error(kModel) when an answer holds NaN or infinity.
   std::vector<FaceReading> read(const ImageView& photo, std::span<const Box> faces) const;
   FaceReading read(const ImageView& photo, const Box& face) const { return read(photo, {&face, 1})[0]; }
-  /// Cuts a face out by its detector box, to be redrawn any number of times.
-  CutFace cut(const ImageView& photo, const Box& face) const;
+  /// The same with the second look, under the box that the first gave, and so for any roll.
+  FaceReading read_closely(const ImageView& photo, const Box& face) const;
+  /// Whether landmarks can be trusted to draw by: the confidence is a face's, and they lie as a face's do.
+  bool is_sure(const FaceReading& reading) const;
+  /// Cuts a face out by its detector box, to be redrawn any number of times; for sharp and auto it is read, too.
+  CutFace cut(const ImageView& photo, const Box& face, Detail detail = Detail::kNetwork) const;
   /// Redraws faces of any photos. Those of one picture `out` are all cut out before any is put back, in their order. Calls
   /// of other threads share the device, by the scheduler; a face gets the same bytes. A face that cannot be drawn fails
-  /// alone, in FaceJob::error; what concerns all is thrown. Throws Error(kUsage) for passes out of range, Error(kInput) for
+  /// alone, in FaceJob::error; what concerns all is thrown. Throws Error(kUsage) for passes out of range and for
+  /// Detail::kSharp without a reader that says how faces move, Error(kInput) for
   /// a crop that is not of the network's size, Error(kBusy) when too many faces wait; then nothing is drawn. `client`: see
   /// Scheduler.
   void redraw(std::span<FaceJob> jobs, Scheduler::Client client = 0) const;
@@ -117,9 +136,11 @@ class Engine {
 
  private:
   struct Call;
+  std::optional<FaceMesh> mesh_of(const FaceJob& job) const;
 
   std::unique_ptr<const ModelFile> generator_, speech_, reader_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<const FaceShape> shape_;
+  std::unique_ptr<const FaceMotion> motion_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Scheduler> scheduler_;  // goes first: what runs needs the others
 };

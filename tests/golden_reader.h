@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/tensor.h"
 #include "tests/temp_dir.h"
 #include "tests/throws.h"
 #include "weights/convert.h"

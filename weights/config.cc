@@ -30,7 +30,8 @@ constexpr int kFormat = 1;
 
 /// Keys that older weight files lack; their defaults are what such a file means.
 constexpr std::string_view kCameLater[] = {"emotion_sharpness", "voice_change_db", "voice_over_noise_db",
-                                           "voice_hold_frames", "level_frames",    "live_window_s"};
+                                           "voice_hold_frames", "level_frames",    "live_window_s",
+                                           "triangles"};
 
 // The keys of a config, named once: writing, reading, unknown and missing keys all follow from these two.
 
@@ -109,6 +110,7 @@ void for_each_key(Config& c, Visit&& visit) {
   visit("eyes_x", c.eyes_x);
   visit("eyes_y", c.eyes_y);
   visit("au_names", c.au_names);
+  visit("triangles", c.triangles);
 }
 
 constexpr const char* kind_of(const GeneratorConfig&) { return "generator"; }
@@ -346,6 +348,7 @@ void check(const ReaderConfig& config, const std::string& where) {
   check.range("eyes_x", config.eyes_x, -1, 2);
   check.range("eyes_y", config.eyes_y, -1, 2);
   check.au_names(config.au_names);
+  check.range("triangles", config.triangles, 0, limits::kMaxFaceTriangles);
 }
 
 void check(const SpeechConfig& config, const std::string& where) {

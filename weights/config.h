@@ -22,6 +22,7 @@ const char* name_of(MelScale scale);
 const char* name_of(LogMode mode);
 const char* name_of(Readout readout);
 
+inline constexpr int kFaceShadeRows = 68, kFaceShadeColumns = 30;  ///< texels of half a face's creases
 inline constexpr int kFacePoints = 478;  ///< landmarks of a face, in FaceMesh's order; the last ten are the irises
 
 /// Everything about a GANimation generator that its weight file says. Defaults are those of the published networks.
@@ -84,6 +85,8 @@ struct ReaderConfig {
   double eye_distance = 0.575;                             ///< of the outer eye corners, in sides of the detector's box
   double eyes_x = 0.5, eyes_y = 0.275;                     ///< the point between them, in sides from the box's corner
   std::vector<std::string> au_names = default_au_names();  ///< order of the AUs that are read
+  /// Triangles of the mesh by which a photo's own pixels are moved. 0: the file says nothing of how faces move.
+  int triangles = 0;
 
   bool operator==(const ReaderConfig&) const = default;
 };

@@ -132,6 +132,13 @@ std::vector<TensorSpec> reader_tensors(const ReaderConfig& config) {
     tensors.push_back({layer.bias(), {layer.C_out}});
   }
   tensors.push_back({"shape.mean", {kFacePoints, 2}});
+  if (config.triangles > 0) {
+    const auto aus = std::int64_t(config.au_names.size());
+    tensors.push_back({"motion.mean", {kFacePoints, 3}});
+    tensors.push_back({"motion.basis", {aus, kFacePoints, 3}});
+    tensors.push_back({"motion.shade", {aus, kFaceShadeRows, kFaceShadeColumns}});
+    tensors.push_back({"motion.triangles", {config.triangles, 3}});
+  }
   return tensors;
 }
 

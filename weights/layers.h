@@ -66,7 +66,10 @@ std::vector<TensorSpec> generator_tensors(const GeneratorConfig& config);
 std::vector<TensorSpec> speech_tensors(const SpeechConfig& config);
 
 /// The tensors of a reader's weight file: for each row its weight and bias, and shape.mean (478,2), the mean face's
-/// landmarks in distances of its outer eye corners, x right, y down.
+/// landmarks in distances of its outer eye corners, x right, y down. With triangles > 0 also, in that unit, x right, y up
+/// and z to the viewer: motion.mean (478,3), motion.basis (AUs,478,3), what an AU of 1 adds to it, motion.shade
+/// (AUs,rows,columns), the logarithm of the light that its creases leave on the face's left half, and motion.triangles
+/// (triangles,3), of vertices as FaceMotion counts them, first drawn first.
 std::vector<TensorSpec> reader_tensors(const ReaderConfig& config);
 
 /// The tensors that a weight file with this config must hold.

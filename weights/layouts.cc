@@ -134,7 +134,15 @@ FoundModel reader(const Source& source, const std::string& prefix) {
     config.channels.push_back(int(shape[0]));
   }
   config.strides.resize(config.channels.size(), 1);  // other ones are the user's to say
-  return {Layout::kReader, prefix, config, {"format", "kind", "channels"}, 0, 0};
+  if (const std::string key = prefix + "motion.triangles"; source.has(key)) {
+    const auto& shape = source.shape(key, 2, "a list of triangles (triangles,3)");
+    if (shape[0] < 1 || shape[0] > limits::kMaxFaceTriangles) {
+      source.refuse(printable(key), " has shape ", to_string(shape), "; 1 to ", limits::kMaxFaceTriangles,
+                    " triangles are taken");
+    }
+    config.triangles = int(shape[0]);
+  }
+  return {Layout::kReader, prefix, config, {"format", "kind", "channels", "triangles"}, 0, 0};
 }
 
 /// The keys of one dictionary that begin with `prefix`, without it.

@@ -38,6 +38,8 @@ struct GenerateCall {
   std::span<std::exception_ptr> errors;
 };
 
+struct FaceMesh;
+
 /// What the network made of a face.
 struct FaceChange {
   TensorView<const float> before, after;  ///< (1,3,S,S): GenerateCall's faces and out
@@ -54,6 +56,8 @@ struct RedrawJob {
   std::span<const float> shown;
   /// Times that the generator draws the face, each from the picture that it drew before, at least 1.
   int passes = 1;
+  /// How the photo's own pixels move, for a face that `out` is to show so, as warp() draws it; null: by the network.
+  const FaceMesh* mesh = nullptr;
   /// The face as crop() gives it, (1,3,S,S), for who redraws it often; null data: it is cut out here.
   TensorView<const float> cut;
   Tone tone;  ///< of the face under the box, as tone_of() gives it; plain: the network sees the face as it was cut
@@ -143,10 +147,13 @@ class Backend {
   /// to nothing at the box's border, so that what the network left alone keeps the photo's own pixels.
   virtual void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const = 0;
 
+  /// Draws a face into `out` by moving the photo's own pixels; see warp_face(). The host does it for every backend.
+  virtual void warp(const ImageView& photo, const FaceMesh& mesh, const Tone& tone, const MutableImageView& out) const;
+
   /// crop, generate and paste in one, in one call of the generator for all jobs of as many passes. All faces are cut out
   /// before any is put back; those of one photo are put back in their order. A backend with a memory of its own moves the
-  /// photos' parts there and back once. A face that comes out with NaN or infinity fails alone, in RedrawJob::error; what
-  /// concerns all is thrown.
+  /// photos' parts there and back once. With a mesh it is warp() that draws into `out`. A face that comes out with NaN or
+  /// infinity fails alone, in RedrawJob::error; what concerns all is thrown.
   virtual void redraw(std::span<RedrawJob> jobs) const;
 
   /// The face reader. crops (N,3,S,S) are RGB in [-1,1], S being ReaderConfig::image_size. A row of answers (N,957+AUs,1,1)

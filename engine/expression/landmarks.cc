@@ -7,9 +7,6 @@
 namespace emo {
 namespace {
 
-// FaceMesh's numbers. Points that an expression hardly moves: they carry the head's pose.
-constexpr int kRigid[] = {33, 133, 362, 263, 168, 6,  197, 195, 5,   4,  1,   2,  98,  327, 10, 151,
-                          9,  234, 454, 127, 356, 93, 323, 172, 397, 54, 284, 67, 297, 109, 338};
 constexpr int kOuterEyeCorners[] = {33, 263};
 
 }  // namespace
@@ -22,10 +19,10 @@ Box FaceShape::box(std::span<const Point> landmarks) const {
   const auto mean = [&](int i) { return Complex(mean_[2 * i], mean_[2 * i + 1]); };
   const auto place = [&](int i) { return Complex(landmarks[i].x, landmarks[i].y); };
   Complex of_mean, of_places, turn;
-  for (const int i : kRigid) of_mean += mean(i), of_places += place(i);
-  of_mean /= double(std::size(kRigid)), of_places /= double(std::size(kRigid));
+  for (const int i : kRigidPoints) of_mean += mean(i), of_places += place(i);
+  of_mean /= double(std::size(kRigidPoints)), of_places /= double(std::size(kRigidPoints));
   double spread = 0;
-  for (const int i : kRigid) {
+  for (const int i : kRigidPoints) {
     turn += std::conj(mean(i) - of_mean) * (place(i) - of_places);
     spread += std::norm(mean(i) - of_mean);
   }

@@ -14,6 +14,10 @@ struct Point {
   float x = 0, y = 0;
 };
 
+/// FaceMesh's numbers of points that an expression hardly moves: they carry the head's pose.
+inline constexpr int kRigidPoints[] = {33, 133, 362, 263, 168, 6,  197, 195, 5,   4,  1,   2,  98,  327, 10, 151,
+                                       9,  234, 454, 127, 356, 93, 323, 172, 397, 54, 284, 67, 297, 109, 338};
+
 /// The mean face of a reader's weight file. Thread-safe.
 class FaceShape {
  public:

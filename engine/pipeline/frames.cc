@@ -96,7 +96,7 @@ class VideoSource final : public Source {
   Frame current_;
 };
 
-void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& au_names, int passes) {
+void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& au_names, const DrawOptions& options) {
   const ActionUnits au(au_names, frame.aus);
   std::vector<FaceJob> jobs;
   for (std::size_t i = 0; i < frame.faces.size(); ++i) {
@@ -105,7 +105,8 @@ void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& 
                     .cut = frame.still ? &frame.still->cuts[i] : nullptr,
                     .au = au,
                     .shown = frame.still && !frame.still->shown.empty() ? &frame.still->shown[i] : nullptr,
-                    .passes = passes,
+                    .passes = options.passes,
+                    .detail = options.detail,
                     .out = frame.picture});
   }
   engine.redraw_all(jobs);
@@ -113,10 +114,10 @@ void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& 
 
 }  // namespace
 
-Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes, bool relative)
+Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes, bool relative, Detail detail)
     : photo(std::move(picture)), faces(std::move(boxes)) {
   if (relative) shown = shown_by(engine, photo, faces);
-  for (const Box& face : faces) cuts.push_back(engine.cut(photo, face));
+  for (const Box& face : faces) cuts.push_back(engine.cut(photo, face, detail));
 }
 
 std::unique_ptr<Source> photo_source(std::shared_ptr<const Still> photo, AuCurve curve) {
@@ -162,7 +163,7 @@ Drawn draw(const Engine& engine, Source& source, VideoWriter& writer, const Draw
     while (!options.stop || !options.stop()) {
       std::optional<Frame> frame = to_redraw.pop();
       if (!frame) break;
-      redraw(engine, *frame, source.au_names(), options.passes);
+      redraw(engine, *frame, source.au_names(), options);
       if (!to_write.push(std::move(*frame))) break;
     }
   }

@@ -91,6 +91,7 @@ class Work {
                         .au = outputs[i].au,
                         .shown = shown_.empty() ? nullptr : &shown_[f],
                         .passes = options_.passes,
+                        .detail = options_.detail,
                         .out = crop ? MutableImageView() : pictures[i],
                         .after = planes[i].data()});
       }

@@ -201,6 +201,8 @@ TEST_F(Commands, MfccWritesFramesByFeatures) {
 }
 
 TEST_F(Commands, InspectPrintsTheFilesOwnSettings) {
+  EXPECT_THAT(run("inspect " + source("weights/reader.safetensors")).out,
+              HasSubstr("motion      17 AUs move 478 landmarks and 998 triangles of a photo's own pixels\n"));
   const auto text = run("inspect " + source("weights/generator.safetensors"));
   EXPECT_EQ(text.code, 0);
   EXPECT_THAT(text.out, HasSubstr("attetion_reg.0"));

@@ -114,6 +114,13 @@ TEST_F(Errors, PhotoWithoutAFaceNamesWhatWasTried) {
   refused("run -i grey.bmp -a " + kVoice + " -o c.png", 3, "grey.bmp: no face was found in 64x64 px, tried ");
 }
 
+TEST_F(Errors, SharpNeedsAReader) {
+  const std::string sharp = " --au 12=1 -o a.png --detail sharp";
+  refused("generate -i " + kPhoto + sharp + " --reader none", 2,
+          "--detail: sharp needs a face reader that says how faces move; the engine was opened without one");
+  refused("generate -i " + kPhoto + " --au 12=1 -o a.png --detail sharper", 2, "--detail");
+}
+
 TEST_F(Errors, AnUnknownCommandIsNamed) { refused("runn -i a.png", 2, "'runn' is no command; see emoengine --help"); }
 
 TEST_F(Errors, OutputsThatCannotBeWrittenSayWhy) {

@@ -11,6 +11,7 @@
 #include "tests/temp_dir.h"
 #include "tests/throws.h"
 #include "weights/checkpoint.h"
+#include "weights/layers.h"
 #include "weights/layouts.h"
 #include "weights/model_file.h"
 
@@ -412,6 +413,33 @@ TEST_F(Convert, AReaderNeedsWhatItsShapesDoNotTell) {
   EXPECT_EQ(model.tensors().at("answer.weight").dtype, DType::kF16);
   EXPECT_EQ(text_of(ErrorKind::kModel, [&] { model.generator(); }),
             out_.string() + ": is a face reader; a generator is needed");
+}
+
+TEST_F(Convert, AReadersTrianglesAreCounted) {
+  const SafeTensors golden(kFolder / "reader.safetensors");
+  options_.config = kFolder / "reader.json";
+  const auto with_triangles = [&](std::int64_t count, std::int64_t corners) {
+    std::map<std::string, RawTensor> tensors = golden.tensors();
+    std::map<std::string, std::vector<float>> values;
+    const std::vector<TensorSpec> motion = {{"motion.mean", {478, 3}},
+                                            {"motion.basis", {17, 478, 3}},
+                                            {"motion.shade", {17, 68, 30}},
+                                            {"motion.triangles", {count, corners}}};
+    for (const TensorSpec& spec : motion) {
+      std::size_t size = 1;
+      for (const auto extent : spec.shape) size *= std::size_t(extent);
+      values[spec.name].resize(size);
+      tensors[spec.name] = {DType::kF32, spec.shape, std::as_bytes(std::span(values[spec.name]))};
+    }
+    const auto path = folder_ / "motion.safetensors";
+    write_safetensors(path, tensors, {});
+    return path;
+  };
+  run(with_triangles(5, 3));
+  EXPECT_EQ(ModelFile(out_).reader().triangles, 5);
+  EXPECT_EQ(
+      text_of(ErrorKind::kModel, [&] { run(with_triangles(5000, 3)); }),
+      (folder_ / "motion.safetensors").string() + ": motion.triangles has shape (5000,3); 1 to 4096 triangles are taken");
 }
 
 TEST(Layouts, NamesAreThoseOfTheOption) {

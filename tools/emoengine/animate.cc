@@ -264,7 +264,8 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
 
   const auto source =
       reader ? video_source(engine, std::move(reader), job.source, animation.fps, options.no_face, std::move(curve))
-             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces), options.relative),
+             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces), options.relative,
+                                                          options.model.detail),
                             std::move(curve));
   std::string summary;
   Drawn drawn;
@@ -273,6 +274,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
     Progress progress(title, "frame", frames, options.model.quiet, start);
     drawn = draw(engine, *source, *writer,
                  {.passes = options.model.passes,
+                  .detail = options.model.detail,
                   .stop = [] { return Interruptible::signal() != 0; },
                   .drawn = [&] { progress.step(); }});
     interrupted = Interruptible::signal() && drawn.frames < frames;
@@ -437,6 +439,7 @@ void add_animate(CLI::App& app) {
   add_face_option(*command, options->face);
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);
+  add_detail_option(*command, options->model);
   command->callback([options] { animate(*options); });
 }
 

@@ -103,6 +103,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
                    .crop_only = options.output == "face",
                    .passes = options.model.passes,
                    .relative = options.relative,
+                   .detail = options.model.detail,
                    .processors = options.model.backend.threads};
   how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
   how.failed = [&](const std::string& what) { failures.add(what); };
@@ -160,6 +161,7 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
                     .au = au,
                     .shown = shown.empty() ? nullptr : &shown[i],
                     .passes = options.model.passes,
+                    .detail = options.model.detail,
                     .out = whole_photo ? photo : MutableImageView(),
                     .after = after.data(),
                     .mask = mask.data(),
@@ -217,6 +219,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--dump-layers", options->dump_layers, "write every layer's output as .npy into this folder");
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kGenerator);
+  add_detail_option(*command, options->model);
   command->callback([options] { generate(*options); });
 }
 

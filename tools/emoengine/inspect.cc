@@ -62,6 +62,10 @@ void print(const ReaderConfig& config) {
   std::printf("answer      %d landmarks, AUs, and a confidence, from %g on a face\n", kFacePoints,
               config.confidence_threshold);
   std::printf("AUs         %s\n", joined(config.au_names).c_str());
+  if (config.triangles > 0) {
+    std::printf("motion      %zu AUs move %d landmarks and %d triangles of a photo's own pixels\n", config.au_names.size(),
+                kFacePoints, config.triangles);
+  }
   std::printf("cost        %.2f GFLOP a look\n\n", reader_flops(config) / 1e9);
   print(reader_layers(config));
 }

@@ -76,6 +76,14 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
   command.add_flag("--quiet,-q", options.quiet, "print nothing but errors");
 }
 
+void add_detail_option(CLI::App& command, ModelOptions& options) {
+  std::map<std::string, Detail> details;
+  for (const Detail detail : {Detail::kNetwork, Detail::kSharp, Detail::kAuto}) details[name_of(detail)] = detail;
+  add_choice(command, "--detail", options.detail, details,
+             "how the face is drawn: network, sharp (the photo's own pixels are moved, at its own resolution), or auto: "
+             "sharp where its landmarks are sure [default: network]");
+}
+
 void add_reader_option(CLI::App& command, ModelOptions& options) {
   command.add_option("--reader", options.reader,
                      "weight file of the face reader, or none: faces are then found by the detector alone [default: the "

@@ -42,6 +42,7 @@ struct ModelOptions {
   bool lite = false;              ///< the smaller default generator
   bool research = false;          ///< the installed speech model that is not for commercial use
   int passes = 1;
+  Detail detail = Detail::kNetwork;  ///< of the commands with add_detail_option()
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
   bool quiet = false;
@@ -50,6 +51,8 @@ struct ModelOptions {
 void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description);
 /// --reader
 void add_reader_option(CLI::App& command, ModelOptions& options);
+/// --detail
+void add_detail_option(CLI::App& command, ModelOptions& options);
 enum class Needs { kReader, kGenerator, kSpeech, kBoth };
 void add_model_options(CLI::App& command, ModelOptions& options, Needs needs);
 /// How the models that `needs` says are opened, by default those installed.

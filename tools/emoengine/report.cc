@@ -65,6 +65,7 @@ std::string with_options(std::string text) {
                                                                        {"crop", "--crop"},
                                                                        {"dtype", "--dtype"},
                                                                        {"ease_s", "--ease"},
+                                                                       {"detail", "--detail"},
                                                                        {"emotion", "--emotion"},
                                                                        {"face", "--face"},
                                                                        {"font", "--font"},

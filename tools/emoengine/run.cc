@@ -91,7 +91,8 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
                                              .face = faces[i],
                                              .au = au,
                                              .shown = shown.empty() ? nullptr : &shown[i],
-                                             .passes = options.model.passes});
+                                             .passes = options.model.passes,
+                                             .detail = options.model.detail});
     crop.size() ? void(job.after = crop.data()) : void(job.out = photo);
   }
   clock.time("redraw", [&] { engine.redraw_all(jobs); });
@@ -151,6 +152,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
                    .crop_only = options.output == "face",
                    .passes = options.model.passes,
                    .relative = options.relative,
+                   .detail = options.model.detail,
                    .processors = options.model.backend.threads};
   how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
   how.failed = [&](const std::string& what) { failures.add(what); };
@@ -203,6 +205,7 @@ void add_run(CLI::App& app) {
       "print AUs, emotion and crop boxes as JSON; with one photo and voice also the times; with many a line each");
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);
+  add_detail_option(*command, options->model);
   command->callback([options] { run(*options); });
 }
 

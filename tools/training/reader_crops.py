@@ -36,7 +36,7 @@ class Sources:
         faces.load_photos()
         times = len(arrays["pictures"]) // len(faces)
         self.count, self.turns = len(faces), times
-        self.size, self.mean_shape = faces.size, faces.arrays["mean_shape"]
+        self.size, self.mean_shape, self.arrays = faces.size, faces.arrays["mean_shape"], faces.arrays
         self.pictures = torch.cat([faces.photos, torch.from_numpy(arrays["pictures"])])
         self.points = torch.cat([faces.points, torch.from_numpy(arrays["points"]).float() / 64])
         mirrored = torch.from_numpy(self.mean_shape * [-1, 1, 1])

@@ -4,7 +4,7 @@
 
 AUs are read linearly from the last maps, by rows behind the landmarks' and the confidence's: ridge regression on the teacher's
 pictures, whose AUs are known, of people in training, under crops as a detector shifts them. shape.mean (478,2): the mean face, in
-distances of the outer eye corners, x right, y down.
+distances of the outer eye corners, x right, y down. motion.*: how faces move, see motion.py.
 """
 import dataclasses
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from common import TrainingError, option, parse_options, run, save_checkpoint
+from motion import motion_tensors
 from pack import FACE_SHARE
 from pairs import expressions, seeded, uniform
 from reader import CONVOLUTIONS, last_maps
@@ -76,6 +77,7 @@ def main():
     state["answer.weight"] = answer
     state["answer.bias"] = torch.cat([fp32["landmarks.bias"], bias.float()]).to(kind)
     state["shape.mean"] = torch.from_numpy(np.ascontiguousarray(sources.mean_shape[:, :2] * [1, -1])).to(kind)
+    state |= motion_tensors(*(sources.arrays[name] for name in ("basis", "mean_shape", "shade", "triangles")), kind)
     save_checkpoint(options.out, state)
     print(f"{options.out}: {sum(t.numel() * t.element_size() for t in state.values())} bytes of tensors")
 

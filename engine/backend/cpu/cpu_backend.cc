@@ -11,6 +11,7 @@
 #include "engine/backend/cpu/speech.h"
 #include "engine/backend/cpu/thread_pool.h"
 #include "engine/backend/shared/turned_face.h"
+#include "engine/backend/shared/warp.h"
 
 namespace emo {
 namespace {
@@ -87,6 +88,9 @@ class CpuBackend : public Backend {
   void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const override {
     if (box.roll != 0) return paste_turned(photo, box, generator_config(), face, rows());
     paste_face(photo, box, generator_config(), face, pool_);
+  }
+  void warp(const ImageView& photo, const FaceMesh& mesh, const Tone& tone, const MutableImageView& out) const override {
+    warp_face(photo, mesh, tone, out, rows());
   }
   void read_faces(TensorView<const float> crops, TensorView<float> answers) const override {
     EMO_CHECK(reader_, "cpu: no face reader was opened");

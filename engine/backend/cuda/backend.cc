@@ -152,8 +152,8 @@ class CudaBackend : public Backend {
                 config_.au_names.size(), " are needed");
       EMO_CHECK(job.passes >= 1, "redraw: ", job.passes, " passes; at least 1 is needed");
       // A face cut before may come alone; one that is turned is cut and put back by the host, which also sees to its tone,
-      // and to what the photo shows.
-      if (job.sink || job.passes != passes || !job.photo.data || job.box.roll != 0) return false;
+      // to what the photo shows, and to moving a photo's own pixels.
+      if (job.mesh || job.sink || job.passes != passes || !job.photo.data || job.box.roll != 0) return false;
       if (!job.tone.plain() || !job.shown.empty()) return false;
       places.push_back({job.photo, job.box});
       outs.push_back(job.out);

@@ -9,17 +9,21 @@
 #include "engine/backend/shared/changed.h"
 #include "engine/backend/shared/face_taps.h"
 #include "engine/backend/shared/turned_face.h"
+#include "engine/backend/shared/warp.h"
 
 namespace emo {
 namespace {
 
-/// The jobs of as many passes, with what the generator reads and writes for them: a face a job, then those that are drawn as
-/// their photos show them, for comparison.
+/// Whether a job needs the generator: one whose mesh alone draws it does not.
+bool is_generated(const RedrawJob& job) { return !job.mesh || job.after || job.mask || job.colour || job.sink; }
+
+/// The jobs of as many passes that the generator draws, with what it reads and writes for them: a face a job, then those
+/// that are drawn as their photos show them, for comparison.
 class Group {
  public:
   Group(std::span<RedrawJob> all, int passes, int side) : passes_(passes), side_(side) {
     for (RedrawJob& job : all) {
-      if (job.passes == passes) jobs_.push_back(&job);
+      if (job.passes == passes && is_generated(job)) jobs_.push_back(&job);
     }
     for (std::size_t n = 0; n < jobs_.size(); ++n) {
       if (!jobs_[n]->shown.empty()) compared_.push_back(n);
@@ -86,7 +90,7 @@ class Group {
     if (job.after) std::copy_n(after, one.count(), job.after);
     if (job.mask) std::copy_n(mask, one_mask.count(), job.mask);
     if (job.colour) std::copy_n(colour_.data() + n * one.count(), one.count(), job.colour);
-    if (job.out.data) backend.paste(job.out, job.box, {{before, one}, {after, one}, {mask, one_mask}});
+    if (job.out.data && !job.mesh) backend.paste(job.out, job.box, {{before, one}, {after, one}, {mask, one_mask}});
   }
 
   void take_errors() {
@@ -165,10 +169,11 @@ void blend_over(bool keeps, const Shape& shape, float* mask, float* colour, cons
   }
 }
 
-void restore_box(const RedrawJob& job, int side) {
-  if (!job.out.data || job.out.data == job.photo.data || job.error) return;
-  check_box("redraw", job.photo, job.box, {1, 3, side, side});
-  const PixelArea area = pixels_under(job.photo, job.box);
+namespace {
+
+bool is_elsewhere(const RedrawJob& job) { return job.out.data && job.out.data != job.photo.data && !job.error; }
+
+void restore(const RedrawJob& job, const PixelArea& area) {
   for (int y = area.top; y < area.bottom; ++y) {
     for (int x = area.left; x < area.right; ++x) {
       const std::uint8_t* from = job.photo.pixel(x, y);
@@ -179,20 +184,49 @@ void restore_box(const RedrawJob& job, int side) {
   }
 }
 
+/// The same of what a mesh covers.
+void restore_face(const RedrawJob& job) {
+  if (is_elsewhere(job)) restore(job, area_under(job.photo, *job.mesh));
+}
+
+}  // namespace
+
+void restore_box(const RedrawJob& job, int side) {
+  if (!is_elsewhere(job)) return;
+  check_box("redraw", job.photo, job.box, {1, 3, side, side});
+  restore(job, pixels_under(job.photo, job.box));
+}
+
+void Backend::warp(const ImageView& photo, const FaceMesh& mesh, const Tone& tone, const MutableImageView& out) const {
+  warp_face(photo, mesh, tone, out, row_by_row);
+}
+
 void Backend::redraw(std::span<RedrawJob> jobs) const {
   const GeneratorConfig& config = generator_config();
   std::map<int, Group> groups;
   for (const RedrawJob& job : jobs) {
     EMO_CHECK(job.passes >= 1, "redraw: ", job.passes, " passes; at least 1 is needed");
-    groups.try_emplace(job.passes, jobs, job.passes, config.image_size);
+    if (is_generated(job)) groups.try_emplace(job.passes, jobs, job.passes, config.image_size);
   }
   for (auto& [_, group] : groups) group.cut(*this);
   for (auto& [_, group] : groups) {
     group.generate(*this, config);
     group.take_errors();
   }
-  for (const RedrawJob& job : jobs) restore_box(job, config.image_size);
-  for (const RedrawJob& job : jobs) groups.at(job.passes).deliver(*this, job);
+  for (const RedrawJob& job : jobs) {
+    if (!job.mesh) restore_box(job, config.image_size);
+  }
+  std::map<const void*, int> faces;  // of a picture
+  for (const RedrawJob& job : jobs) ++faces[job.out.data];
+  for (const RedrawJob& job : jobs) {
+    if (job.mesh && faces[job.out.data] > 1) restore_face(job);
+  }
+  for (const RedrawJob& job : jobs) {
+    if (is_generated(job)) groups.at(job.passes).deliver(*this, job);
+    if (!job.mesh || !job.out.data || job.error) continue;
+    // Where two meshes meet the second face is moved with what the first left.
+    warp(faces[job.out.data] > 1 ? ImageView(job.out) : job.photo, *job.mesh, job.tone, job.out);
+  }
 }
 
 }  // namespace emo

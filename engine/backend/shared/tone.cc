@@ -135,6 +135,10 @@ Tone tone_of(const ImageView& photo, const Box& box) {
   return tone;
 }
 
+std::array<float, 3> Tone::toned(const std::array<float, 3>& colour) const {
+  return curve.empty() ? colour : colour_at(curve, luminance(colour));
+}
+
 void Tone::to_network(const GeneratorConfig& config, TensorView<float> face) const {
   const Pixels pixels(config, face);
   for (std::size_t i = 0; i < pixels.count(); ++i) {

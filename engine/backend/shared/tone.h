@@ -22,6 +22,8 @@ struct Tone {
   float gain = 1;             ///< what the photo's values are multiplied by for the network, 1 to 16
   std::vector<Colour> curve;  ///< a toned photo's colours by rising luminance; none: it has more than one for each
 
+  /// A colour in the photo's tone, R, G, B: of a toned photo the one that it has for the same luminance.
+  std::array<float, 3> toned(const std::array<float, 3>& colour) const;
   bool plain() const { return gain == 1 && curve.empty(); }
 
   /// Makes of a face as it was cut, (1,3,S,S), what the network is to see.
