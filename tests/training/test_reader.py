@@ -12,6 +12,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+import numpy as np
 import torch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -23,6 +24,7 @@ import reader_pictures
 import synthetic_faces
 import train_reader
 from common import TrainingError, load_tensors, save_checkpoint
+from motion import motion_tensors
 from pairs import seeded
 from reader import SIZE, Reader, folded, read_folded
 from reader_crops import Sources, batch, cut, held_out_batch, place, shuffled
@@ -32,6 +34,17 @@ def program(module, *arguments):
     with mock.patch.object(sys, "argv", [module.__name__, *map(str, arguments)]), contextlib.redirect_stdout(io.StringIO()) as out:
         module.main()
     return out.getvalue()
+
+
+class HowFacesMove(unittest.TestCase):
+    def test_creases_are_the_mean_of_both_halves_at_half_the_resolution(self):
+        shade = np.zeros((17, 160, 160), np.float32)
+        shade[3, 10:12, 84:86] = .5  # texel (5, 2) right of the middle
+        tensors = motion_tensors(np.zeros((17, 478, 3)), np.zeros((478, 3)), shade, np.arange(6).reshape(2, 3))
+        expected = torch.zeros(17, 68, 30, dtype=torch.float16)
+        expected[3, 5, 2] = .25
+        torch.testing.assert_close(tensors["motion.shade"], expected)
+        self.assertEqual(tensors["motion.triangles"].tolist(), [[0, 1, 2], [3, 4, 5]])
 
 
 class TheNetwork(unittest.TestCase):
