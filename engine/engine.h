@@ -69,10 +69,10 @@ struct FaceJob {
   /// What the photo shows, as read() gives it; `au` is then added to that, and the photo stays as it is where that changes
   /// nothing. Drawing takes twice the time. Null: the face shows `au` alone.
   const ActionUnits* shown = nullptr;
-  /// Times that the generator draws the face, each from the picture that it drew before. AUs are absolute, so a face that
-  /// shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
+  /// Times that the generator draws the face, where it does, each from the picture that it drew before. AUs are absolute, so
+  /// a face that shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
   int passes = 1;
-  Detail detail = Detail::kNetwork;
+  Detail detail = Detail::kAuto;  ///< of `out`
   /// Where the photo with the face redrawn goes: the photo itself, or a picture of its size that holds its pixels outside
   /// the face. No pixels: nowhere.
   MutableImageView out;
@@ -117,7 +117,7 @@ class Engine {
   /// Whether landmarks can be trusted to draw by: the confidence is a face's, and they lie as a face's do.
   bool is_sure(const FaceReading& reading) const;
   /// Cuts a face out by its detector box, to be redrawn any number of times; for sharp and auto it is read, too.
-  CutFace cut(const ImageView& photo, const Box& face, Detail detail = Detail::kNetwork) const;
+  CutFace cut(const ImageView& photo, const Box& face, Detail detail = Detail::kAuto) const;
   /// Redraws faces of any photos. Those of one picture `out` are all cut out before any is put back, in their order. Calls
   /// of other threads share the device, by the scheduler; a face gets the same bytes. A face that cannot be drawn fails
   /// alone, in FaceJob::error; what concerns all is thrown. Throws Error(kUsage) for passes out of range and for

@@ -67,6 +67,7 @@ typedef struct emo_source {
 enum { EMO_GENERATOR = 1, EMO_SPEECH = 2, EMO_READER = 4 };  // models
 enum { EMO_AUTO = 0, EMO_CPU = 1, EMO_CUDA = 2 };
 enum { EMO_BEST = 0, EMO_FP32 = 1, EMO_TF32 = 2, EMO_BF16 = 3, EMO_FP16 = 4 };
+enum { EMO_DETAIL_AUTO = 0, EMO_DETAIL_SHARP = 1, EMO_DETAIL_NETWORK = 2 };
 enum { EMO_LOG_NOTE = 1, EMO_LOG_WARNING = 2 };  // done otherwise than asked; about to go wrong
 
 typedef struct emo_options {
@@ -151,11 +152,14 @@ EMO_API void emo_face_free(emo_face* face);
 // One face to be redrawn. What is NULL is not computed.
 typedef struct emo_redraw {
   uint32_t size;
-  int32_t passes;          // times that the face is drawn, each from the picture before; 0: 1
+  int32_t passes;          // times that the network draws the face, each from the picture before; 0: 1
   const emo_image* photo;  // may be NULL when `face` is given and `out` is not
   emo_box box;
   int32_t is_crop;       // 1: the photo is the network's crop, emo_face_side() square; `box` is not looked at
-  const emo_face* face;  // the same face, cut out already
+  // How `out` is drawn. EMO_DETAIL_SHARP: the photo's own pixels are moved, at its resolution; it needs a face reader.
+  // EMO_DETAIL_NETWORK: by the network. EMO_DETAIL_AUTO: sharp where the reader is sure of the landmarks.
+  int32_t detail;
+  const emo_face* face;  // the same face, cut out of the same photo already
   const float* aus;      // emo_au_count() values
   const emo_image* out;  // receives the photo with the face redrawn, at the photo's size; may be `photo`
   // S = emo_face_side(). Planar, in the model's range and channel order, all passes together:

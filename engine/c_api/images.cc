@@ -70,6 +70,15 @@ Box box_of(const emo_box& box, const char* name) {
   return {box.x, box.y, box.side, box.roll};
 }
 
+Detail detail_of(std::int32_t detail) {
+  switch (detail) {
+    case EMO_DETAIL_AUTO: return Detail::kAuto;
+    case EMO_DETAIL_SHARP: return Detail::kSharp;
+    case EMO_DETAIL_NETWORK: return Detail::kNetwork;
+    default: refuse("`detail`: ", detail, " came; EMO_DETAIL_AUTO, EMO_DETAIL_SHARP or EMO_DETAIL_NETWORK is needed");
+  }
+}
+
 emo_box box_of(const Box& box) { return {box.x, box.y, box.side, box.roll}; }
 
 }  // namespace emo::c_api

@@ -2,6 +2,7 @@
 
 #include "emoengine.h"
 #include "engine/backend/image.h"
+#include "engine/engine.h"
 
 namespace emo::c_api {
 
@@ -17,5 +18,7 @@ void copy_pixels(const ImageView& from, const MutableImageView& to);
 /// `name` is the field's. Throws for what is no square.
 Box box_of(const emo_box& box, const char* name);
 emo_box box_of(const Box& box);
+/// Throws for what is no EMO_DETAIL_...
+Detail detail_of(std::int32_t detail);
 
 }  // namespace emo::c_api

@@ -31,6 +31,7 @@ FaceJob job_of(const emo_engine& engine, const emo_redraw& face) {
   FaceJob job{.cut = face.face ? &face.face->cut : nullptr,
               .au = action_units(engine, face.aus, "aus"),
               .passes = std::max(1, face.passes),
+              .detail = detail_of(face.detail),
               .after = face.after,
               .mask = face.mask,
               .colour = face.colour,

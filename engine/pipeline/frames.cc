@@ -114,7 +114,7 @@ void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& 
 
 }  // namespace
 
-Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes, bool relative, Detail detail)
+Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes, Detail detail, bool relative)
     : photo(std::move(picture)), faces(std::move(boxes)) {
   if (relative) shown = shown_by(engine, photo, faces);
   for (const Box& face : faces) cuts.push_back(engine.cut(photo, face, detail));

@@ -14,7 +14,7 @@ namespace emo {
 /// A photo that is animated, its faces cut out once.
 struct Still {
   /// `relative`: what the faces are to show is added to what the photo shows, which the engine's face reader reads.
-  Still(const Engine& engine, Image photo, std::vector<Box> faces, bool relative = false, Detail detail = Detail::kNetwork);
+  Still(const Engine& engine, Image photo, std::vector<Box> faces, Detail detail = Detail::kAuto, bool relative = false);
 
   Image photo;
   std::vector<Box> faces;
@@ -60,7 +60,7 @@ struct Drawn {
 
 struct DrawOptions {
   int passes = 1;  ///< see FaceJob
-  Detail detail = Detail::kNetwork;
+  Detail detail = Detail::kAuto;
   std::function<bool()> stop;   ///< asked before each frame; true ends the animation there
   std::function<void()> drawn;  ///< told of each frame that was written, from another thread than the caller's
 };

@@ -26,6 +26,9 @@ from ._lib import core
 from ._tables import AuTable
 from .errors import ArgumentError, Error, InputError, of
 
+#: How a face is drawn; see Engine.run().
+Detail: TypeAlias = Literal["auto", "sharp", "network"]
+_DETAILS: tuple[Detail, ...] = ("auto", "sharp", "network")  # as EMO_DETAIL_AUTO ...
 #: Which faces of a picture: the largest, all, the n-th largest from 1, boxes that are known already, or "crop" where the
 #: picture is the network's crop itself.
 FaceChoice: TypeAlias = "Literal['largest', 'all', 'crop'] | int | Face | Sequence[Face]"
@@ -272,6 +275,7 @@ class Engine:
         emotion: str | None = None,
         au: str | None = None,
         passes: int = 1,
+        detail: Detail = "auto",
         order: Order = "rgb",
         out: Any = None,
         timeout: float | None = None,
@@ -285,7 +289,9 @@ class Engine:
         intensity  factor of the voice's action units
         emotion    added to them: "happiness=0.7,surprise=0.3"
         au         edits that come last: "12=1" sets, "4=+0.3" adds
-        passes     times that a face is drawn, each from the picture before
+        passes     times that the network draws a face, each from the picture before
+        detail     how a face is drawn: "sharp" moves the picture's own pixels, at its resolution; "network" draws 128x128 px;
+                   "auto" is sharp where the face reader is sure of the landmarks
         order      of an array's channels, and of the result's
         out        an array of the picture's size that receives the result, for example the picture itself
         timeout    seconds, after which work that has not begun fails with DeadlineError
@@ -296,7 +302,7 @@ class Engine:
         aus = self._core.express(heard.whole(), intensity, emotion, au).reshape(-1)
         pixels = _arrays.as_pixels(image, order)
         faces = self._faces(pixels, face, order, _arrays.name_of(image, "image"))
-        redrawn = self._redraw([(pixels, faces, aus, out)], face, order, passes, timeout)[0]
+        redrawn = self._redraw([(pixels, faces, aus, out)], face, order, passes, detail, timeout)[0]
         if isinstance(redrawn, Error):
             raise redrawn
         return Result(redrawn, self._named(aus), self.emotion(aus), faces)
@@ -308,6 +314,7 @@ class Engine:
         *,
         face: FaceChoice = "largest",
         passes: int = 1,
+        detail: Detail = "auto",
         order: Order = "rgb",
         out: Any = None,
         timeout: float | None = None,
@@ -317,7 +324,9 @@ class Engine:
         aus  intensities 0..1: {"AU12": 1, "AU06": 0.8}, {12: 1}, "12=1,6=0.8", or one value an action unit in the order
              of au_names. Those that are not named are 0, so a smile that is not asked for goes.
         """
-        result = self.generate_many([image], [aus], face=face, passes=passes, order=order, out=[out], timeout=timeout)[0]
+        result = self.generate_many(
+            [image], [aus], face=face, passes=passes, detail=detail, order=order, out=[out], timeout=timeout
+        )[0]
         if isinstance(result, Error):
             raise result
         return result
@@ -329,6 +338,7 @@ class Engine:
         *,
         face: FaceChoice = "largest",
         passes: int = 1,
+        detail: Detail = "auto",
         order: Order = "rgb",
         out: Sequence[Any] | None = None,
         timeout: float | None = None,
@@ -350,7 +360,7 @@ class Engine:
                 places.append(i)
             except Error as error:
                 results[i] = error
-        for i, result in zip(places, self._redraw(tasks, face, order, passes, timeout), strict=True):
+        for i, result in zip(places, self._redraw(tasks, face, order, passes, detail, timeout), strict=True):
             results[i] = result
         return cast("list[Pixels | Error]", results)
 
@@ -411,6 +421,7 @@ class Engine:
         fps: float = 25,
         face: FaceChoice = "largest",
         passes: int = 1,
+        detail: Detail = "auto",
         smooth: float = 0.06,
         ease: float = 0.3,
         lips: float = 1,
@@ -424,6 +435,7 @@ class Engine:
         aus     instead of a sound: (T,N), `fps` rows a second, as aus_per_frame() gives
         fps     frames a second
         face    one face
+        passes, detail  as run()'s
         smooth  time constant of the smoothing, s; 0: none
         ease    from the neutral face at the start and back at the end, s; 0: none
         lips    how far they move with the voice: 0 not at all, 1 as people's do, at most 2. Of `aus`: whether it holds lips
@@ -452,6 +464,7 @@ class Engine:
             blinks=blink,
             seed=seed,
             passes=passes,
+            detail=_detail_code(detail),
         )
         self._animations.add(frames)
         return Animation(frames, self)
@@ -549,6 +562,7 @@ class Engine:
         choice: FaceChoice,
         order: Order,
         passes: int,
+        detail: Detail,
         timeout: float | None,
     ) -> list[Pixels | Error]:
         if timeout is not None and not timeout > 0:
@@ -565,6 +579,7 @@ class Engine:
                 bgr=_arrays.is_bgr(order),
                 crops=choice == "crop",
                 passes=passes,
+                detail=_detail_code(detail),
                 timeout_us=0 if timeout is None else max(1, round(timeout * 1e6)),
                 cancel=_cancel.get(),
             )
@@ -598,6 +613,12 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _detail_code(detail: Detail) -> int:
+    if detail not in _DETAILS:
+        raise ArgumentError(f"`detail`: {detail!r} came; one of {', '.join(_DETAILS)} is needed")
+    return _DETAILS.index(detail)
 
 
 def read_picture(source: str | os.PathLike[str] | bytes, *, order: Order = "rgb") -> Pixels:

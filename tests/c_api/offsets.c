@@ -49,6 +49,7 @@ AT(emo_redraw, passes, 4);
 AT(emo_redraw, photo, 8);
 AT(emo_redraw, box, 16);
 AT(emo_redraw, is_crop, 32);
+AT(emo_redraw, detail, 36);
 AT(emo_redraw, face, 40);
 AT(emo_redraw, aus, 48);
 AT(emo_redraw, out, 56);
@@ -82,7 +83,7 @@ AT(emo_animation, smooth_s, 72);
 AT(emo_animation, ease_s, 80);
 AT(emo_animation, lips, 88);
 AT(emo_animation, seed, 96);
-AT(emo_animation, reserved, 100);
+AT(emo_animation, detail, 100);
 AT(emo_animation, frame, 104);
 AT(emo_animation, user, 112);
 

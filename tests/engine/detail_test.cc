@@ -85,7 +85,7 @@ TEST_F(DetailTest, AutoTakesTheNetworkWhereTheReaderIsUnsure) {
 
 TEST_F(DetailTest, AFaceIsReadWhenItIsCutOutForIt) {
   const Box box{70, 60, 100};
-  EXPECT_FALSE(engine_->cut(photo_, box).reading);
+  EXPECT_FALSE(engine_->cut(photo_, box, Detail::kNetwork).reading);
   for (const Detail detail : {Detail::kSharp, Detail::kAuto}) {
     const CutFace cut = engine_->cut(photo_, box, detail);
     ASSERT_TRUE(cut.reading);

@@ -264,8 +264,8 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
 
   const auto source =
       reader ? video_source(engine, std::move(reader), job.source, animation.fps, options.no_face, std::move(curve))
-             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces), options.relative,
-                                                          options.model.detail),
+             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces), options.model.detail,
+                                                          options.relative),
                             std::move(curve));
   std::string summary;
   Drawn drawn;

@@ -42,7 +42,7 @@ struct ModelOptions {
   bool lite = false;              ///< the smaller default generator
   bool research = false;          ///< the installed speech model that is not for commercial use
   int passes = 1;
-  Detail detail = Detail::kNetwork;  ///< of the commands with add_detail_option()
+  Detail detail = Detail::kAuto;  ///< of the commands with add_detail_option()
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
   bool quiet = false;

@@ -24,11 +24,20 @@ constexpr double kMaxIntensity = 10;
 
 int passes_of(const Form& form) { return int(std::lround(form.number("passes", 1, 1, limits::kMaxPasses))); }
 
+Detail detail_of(const Form& form) {
+  const auto text = form.find("detail") ? form.text("detail") : name_of(Detail::kAuto);
+  for (const Detail detail : {Detail::kAuto, Detail::kSharp, Detail::kNetwork}) {
+    if (text == name_of(detail)) return detail;
+  }
+  throw HttpError(400, concat("`detail`: '", printable(text), "' came; auto, sharp or network is needed"));
+}
+
 /// Redraws a photo's faces and gives the PNG.
-Awaitable<Response> picture(Call& call, Image& photo, const std::vector<Box>& faces, const ActionUnits& au, int passes) {
+Awaitable<Response> picture(Call& call, Image& photo, const std::vector<Box>& faces, const ActionUnits& au, int passes,
+                            Detail detail) {
   std::vector<FaceJob> jobs;
   for (const Box& face : faces) {
-    jobs.push_back({.photo = photo, .face = face, .au = au, .passes = passes, .out = photo});
+    jobs.push_back({.photo = photo, .face = face, .au = au, .passes = passes, .detail = detail, .out = photo});
   }
   co_await call.ticket.redraw(jobs);
   Response response{.type = "image/png"};
@@ -39,9 +48,10 @@ Awaitable<Response> picture(Call& call, Image& photo, const std::vector<Box>& fa
 Awaitable<Response> run(Call& call) {
   const Engine& engine = call.app.needed_engine();
   const Form form(call.request.header("content-type"), call.request.body);
-  form.only({"image", "audio", "face", "passes", "intensity"});
+  form.only({"image", "audio", "face", "passes", "intensity", "detail"});
   const auto image = form.needed("image"), audio = form.needed("audio");
   const int passes = passes_of(form);
+  const Detail detail = detail_of(form);
   const double intensity = form.number("intensity", 1, 0, kMaxIntensity);
   Image photo;
   std::vector<Box> faces;
@@ -55,16 +65,17 @@ Awaitable<Response> run(Call& call) {
     const Clip clip = read_voice(audio, engine.speech_config().sample_rate_hz, call.app.options.audio);
     au = Expression{.intensity = intensity}.over(engine.hear(clip.pcm).whole());
   });
-  co_return co_await picture(call, photo, faces, au, passes);
+  co_return co_await picture(call, photo, faces, au, passes, detail);
 }
 
 Awaitable<Response> generate(Call& call) {
   const Engine& engine = call.app.needed_engine();
   const Form form(call.request.header("content-type"), call.request.body);
-  form.only({"image", "aus", "face", "passes"});
+  form.only({"image", "aus", "face", "passes", "detail"});
   const auto image = form.needed("image");
   const auto aus = form.needed("aus");
   const int passes = passes_of(form);
+  const Detail detail = detail_of(form);
   Image photo;
   std::vector<Box> faces;
   ActionUnits au(engine.generator_config().au_names);
@@ -74,7 +85,7 @@ Awaitable<Response> generate(Call& call) {
     faces = choose_faces(engine, photo, form.text("face"));
   });
   const Charge charge(call.app, photo.rgb.size());
-  co_return co_await picture(call, photo, faces, au, passes);
+  co_return co_await picture(call, photo, faces, au, passes, detail);
 }
 
 Awaitable<Response> aus(Call& call) {
@@ -114,6 +125,7 @@ struct Animation {
   Clip sound;
   double fps = 25;
   int passes = 1;
+  Detail detail = Detail::kAuto;
   bool gif = false;
 };
 
@@ -193,9 +205,11 @@ void draw_animation(const Engine& engine, Animation& animation, ByteStream& out,
   const auto writer = video().write(
       animation.gif ? "video.gif" : "video.mp4",
       {.fps = animation.fps, .sound = std::move(animation.sound), .sink = sink, .xmp = std::string(disclosure())});
-  const auto source = photo_source(std::make_shared<Still>(engine, std::move(animation.photo), std::move(animation.faces)),
-                                   std::move(animation.curve));
-  draw(engine, *source, *writer, {.passes = animation.passes, .stop = [&] { return stopped || out.abandoned(); }});
+  const auto source =
+      photo_source(std::make_shared<Still>(engine, std::move(animation.photo), std::move(animation.faces), animation.detail),
+                   std::move(animation.curve));
+  draw(engine, *source, *writer,
+       {.passes = animation.passes, .detail = animation.detail, .stop = [&] { return stopped || out.abandoned(); }});
   if (stopped || out.abandoned()) fail(ErrorKind::kCancelled, "the animation was cancelled");
   writer->finish();
 }
@@ -204,7 +218,8 @@ Awaitable<Response> animate(Call& call) {
   App& app = call.app;
   const Engine& engine = app.needed_engine();
   const Form form(call.request.header("content-type"), call.request.body);
-  form.only({"image", "audio", "curve", "format", "fps", "intensity", "face", "passes", "smooth", "ease", "blink", "lips"});
+  form.only({"image", "audio", "curve", "format", "fps", "intensity", "face", "passes", "smooth", "ease", "blink", "lips",
+             "detail"});
   const auto image = form.needed("image");
   if (form.text("audio").empty() && form.text("curve").empty()) {
     throw HttpError(400, "`audio`: nothing says how the face moves; send `audio`, `curve` or both");
@@ -218,6 +233,7 @@ Awaitable<Response> animate(Call& call) {
   const VideoKind kind = video().kind(animation->gif ? "video.gif" : "video.mp4", "");
   animation->fps = form.number("fps", 25, 1, std::min(60.0, kind.max_fps));
   animation->passes = passes_of(form);
+  animation->detail = detail_of(form);
   co_await call.ticket.run([&] {
     animation->photo = read_photo(image, app.options.image);
     animation->faces = choose_faces(engine, animation->photo, form.text("face"));

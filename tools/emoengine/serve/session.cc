@@ -268,7 +268,8 @@ Session::Photo::Photo(const Engine& engine, std::shared_ptr<const Image> image, 
   const Box face = faces[index], crop = scaled(face, engine.generator_config().crop_scale);
   // The upright square that holds the turned one.
   const float side = crop.side * (std::abs(std::cos(crop.roll)) + std::abs(std::sin(crop.roll)));
-  const Box round = scaled(crop, side / crop.side);
+  // Moving the photo's own pixels reaches further than the crop.
+  const Box round = scaled(crop, 1.6f * side / crop.side);
   const int left = std::clamp(int(std::floor(round.x)) - 1, 0, whole->width - 1);
   const int top = std::clamp(int(std::floor(round.y)) - 1, 0, whole->height - 1);
   const int right = std::clamp(int(std::ceil(round.x + round.side)) + 1, left + 1, whole->width);
@@ -277,6 +278,7 @@ Session::Photo::Photo(const Engine& engine, std::shared_ptr<const Image> image, 
   part = shrunk(part_of(*whole, x, y, width, height), kPartPx);
   const float scale = float(width) / float(part.width);
   part_face = {(face.x - float(left)) / scale, (face.y - float(top)) / scale, face.side / scale, face.roll};
+  part_cut = engine.cut(part, part_face);
 }
 
 Awaitable<> Session::face(const Message& message) {
@@ -323,7 +325,7 @@ Awaitable<std::pair<std::string, double>> Session::drawn(Ticket& ticket, const A
   Image picture = image;
   std::vector<FaceJob> jobs{{.photo = image,
                              .face = whole ? photo->faces[photo->chosen] : photo->part_face,
-                             .cut = &photo->cut,
+                             .cut = whole ? &photo->cut : &photo->part_cut,
                              .au = au,
                              .passes = passes,
                              .out = picture}};

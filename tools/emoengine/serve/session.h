@@ -74,6 +74,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const CutFace cut;  ///< of the chosen face
     Image part;
     Box part_face;                            ///< the face within `part`
+    CutFace part_cut;                         ///< it, cut out of `part`
     int x = 0, y = 0, width = 0, height = 0;  ///< where `part` lies in the photo
   };
   std::shared_ptr<const Photo> photo_;
