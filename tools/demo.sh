@@ -26,8 +26,8 @@ mkdir -p out/demo
 for clip in samples/*.flac samples/*.wav; do
   [[ -e $clip ]] || continue  # a pattern that matched nothing
   style=$(basename "${clip%.*}")
-  build/bin/emoengine run --image samples/astronaut.png --audio "$clip" --passes 2 -o "out/demo/$style.png"
+  build/bin/emoengine run --image samples/astronaut.png --audio "$clip" -o "out/demo/$style.png"
 done
-build/bin/emoengine strengths --image samples/astronaut.png --audio samples --passes 2 --cell 240 -o out/demo/faces.png
+build/bin/emoengine strengths --image samples/astronaut.png --audio samples --cell 240 -o out/demo/faces.png
 echo
 echo "Look at $PWD/out/demo/faces.png first, then at a picture for each clip beside it."

@@ -10,11 +10,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p docs
 
-"$engine" strengths --image "$photo" --audio samples --passes 2 -o docs/faces.jpg
+"$engine" strengths --image "$photo" --audio samples -o docs/faces.jpg
 "$engine" sweep --image "$photo" --au 1,4,5,12,15,20,26,45 --steps 5 --cell 96 -o docs/sweep.jpg
 "$engine" aus --audio samples/surprised.flac --plot docs/curves.png
 ffmpeg -v error -i "$photo" -vf crop=208:208:116:28,scale=160:160 "$work/portrait.png" # a GIF of all 512 px: 5 MB
-"$engine" animate --image "$work/portrait.png" --audio samples/surprised.flac --fps 10 -o docs/animation.gif
+"$engine" animate --image "$work/portrait.png" --audio samples/happy.flac --fps 12.5 -o docs/animation.gif
 # The page after a newcomer's first click, from its test; needs the packages of tools/setup.sh --full.
 newcomer=newcomer_gets_a_picture_with_one_click_within_a_minute
 /usr/bin/python3 tests/page/page_test.py --program "$engine" "Desk.test_$newcomer"

@@ -24,13 +24,7 @@ constexpr double kMaxIntensity = 10;
 
 int passes_of(const Form& form) { return int(std::lround(form.number("passes", 1, 1, limits::kMaxPasses))); }
 
-Detail detail_of(const Form& form) {
-  const auto text = form.find("detail") ? form.text("detail") : name_of(Detail::kAuto);
-  for (const Detail detail : {Detail::kAuto, Detail::kSharp, Detail::kNetwork}) {
-    if (text == name_of(detail)) return detail;
-  }
-  throw HttpError(400, concat("`detail`: '", printable(text), "' came; auto, sharp or network is needed"));
-}
+Detail detail_of(const Form& form) { return read_detail(form.find("detail") ? form.text("detail") : "auto"); }
 
 /// Redraws a photo's faces and gives the PNG.
 Awaitable<Response> picture(Call& call, Image& photo, const std::vector<Box>& faces, const ActionUnits& au, int passes,

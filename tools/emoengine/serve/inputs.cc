@@ -66,6 +66,13 @@ std::vector<Box> choose_faces(const Engine& engine, const Image& photo, std::str
   refuse("`face`: '", printable(face), "' came; largest, all or an index from 0 to ", faces.size() - 1, " is needed");
 }
 
+Detail read_detail(std::string_view name) {
+  for (const Detail detail : {Detail::kAuto, Detail::kSharp, Detail::kNetwork}) {
+    if (name == name_of(detail)) return detail;
+  }
+  throw HttpError(400, concat("`detail`: '", printable(name), "' came; auto, sharp or network is needed"));
+}
+
 ActionUnits read_aus(const json& given, const std::vector<std::string>& names) {
   ActionUnits au(names);
   const auto number = [](const json& value, const std::string& name) {

@@ -25,6 +25,8 @@ nlohmann::json read_json(std::string_view text, const std::string& field);
 /// HttpError(400): another `face`, or no face at all, saying what was tried.
 std::vector<Box> choose_faces(const Engine& engine, const Image& photo, std::string_view face);
 
+/// How a face is drawn, from its name: auto, sharp or network.
+Detail read_detail(std::string_view name);
 /// {"AU12": 1, ...}, or an array of all in the model's order.
 ActionUnits read_aus(const nlohmann::json& json, const std::vector<std::string>& names);
 /// {"fps": 25, "rows": [[...], ...]}, or a table as `emoengine aus --per-frame` writes it.

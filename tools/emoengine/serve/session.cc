@@ -98,7 +98,7 @@ struct Session::Live {
   int rate;
   Listener listener;
   Expression expression = {};
-  int passes = 1;
+  Drawing drawing_as = {};
   std::optional<std::pair<double, ActionUnits>> next = {};  ///< the newest row that has no picture yet, and its time
   bool drawing = false;
 };
@@ -317,7 +317,7 @@ Awaitable<> Session::voice(const Message& message) {
 }
 
 /// A picture's file and the time that the engine took, ms.
-Awaitable<std::pair<std::string, double>> Session::drawn(Ticket& ticket, const ActionUnits& au, int passes, bool png,
+Awaitable<std::pair<std::string, double>> Session::drawn(Ticket& ticket, const ActionUnits& au, Drawing drawing, bool png,
                                                          bool whole) {
   const auto photo = photo_;
   const auto start = Ticket::Clock::now();
@@ -327,7 +327,8 @@ Awaitable<std::pair<std::string, double>> Session::drawn(Ticket& ticket, const A
                              .face = whole ? photo->faces[photo->chosen] : photo->part_face,
                              .cut = whole ? &photo->cut : &photo->part_cut,
                              .au = au,
-                             .passes = passes,
+                             .passes = drawing.passes,
+                             .detail = drawing.detail,
                              .out = picture}};
   co_await ticket.redraw(jobs);
   const double ms = ms_since(start);
@@ -339,20 +340,24 @@ Awaitable<std::pair<std::string, double>> Session::drawn(Ticket& ticket, const A
   co_return std::pair(std::move(file), ms);
 }
 
+Session::Drawing Session::drawing_of(const json& header) {
+  return {int(number(header, "passes", 1, 1, limits::kMaxPasses)), read_detail(text(header, "detail", "auto"))};
+}
+
 void Session::draw(const Message& message) {
   need_photo();
   const json& header = message.header;
   const auto& names = app_.needed_engine().generator_config().au_names;
   const ActionUnits au = read_aus(header.value("aus", json()), names);
-  const int passes = int(number(header, "passes", 1, 1, limits::kMaxPasses));
+  const Drawing drawing = drawing_of(header);
   const std::string format = text(header, "format", "jpeg");
   if (format != "jpeg" && format != "png") refuse("`format`: '", printable(format), "' came; jpeg or png is needed");
   if (open_ >= limits::kMaxSessionRequests) refuse("more than ", limits::kMaxSessionRequests, " draws wait for an answer");
   if (drawing_) drawing_->withdraw();
-  spawn(draw_now(message.id, au, passes, format == "png", flag(header, "whole")));
+  spawn(draw_now(message.id, au, drawing, format == "png", flag(header, "whole")));
 }
 
-Awaitable<> Session::draw_now(double id, ActionUnits au, int passes, bool png, bool whole) {
+Awaitable<> Session::draw_now(double id, ActionUnits au, Drawing drawing, bool png, bool whole) {
   const auto self = shared_from_this();
   ++open_;
   std::exception_ptr error;
@@ -361,7 +366,7 @@ Awaitable<> Session::draw_now(double id, ActionUnits au, int passes, bool png, b
   const std::uint64_t turn = ++begun_;
   drawing_ = ticket;
   try {
-    const auto [file, ms] = co_await drawn(*ticket, au, passes, png, whole);
+    const auto [file, ms] = co_await drawn(*ticket, au, drawing, png, whole);
     if (turn < shown_) fail(ErrorKind::kCancelled, "a newer picture was shown already");
     shown_ = turn;
     ordered_json header{{"type", "picture"}, {"id", id}, {"ms", ms}, {"aus", au.values()}};
@@ -389,13 +394,13 @@ void Session::live(const Message& message) {
                               .emotion = text(message.header, "emotion", ""),
                               .au = text(message.header, "au", "")};
   expression.over(ActionUnits(engine.speech_config().au_names));  // throws what it cannot read
-  const int passes = int(number(message.header, "passes", 1, 1, limits::kMaxPasses));
+  const Drawing drawing = drawing_of(message.header);
   // The same id again, while it runs: another expression over the voice that was heard so far.
   if (!live_ || live_->id != message.id || live_->rate != rate) {
     live_ = std::make_shared<Live>(Live{message.id, rate, Listener(engine, rate, kFps)});
   }
   live_->expression = expression;
-  live_->passes = passes;
+  live_->drawing_as = drawing;
   send({{"type", "live"}, {"id", message.id}, {"fps", kFps}});
 }
 
@@ -439,7 +444,7 @@ Awaitable<> Session::show_live(std::shared_ptr<Live> live) {
       const auto [seconds, au] = *std::exchange(live->next, std::nullopt);
       const auto photo = photo_;
       const auto ticket = this->ticket();
-      const auto [file, ms] = co_await drawn(*ticket, au, live->passes, false, false);
+      const auto [file, ms] = co_await drawn(*ticket, au, live->drawing_as, false, false);
       if (live != live_) break;
       send({{"type", "frame"},
             {"id", live->id},

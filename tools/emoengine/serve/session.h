@@ -34,19 +34,27 @@ class Session : public std::enable_shared_from_this<Session> {
   struct Live;
   struct Message;
 
+  /// How a message asks for faces to be drawn; see FaceJob.
+  struct Drawing {
+    int passes = 1;
+    Detail detail = Detail::kAuto;
+  };
+  static Drawing drawing_of(const nlohmann::json& header);
+
   Awaitable<> answer(const Message& message);
   bool hello(const nlohmann::json& header);
   Awaitable<> photo(const Message& message);
   Awaitable<> face(const Message& message);
   Awaitable<> voice(const Message& message);
   void draw(const Message& message);
-  Awaitable<> draw_now(double id, ActionUnits au, int passes, bool png, bool whole);
+  Awaitable<> draw_now(double id, ActionUnits au, Drawing drawing, bool png, bool whole);
   void live(const Message& message);
   Awaitable<> pcm(const Message& message);
   void stop(const Message& message);
   void show_rows(const AuCurve& rows);
   Awaitable<> show_live(std::shared_ptr<Live> live);
-  Awaitable<std::pair<std::string, double>> drawn(Ticket& ticket, const ActionUnits& au, int passes, bool png, bool whole);
+  Awaitable<std::pair<std::string, double>> drawn(Ticket& ticket, const ActionUnits& au, Drawing drawing, bool png,
+                                                  bool whole);
   void need_photo() const;
   void send(const nlohmann::ordered_json& header);
   void send(const nlohmann::ordered_json& header, const std::string& payload);

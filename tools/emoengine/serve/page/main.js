@@ -114,7 +114,7 @@ async function want(aus) {
 /// Null for a picture that a newer wish has overtaken.
 async function draw(aus) {
   const asked = performance.now();
-  const answer = await session.request({type: 'draw', aus, passes: sliders.passes, format: 'jpeg', whole: false});
+  const answer = await session.request({type: 'draw', aus, ...sliders.drawing, format: 'jpeg', whole: false});
   return answer.type === 'picture' ? {...answer, trip_ms: performance.now() - asked} : null;
 }
 
@@ -228,7 +228,7 @@ $('live').onclick = attempt(async () => {
     timeline.add_live_sound(seconds, Math.max(...samples.map(Math.abs)));
   }, error => { end_live(); say(error.message, true); });
   const wish = () => ({
-    type: 'live', rate: source.rate, intensity: sliders.intensity, passes: sliders.passes,
+    type: 'live', rate: source.rate, intensity: sliders.intensity, ...sliders.drawing,
     emotion: Object.entries(sliders.mix).map(([name, share]) => `${name}=${share}`).join(),
     au: Object.entries(sliders.by_hand).map(([i, value]) => `${server.au_names[i]}=${value}`).join(),
   });
@@ -278,7 +278,7 @@ function rows_to_save() {
 
 set_up_saving(session, () => {
   rest();
-  return photo && {photo, voice, aus: expression(time), rows: rows_to_save(), fps: voice?.fps ?? 25, passes: sliders.passes,
+  return photo && {photo, voice, aus: expression(time), rows: rows_to_save(), fps: voice?.fps ?? 25, drawing: sliders.drawing,
                    au_names: server.au_names};
 }, say);
 

@@ -23,12 +23,19 @@ function slider(name, {max = 1, step = 0.01, value = 0, spoken = share => `${Mat
   return {row, input, show};
 }
 
+/// How a face is drawn: by moving the photo's own pixels where the server is sure of the landmarks, or by the network.
+const drawings = [
+  {name: 'sharp', detail: 'auto', passes: 1},
+  {name: 'by the network', detail: 'network', passes: 1},
+  {name: 'by the network, twice', detail: 'network', passes: 2},
+];
+
 /// `changed` is called when the user moved something.
 export class Sliders {
   mix = {};       // emotion -> 0..1
   by_hand = {};   // index of an AU -> 0..1, where the user has set one
   intensity = 1;
-  passes = 1;
+  drawing = drawings[0];
   #units = [];
   #emotions = {};
 
@@ -41,20 +48,18 @@ export class Sliders {
       this.#intensity.show();
       changed();
     };
-    this.#passes = element('select', {id: 'passes'});
-    this.#passes.onchange = () => { this.passes = Number(this.#passes.value); changed(); };
+    this.#drawing = element('select', {id: 'drawing'}, ...drawings.map(({name}, i) => new Option(name, i)));
+    this.#drawing.onchange = () => { this.drawing = drawings[this.#drawing.value]; changed(); };
     $('strength').append(this.#intensity.row, element('div', {className: 'slider'},
-      element('label', {}, element('span', {textContent: 'Passes'}),
-              element('span', {}, this.#passes, element('small', {textContent: ' 2: stronger, softer'})))));
+      element('label', {}, element('span', {textContent: 'Drawn'}), this.#drawing)));
     $('reset').onclick = () => this.reset();
   }
   #intensity;
-  #passes;
+  #drawing;
 
   /// The server's AUs, emotions and limit; called again when the connection comes back.
-  build({au_names, emotions, max_passes}) {
+  build({au_names, emotions}) {
     if (this.#units.length) return;
-    this.#passes.append(...Array.from({length: Math.min(max_passes, 4)}, (_, i) => new Option(i + 1, i + 1)));
     for (const name of Object.keys(emotions)) {
       const made = slider(name[0].toUpperCase() + name.slice(1), {});
       made.input.dataset.emotion = name;
@@ -126,7 +131,7 @@ export class Sliders {
     }
     this.intensity = this.#intensity.input.value = 1;
     this.#intensity.show();
-    this.passes = this.#passes.value = 1;
+    this.drawing = drawings[this.#drawing.value = 0];
     this.changed();
   }
 }
