@@ -248,6 +248,13 @@ def test_a_table_is_one_for_data_frames(engine: emoengine.Engine) -> None:
     assert table.to_pandas()["AU12"].iloc[3] == table["AU12"][3]
 
 
+def test_the_network_draws_another_picture_than_the_photos_own_pixels(engine: emoengine.Engine, photo: np.ndarray) -> None:
+    drawn = {detail: engine.generate(photo, SMILE, detail=detail) for detail in ("auto", "sharp", "network")}
+    assert np.array_equal(drawn["auto"], drawn["sharp"]) and not np.array_equal(drawn["auto"], drawn["network"])
+    said = refused(emoengine.ArgumentError, engine.generate, photo, SMILE, detail="blurred")
+    assert said == "`detail`: 'blurred' came; one of auto, sharp, network is needed"
+
+
 def test_lips_move_on_top_of_the_emotion(engine: emoengine.Engine) -> None:
     still, spoken = (engine.aus_per_frame(VOICE, lips=lips) for lips in (0, 1))
     assert still["AU25"].max() == 0 and 0.3 < spoken["AU25"].max() <= 0.6
@@ -355,7 +362,8 @@ def test_a_cancelled_task_calls_off_what_waits(photo: np.ndarray) -> None:
 
         async def work() -> None:
             tasks = [
-                asyncio.create_task(engine.agenerate(photo, SMILE, face=FACE, passes=4, out=result)) for result in results
+                asyncio.create_task(engine.agenerate(photo, SMILE, face=FACE, passes=4, detail="network", out=result))
+                for result in results
             ]
             while not any(is_drawn(result) for result in results):
                 await asyncio.sleep(0.001)
@@ -371,7 +379,7 @@ def test_a_cancelled_task_calls_off_what_waits(photo: np.ndarray) -> None:
 
 def test_a_deadline_that_passed_is_told(photo: np.ndarray) -> None:
     with emoengine.Engine(lite=True, models="generator", max_contexts=1, max_batch=1) as engine:
-        results = engine.generate_many([photo] * 4, [SMILE] * 4, face=FACE, passes=4, timeout=1e-6)
+        results = engine.generate_many([photo] * 4, [SMILE] * 4, face=FACE, passes=4, detail="network", timeout=1e-6)
         late = [result for result in results if isinstance(result, emoengine.DeadlineError)]
         assert late and isinstance(late[0], TimeoutError)
         assert "`timeout`" in refused(emoengine.ArgumentError, engine.generate, photo, SMILE, timeout=0)
@@ -500,7 +508,7 @@ engine = emoengine.Engine(lite=True, max_contexts=1, max_batch=1)
 photo = emoengine.read_picture(PHOTO)
 print("go", flush=True)
 try:
-    engine.generate_many([photo] * 500, [SMILE] * 500, face=FACE, passes=4)
+    engine.generate_many([photo] * 500, [SMILE] * 500, face=FACE, passes=4, detail="network")
 except KeyboardInterrupt:
     print("stopped")
 """
