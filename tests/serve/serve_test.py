@@ -306,13 +306,16 @@ class Sessions(WithServer):
         command = ["ffmpeg", "-v", "error", "-i", "-", "-vf", "rotate=0.7:ow=rotw(0.7):oh=roth(0.7)", "-f", "image2", "-c:v", "png", "-"]
         turned = subprocess.run(command, input=PHOTO, capture_output=True, check=True).stdout
         self.send({"type": "photo", "id": 1}, turned)
-        (face,) = self.receive()[0]["faces"]
+        photo = self.receive()[0]
+        (face,) = photo["faces"]
         self.assertAlmostEqual(face["roll"], 0.7, delta=0.2)
         self.send({"type": "draw", "id": 2, "aus": [0.5] * 17})
         header, picture = self.receive()
         self.assertEqual(picture[:2], b"\xff\xd8")
         upright = face["crop"][2] * (np.cos(face["roll"]) + np.sin(face["roll"]))  # the side of the square that holds the turned one
-        for came, wanted in zip(header["crop"], (*(np.array(face["crop"][:2]) - (upright - face["crop"][2]) / 2), upright, upright)):
+        middle, reach = np.array(face["crop"][:2]) + face["crop"][2] / 2, 1.6 * upright / 2
+        first, last = np.maximum(middle - reach, 0), np.minimum(middle + reach, (photo["width"], photo["height"]))
+        for came, wanted in zip(header["crop"], (*first, *(last - first))):
             self.assertAlmostEqual(came, wanted, delta=4)  # a pixel more on each side, and whole ones
 
     def test_nonsense_is_refused_and_the_session_goes_on(self):
