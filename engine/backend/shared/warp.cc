@@ -1,8 +1,13 @@
 #include "engine/backend/shared/warp.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -68,6 +73,26 @@ void cover(const Patch& patch, Point origin, float step, int width, int height, 
     for (int x = begin; x <= end; ++x) map[std::size_t(row) * width + x] = patch.index;
   }
 }
+
+#ifdef __SSE2__
+/// Twelve values that lie side by side.
+struct Twelve {
+  __m128 a = _mm_setzero_ps(), b = a, c = a;
+
+  /// weight times each of twelve bytes.
+  void add(const std::uint8_t* bytes, float weight) {
+    int last;
+    std::memcpy(&last, bytes + 8, sizeof last);
+    const __m128i zero = _mm_setzero_si128();
+    const __m128i low = _mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)), zero),
+                  high = _mm_unpacklo_epi8(_mm_cvtsi32_si128(last), zero);
+    const __m128 w = _mm_set1_ps(weight);
+    a = _mm_add_ps(a, _mm_mul_ps(w, _mm_cvtepi32_ps(_mm_unpacklo_epi16(low, zero))));
+    b = _mm_add_ps(b, _mm_mul_ps(w, _mm_cvtepi32_ps(_mm_unpackhi_epi16(low, zero))));
+    c = _mm_add_ps(c, _mm_mul_ps(w, _mm_cvtepi32_ps(_mm_unpacklo_epi16(high, zero))));
+  }
+};
+#endif
 
 float segment_distance(Point a, Point b, Point p) {
   const Point edge = minus(b, a), to = minus(p, a);
@@ -267,6 +292,28 @@ void Drawing::add_photo(Point at, float weight, Colour& sum) const {
   const auto whole = [](float at, int size) { return int(std::clamp(at, -2.f, float(size))) - 1; };
   const int x = whole(left, photo_.width), y = whole(top, photo_.height), step = photo_.step();
   const bool inside = x >= 0 && y >= 0 && x + 3 < photo_.width && y + 3 < photo_.height;
+#ifdef __SSE2__
+  if (inside && step == 3) {  // most pixels, by hand: 0.6 of the time that GCC 12 takes with the loops below
+    Twelve line;              // of four pixels
+    const std::uint8_t* const first = photo_.pixel(x, y);
+    line.add(first, down[0]);
+    line.add(first + photo_.stride, down[1]);
+    line.add(first + 2 * photo_.stride, down[2]);
+    line.add(first + 3 * photo_.stride, down[3]);
+    // In one register after the other: RGBR GBRG BRGB.
+    const __m128 shares[3] = {_mm_setr_ps(across[0], across[0], across[0], across[1]),
+                              _mm_setr_ps(across[1], across[1], across[2], across[2]),
+                              _mm_setr_ps(across[2], across[3], across[3], across[3])};
+    alignas(16) float part[12];
+    _mm_store_ps(part, _mm_mul_ps(line.a, shares[0]));
+    _mm_store_ps(part + 4, _mm_mul_ps(line.b, shares[1]));
+    _mm_store_ps(part + 8, _mm_mul_ps(line.c, shares[2]));
+    sum[0] += weight * (part[0] + part[3] + part[6] + part[9]);
+    sum[1] += weight * (part[1] + part[4] + part[7] + part[10]);
+    sum[2] += weight * (part[2] + part[5] + part[8] + part[11]);
+    return;
+  }
+#endif
   int columns[4];
   for (int i = 0; i < 4; ++i) columns[i] = (inside ? x + i : std::clamp(x + i, 0, photo_.width - 1)) * step;
   for (int j = 0; j < 4; ++j) {
