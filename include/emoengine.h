@@ -155,7 +155,7 @@ typedef struct emo_redraw {
   int32_t passes;          // times that the network draws the face, each from the picture before; 0: 1
   const emo_image* photo;  // may be NULL when `face` is given and `out` is not
   emo_box box;
-  int32_t is_crop;       // 1: the photo is the network's crop, emo_face_side() square; `box` is not looked at
+  int32_t is_crop;  // 1: the photo is the network's crop, emo_face_side() square; `box` is not looked at
   // How `out` is drawn. EMO_DETAIL_SHARP: the photo's own pixels are moved, at its resolution; it needs a face reader.
   // EMO_DETAIL_NETWORK: by the network. EMO_DETAIL_AUTO: sharp where the reader is sure of the landmarks.
   int32_t detail;

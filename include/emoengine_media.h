@@ -98,13 +98,13 @@ typedef struct emo_animation {
   const emo_voice* voice;  // what moves it
   const float* aus;        // or this table: rows of emo_au_count() values, `fps` rows a second
   size_t rows;
-  double fps;        // frames a second; 0: 25
-  double smooth_s;   // time constant of the smoothing; 0: 0.06; negative: none
-  double ease_s;     // from the neutral face at the start and back at the end; 0: 0.3; negative: none
-  double lips;       // how far they move with the voice, up to 2; 0: 1, as people's; negative: not. Of a table: whether
-                     // its AU20, AU25 and AU26 are those of speech, which are smoothed a third as long
-  uint32_t seed;     // of the blinks' times; 0: 1
-  int32_t detail;    // as emo_redraw's
+  double fps;       // frames a second; 0: 25
+  double smooth_s;  // time constant of the smoothing; 0: 0.06; negative: none
+  double ease_s;    // from the neutral face at the start and back at the end; 0: 0.3; negative: none
+  double lips;      // how far they move with the voice, up to 2; 0: 1, as people's; negative: not. Of a table: whether
+                    // its AU20, AU25 and AU26 are those of speech, which are smoothed a third as long
+  uint32_t seed;    // of the blinks' times; 0: 1
+  int32_t detail;   // as emo_redraw's
   // Takes each frame in its order, on a thread of the engine; `image` is valid during the call. Anything but 0 ends the
   // animation with EMO_CANCELLED.
   int32_t (*frame)(void* user, const emo_image* image, int64_t index, int64_t count);
