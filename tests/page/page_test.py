@@ -193,7 +193,7 @@ class OnEveryWidth:
         self.page.click("#record")
         self.page.wait("voice", lambda: "Heard" in self.page.text("#message"))
         seconds = float(self.page.run("return $('#seek').max"))
-        self.assertTrue(2.5 < seconds < 5, seconds)
+        self.assertTrue(1.5 < seconds < 15, seconds)  # three by the button's clock; a busy machine's microphone comes and ends late
         self.assertNotIn("neutral", self.page.text("#message"))  # the microphone hears the happy sample
         self.wait_drawn()
         self.assertEqual(self.page.run("return watch.streams.map(s => s.getTracks()[0].readyState)"), ["ended"])
