@@ -111,6 +111,16 @@ std::string known_extension(const char* role, const std::filesystem::path& path,
   fail(ErrorKind::kUsage, role, ": ", path.string(), " ends in '", extension, "'; ", wanted, " is needed");
 }
 
+bool write_all(int fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes = bytes.subspan(std::size_t(n));
+  }
+  return true;
+}
+
 OutputFile::OutputFile(std::filesystem::path path) : path_(output_path(std::move(path))) {
   if (const auto number = parse_number(path_.stem().string()); path_.parent_path() == "/dev/fd" && number) {
     copy_to_ = int(*number);
@@ -137,12 +147,7 @@ OutputFile::~OutputFile() {
 }
 
 void OutputFile::write_to(int fd, std::span<const std::byte> bytes) const {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());
-    bytes = bytes.subspan(std::size_t(n));
-  }
+  if (!write_all(fd, bytes)) fail(ErrorKind::kInput, "output: ", path_.string(), " cannot be written: ", reason());
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) { write_to(fd_, bytes); }

@@ -39,6 +39,9 @@ std::filesystem::path output_path(std::filesystem::path path);
 /// lower_extension() of a file named as `role`, "output" or "input". Throws Error(kUsage) naming the known ones for another.
 std::string known_extension(const char* role, const std::filesystem::path& path, std::span<const std::string_view> known);
 
+/// Writes all of it to a descriptor. False when the system refuses, which errno says.
+bool write_all(int fd, std::span<const std::byte> bytes);
+
 /// An output that exists only when it is whole: written to a file without a name, which commit() puts in its place. Without
 /// commit(), or when the process is killed, nothing of it is left and an older file of that name stays as it was.
 /// A name /dev/fd/N.EXT means the open descriptor N, to which commit() copies all.

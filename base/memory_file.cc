@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace emo {
 
@@ -25,12 +26,7 @@ MemoryFile::MemoryFile(int from, const std::string& name, std::uint64_t max_byte
 }
 
 void MemoryFile::add(std::span<const std::byte> bytes) {
-  while (file_.fd >= 0 && !bytes.empty()) {
-    const ssize_t written = ::write(file_.fd, bytes.data(), bytes.size());
-    if (written <= 0) break;
-    bytes = bytes.subspan(std::size_t(written));
-  }
-  if (file_.fd < 0 || !bytes.empty()) {
+  if (file_.fd < 0 || !write_all(file_.fd, bytes)) {
     fail(ErrorKind::kDevice, "the system gives no file in memory of ", bytes.size(), " bytes; end other programs");
   }
 }

@@ -4,7 +4,7 @@
 #
 #   tools/gpu_check.sh [-q] [-o FOLDER] [-t SECONDS] [STAGE...]      no STAGE: all but the last two, in the order of `stages`
 #
-#   -q  the essentials in 4 minutes: machine, build, tests, generator      -t  for all stages together, 570 unless told
+#   -q  the essentials in 4 minutes, the stages of `quick`      -t  for all stages together, 570 unless told
 #
 #   machine      driver, clocks, versions        convs       bench_conv: every convolution by itself
 #   build        gpu_test, benchmarks, tuner     sanitizers  compute-sanitizer's four tools on small tests
@@ -25,8 +25,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # What is wanted most comes first: the generator's times, so that little is lost when time runs out.
 stages=(machine build smoke generator durations tests convs peers sanitizers speech lstm pipeline)
 quick=(machine build smoke generator durations tests)
-declare -A limit_s=([machine]=15 [build]=200 [smoke]=40 [tests]=90 [generator]=60 [durations]=40 [speech]=30 [lstm]=15 [convs]=45 [sanitizers]=70
-  [peers]=150 [pipeline]=30 [profile]=120 [tune]=400)
+declare -A limit_s=([machine]=15 [build]=200 [smoke]=40 [tests]=90 [generator]=60 [durations]=40 [speech]=30
+  [lstm]=15 [convs]=45 [sanitizers]=70 [peers]=150 [pipeline]=30 [profile]=120 [tune]=400)
 suite_limit_s=10
 smoke_limit_s=3
 # What a device must do at least, from the plainest on, each in a process of its own.
@@ -125,6 +125,7 @@ bench() {
 }
 
 stage_generator() { bench generator bench_generator '--benchmark_filter=precision:fp16|width:64/N:(1|64)/'; }
+
 # One value a kernel needs one run of it, so this is quick; stage profile asks for everything of a few.
 stage_durations() {
   local N bench

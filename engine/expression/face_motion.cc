@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "engine/expression/points.h"
 
 namespace emo {
 namespace {
@@ -36,9 +37,6 @@ constexpr float kLashes = 0.25f;                            // of the way from t
 constexpr float kLashWidth = 0.016f, kLashDarkness = 0.6f;  // units, share of the light
 constexpr float kTexel = 0.025f, kShadeTop = 0.62f;         // units
 
-Point operator+(Point a, Point b) { return {a.x + b.x, a.y + b.y}; }
-Point operator-(Point a, Point b) { return {a.x - b.x, a.y - b.y}; }
-Point operator*(float s, Point a) { return {s * a.x, s * a.y}; }
 float dot(Point a, Point b) { return a.x * b.x + a.y * b.y; }
 float length(Point a) { return std::hypot(a.x, a.y); }
 Point unit_of(Point a) {

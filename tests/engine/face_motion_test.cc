@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 
 #include "tests/golden_reader.h"
 #include "tests/mean_face.h"
 #include "tests/random_generator.h"
+#include "tests/reader_file.h"
 #include "tests/temp_dir.h"
 #include "tests/throws.h"
 
@@ -103,16 +103,8 @@ TEST(FaceMotion, ATriangleWithAVertexThatIsNotThereIsRefused) {
   for (const float bad : {550.f, -1.f, 2.5f}) {
     ReaderConfig config;
     config.image_size = 8, config.channels = {8}, config.strides = {2}, config.triangles = 2;
-    std::map<std::string, std::vector<float>> values = {{"motion.triangles", {0, 1, 2, 3, bad, 5}}};
-    std::map<std::string, RawTensor> tensors;
-    for (const TensorSpec& spec : reader_tensors(config)) {
-      std::size_t count = 1;
-      for (const auto extent : spec.shape) count *= std::size_t(extent);
-      values[spec.name].resize(count);
-      tensors[spec.name] = {DType::kF32, spec.shape, std::as_bytes(std::span(values[spec.name]))};
-    }
     const TempDir dir;
-    write_safetensors(dir / "r.safetensors", tensors, {{ModelFile::kMetadataKey, to_json(config)}});
+    write_reader(dir / "r.safetensors", config, {{"motion.triangles", {0, 1, 2, 3, bad, 5}}});
     const ModelFile file(dir / "r.safetensors");
     EXPECT_EQ(text_of(ErrorKind::kModel, [&] { FaceMotion motion(file); }),
               concat(file.name(), ": motion.triangles holds ", bad, " at index 4; 0 to 549 is needed"));

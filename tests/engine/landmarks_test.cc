@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <map>
 #include <optional>
 
 #include "tests/random_generator.h"
+#include "tests/reader_file.h"
 #include "tests/temp_dir.h"
 
 namespace emo {
@@ -21,15 +21,7 @@ class FaceShapeTest : public ::testing::Test {
     mean_ = random_values(kFacePoints * 2, 3);
     mean_[2 * 33] = -0.5f, mean_[2 * 33 + 1] = -0.4f;
     mean_[2 * 263] = 0.5f, mean_[2 * 263 + 1] = -0.4f;
-    std::map<std::string, std::vector<float>> values = {{"shape.mean", mean_}};
-    std::map<std::string, RawTensor> tensors;
-    for (const TensorSpec& spec : reader_tensors(config_)) {
-      std::size_t count = 1;
-      for (const auto extent : spec.shape) count *= std::size_t(extent);
-      values[spec.name].resize(count);
-      tensors[spec.name] = {DType::kF32, spec.shape, std::as_bytes(std::span(values[spec.name]))};
-    }
-    write_safetensors(dir_ / "r.safetensors", tensors, {{ModelFile::kMetadataKey, to_json(config_)}});
+    write_reader(dir_ / "r.safetensors", config_, {{"shape.mean", mean_}});
     file_.emplace(dir_ / "r.safetensors");
   }
 

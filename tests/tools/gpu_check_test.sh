@@ -52,6 +52,12 @@ program stubs/timeout <<'END'
 shift 2
 exec "$@"
 END
+# report_tests COUNT OPTION...: writes GoogleTest's report where the options ask for one.
+program stubs/report_tests <<'END'
+for option in "${@:2}"; do
+  [[ $option != --gtest_output=json:* ]] || echo "{\"tests\": $1, \"testsuites\": []}" >"${option#--gtest_output=json:}"
+done
+END
 # Two suites that pass, one whose kernel hangs and one whose driver gives up.
 program build-gpu/bin/gpu_test <<'END'
 case $* in
@@ -59,10 +65,7 @@ case $* in
   *Hangs.*) echo '[ RUN      ] Hangs.Here' && exec sleep 60 ;;
   *Dies.*) printf '[ RUN      ] Dies.First\n[       OK ] Dies.First (1 ms)\n[ RUN      ] Dies.Second\n' && kill -SEGV $$ ;;
 esac
-for option; do
-  [[ $option != --gtest_output=json:* ]] || echo '{"tests": 44, "testsuites": []}' >"${option#--gtest_output=json:}"
-done
-exit 0
+report_tests 44 "$@"
 END
 program build-gpu/bin/bench_generator <<'END'
 for option; do
@@ -119,10 +122,7 @@ says "=== generator (4 of 6; at most 60 s;"
 # Without wgmma, where its lines of the smoke do not pass.
 program build-gpu/bin/gpu_test <<'END'
 [[ $* != *Conv2dWgmma* ]] || exit 1
-for option; do
-  [[ $option != --gtest_output=json:* ]] || echo '{"tests": 1, "testsuites": []}' >"${option#--gtest_output=json:}"
-done
-exit 0
+report_tests 1 "$@"
 END
 program build-gpu/bin/bench_lstm <<'END'
 echo "called with $*"

@@ -1,7 +1,4 @@
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -249,14 +246,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   const Interruptible interruptible;
   VideoOptions into{animation.fps, std::move(sound), job.format};
   if (const int pipe = descriptor_of(job.out); pipe >= 0) {
-    into.sink = [pipe](std::span<const std::uint8_t> bytes) {
-      while (!bytes.empty()) {
-        const ssize_t written = ::write(pipe, bytes.data(), bytes.size());
-        if (written <= 0 && errno != EINTR) return false;
-        if (written > 0) bytes = bytes.subspan(std::size_t(written));
-      }
-      return true;
-    };
+    into.sink = [pipe](std::span<const std::uint8_t> bytes) { return write_all(pipe, std::as_bytes(bytes)); };
   }
   const auto writer = video().write(job.out, std::move(into));
   const auto frames = std::size_t(std::max(1.0, std::ceil(seconds * animation.fps - 1e-3)));

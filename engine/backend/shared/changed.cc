@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/backend/shared/smooth_step.h"
+
 namespace emo {
 namespace {
 
@@ -44,10 +46,7 @@ std::vector<float> changed_part(const GeneratorConfig& config, TensorView<const 
     part[i] = std::sqrt(sum);
   }
   smooth(part, side, side * 1.5 / 128);
-  for (float& v : part) {
-    const float t = std::clamp((v - kAlike) / (kOther - kAlike), 0.f, 1.f);
-    v = t * t * (3 - 2 * t);
-  }
+  for (float& v : part) v = smooth_step(kAlike, kOther, v);
   smooth(part, side, side * 2. / 128);
   return part;
 }

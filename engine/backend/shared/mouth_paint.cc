@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "engine/backend/shared/smooth_step.h"
+
 namespace emo {
 namespace {
 

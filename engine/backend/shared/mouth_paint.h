@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 
 /// The inside of a mouth that the photo does not show: upper teeth and gum on the skull, lower teeth and tongue on the jaw.
@@ -15,10 +14,5 @@ struct MouthPlace {
 
 /// Its colour: red, green, blue, 0 to 255.
 std::array<float, 3> paint_mouth(const MouthPlace& at);
-
-inline float smooth_step(float low, float high, float x) {
-  const float t = std::clamp((x - low) / (high - low), 0.f, 1.f);
-  return t * t * (3 - 2 * t);
-}
 
 }  // namespace emo

@@ -13,6 +13,8 @@
 
 #include "base/error.h"
 #include "engine/backend/shared/mouth_paint.h"
+#include "engine/backend/shared/smooth_step.h"
+#include "engine/expression/points.h"
 
 namespace emo {
 namespace {
@@ -28,7 +30,6 @@ constexpr float kUsualUnit = 90.6f;                     // px of the photos that
 using Colour = std::array<float, 3>;  // 0 to 255, in the photo's order
 
 float cross(Point a, Point b) { return a.x * b.y - a.y * b.x; }
-Point minus(Point a, Point b) { return {a.x - b.x, a.y - b.y}; }
 bool is_still(Point from, Point to) { return std::abs(to.x - from.x) < kStill && std::abs(to.y - from.y) < kStill; }
 
 /// What a triangle of the picture shows: values that run linearly from corner to corner.
@@ -95,7 +96,7 @@ struct Twelve {
 #endif
 
 float segment_distance(Point a, Point b, Point p) {
-  const Point edge = minus(b, a), to = minus(p, a);
+  const Point edge = b - a, to = p - a;
   const float t = std::clamp((to.x * edge.x + to.y * edge.y) / (edge.x * edge.x + edge.y * edge.y + 1e-9f), 0.f, 1.f);
   return std::hypot(to.x - t * edge.x, to.y - t * edge.y);
 }
@@ -204,7 +205,7 @@ void Drawing::make_maps() {
       to[k] = mesh_.picture[v], from[k] = mesh_.photo[v];
       still &= is_still(from[k], to[k]);
     }
-    const Point p = minus(to[1], to[0]), q = minus(to[2], to[0]);
+    const Point p = to[1] - to[0], q = to[2] - to[0];
     const float area = cross(p, q);
     Map& map = maps_.emplace_back();
     map.corner = to[0];
@@ -239,7 +240,7 @@ void Drawing::make_maps() {
     // Skin folded over is hidden by all others. At the lids it is all that hides the eye, elsewhere a sliver that noise
     // turned; in the mouth it would hide what is drawn there.
     const bool folded =
-        triangle.layer == FaceTriangle::Layer::kSkin && cross(minus(from[1], from[0]), minus(from[2], from[0])) * area < 0;
+        triangle.layer == FaceTriangle::Layer::kSkin && cross(from[1] - from[0], from[2] - from[0]) * area < 0;
     if (!folded) over.push_back(patch);
     if (folded && !triangle.at_mouth) patches_.push_back(patch);
   }
@@ -328,7 +329,7 @@ void Drawing::add_photo(Point at, float weight, Colour& sum) const {
 }
 
 Colour Drawing::moved(const Map& map, Point at) const {
-  const Point d = minus(at, map.corner);
+  const Point d = at - map.corner;
   // Places that the rounding of a sliver puts beyond its border are drawn back.
   const float second = std::clamp(map.second.x * d.x + map.second.y * d.y, 0.f, 1.f),
               third = std::clamp(map.third.x * d.x + map.third.y * d.y, 0.f, 1 - second);
@@ -365,7 +366,7 @@ std::optional<Colour> Drawing::mouth(Point at, bool hidden) const {
   const FaceMesh::Mouth& m = mesh_.mouth;
   const float distance = polygon_distance(m.after, at);
   if (hidden || !mouth_moves_ || distance <= -0.8f * pixel()) return std::nullopt;
-  const Point d = minus(at, m.middle);
+  const Point d = at - m.middle;
   Colour colour = paint_mouth({.u = (d.x * m.right.x + d.y * m.right.y) / mesh_.unit,
                                .v = (d.x * m.down.x + d.y * m.down.y) / mesh_.unit,
                                .jaw = m.jaw,

@@ -260,11 +260,7 @@ void Session::need_photo() const {
 
 Session::Photo::Photo(const Engine& engine, std::shared_ptr<const Image> image, std::vector<Box> boxes, std::size_t index,
                       std::shared_ptr<const Charge> charged)
-    : whole(std::move(image)),
-      faces(std::move(boxes)),
-      chosen(index),
-      charge(std::move(charged)),
-      cut(engine.cut(*whole, faces[index])) {
+    : whole(std::move(image)), faces(std::move(boxes)), chosen(index), charge(std::move(charged)) {
   const Box face = faces[index], crop = scaled(face, engine.generator_config().crop_scale);
   // The upright square that holds the turned one.
   const float side = crop.side * (std::abs(std::cos(crop.roll)) + std::abs(std::sin(crop.roll)));
@@ -325,7 +321,7 @@ Awaitable<std::pair<std::string, double>> Session::drawn(Ticket& ticket, const A
   Image picture = image;
   std::vector<FaceJob> jobs{{.photo = image,
                              .face = whole ? photo->faces[photo->chosen] : photo->part_face,
-                             .cut = whole ? &photo->cut : &photo->part_cut,
+                             .cut = whole ? nullptr : &photo->part_cut,
                              .au = au,
                              .passes = drawing.passes,
                              .detail = drawing.detail,

@@ -79,10 +79,9 @@ class Session : public std::enable_shared_from_this<Session> {
     const std::vector<Box> faces;
     const std::size_t chosen;
     const std::shared_ptr<const Charge> charge;
-    const CutFace cut;  ///< of the chosen face
     Image part;
     Box part_face;                            ///< the face within `part`
-    CutFace part_cut;                         ///< it, cut out of `part`
+    CutFace part_cut;                         ///< it, cut out of `part`; who wants the whole photo is rare
     int x = 0, y = 0, width = 0, height = 0;  ///< where `part` lies in the photo
   };
   std::shared_ptr<const Photo> photo_;
