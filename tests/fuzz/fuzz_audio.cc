@@ -1,5 +1,5 @@
 // Any bytes are a sound within the limits or an Error(kInput), and nothing else. Seeds: corpus/audio. What FFmpeg
-// decodes is left out: fuzz_video opens that.
+// decodes is fuzz_sound's.
 #include <cstdlib>
 
 #include "base/error.h"

@@ -24,11 +24,21 @@ std::string upright(const AVStream& stream) {
   return concat(m[0] < 0 ? "hflip," : "", m[4] < 0 ? "vflip," : "");
 }
 
+/// A number of C that a file may hold beyond its enum's values, which C++ must not read as the enum.
+template <typename Enum>
+int number(const Enum& value) {
+  static_assert(sizeof(Enum) == sizeof(int));
+  int plain;
+  std::memcpy(&plain, &value, sizeof plain);
+  return plain;
+}
+
 /// The filter that brings what HDR cameras and telephones write (PQ or HLG in BT.2020) to BT.709;
 /// empty: nothing needs it, or this FFmpeg lacks zimg.
 std::string to_bt709(const AVFrame& frame) {
-  const bool pq = frame.color_trc == AVCOL_TRC_SMPTE2084, hlg = frame.color_trc == AVCOL_TRC_ARIB_STD_B67;
-  const bool wide = frame.color_primaries == AVCOL_PRI_BT2020;
+  const int transfer = number(frame.color_trc);
+  const bool pq = transfer == AVCOL_TRC_SMPTE2084, hlg = transfer == AVCOL_TRC_ARIB_STD_B67;
+  const bool wide = number(frame.color_primaries) == AVCOL_PRI_BT2020;
   if (!(pq || hlg || wide) || !avfilter_get_by_name("zscale") || !avfilter_get_by_name("tonemap")) return "";
   const std::string in = concat("zscale=primariesin=2020:matrixin=2020_ncl:transferin=", pq    ? "smpte2084"
                                                                                          : hlg ? "arib-std-b67"
