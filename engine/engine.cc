@@ -127,30 +127,34 @@ ActionUnits sum(const ActionUnits& a, const ActionUnits& b) {
 
 }  // namespace
 
-std::optional<FaceMesh> Engine::mesh_of(const FaceJob& job) const {
-  if (job.detail == Detail::kNetwork || !job.out.data) return std::nullopt;
-  if (!motion_) {
-    if (job.detail == Detail::kAuto) return std::nullopt;
+/// Whether a face may be drawn by moving the photo's own pixels.
+bool Engine::is_moved(const FaceJob& job) const {
+  if (job.drawing.detail == Detail::kNetwork || !job.out.data) return false;
+  if (!motion_ && job.drawing.detail == Detail::kSharp) {
     fail(ErrorKind::kUsage, "`detail`: sharp needs a face reader that says how faces move; ",
          reader_ ? reader_->name() + " does not" : "the engine was opened without one");
   }
-  const Box face = job.is_crop ? scaled(job.face, 1 / generator_config().crop_scale) : job.face;
-  const FaceReading reading = job.cut && job.cut->reading ? *job.cut->reading : read_closely(job.photo, face);
-  if (job.detail == Detail::kAuto && !is_sure(reading)) return std::nullopt;
-  const auto& names = reader_config().au_names;
-  const ActionUnits asked = job.au.reordered(names);
-  if (!job.shown) return motion_->mesh(reading.landmarks, reading.au.values(), asked.values());
-  const ActionUnits shown = job.shown->reordered(names);
-  return motion_->mesh(reading.landmarks, shown.values(), sum(asked, shown).values());
+  return bool(motion_);
 }
 
-CutFace Engine::cut(const ImageView& photo, const Box& face, Detail detail) const {
+/// What the reader sees of a job's face, when that matters for how it is drawn.
+std::optional<FaceReading> Engine::reading_of(const FaceJob& job) const {
+  if (job.drawing.relative && !reader_) {
+    fail(ErrorKind::kUsage,
+         "`relative`: the face reader reads what a photo shows, and none was opened; open one with `reader`");
+  }
+  if (!is_moved(job) && !job.drawing.relative) return std::nullopt;
+  if (job.cut && job.cut->reading) return job.cut->reading;
+  return read_closely(job.photo, job.is_crop ? scaled(job.face, 1 / generator_config().crop_scale) : job.face);
+}
+
+CutFace Engine::cut(const ImageView& photo, const Box& face, const Drawing& drawing) const {
   const auto& config = generator_config();
   const Shape shape{1, 3, config.image_size, config.image_size};
   const Box crop = scaled(face, config.crop_scale);
   CutFace cut{config.image_size, HostBuffer<float>(shape.count()), tone_of(photo, crop)};
   backend_->crop(photo, crop, {cut.planes.data(), shape});
-  if (detail != Detail::kNetwork && motion_) cut.reading = read_closely(photo, face);
+  if (drawing.relative || (drawing.detail != Detail::kNetwork && motion_)) cut.reading = read_closely(photo, face);
   return cut;
 }
 
@@ -175,31 +179,38 @@ Engine::Call::Call(const Engine& engine, std::span<FaceJob> jobs) : jobs(jobs) {
   const auto side = float(config.image_size);
   aus.reserve(jobs.size()), shown.reserve(jobs.size()), meshes.reserve(jobs.size()), redraws.reserve(jobs.size());
   for (const FaceJob& job : jobs) {
-    if (job.passes < 1 || job.passes > limits::kMaxPasses) {
-      fail(ErrorKind::kUsage, "`passes`: ", job.passes, " came; 1 to ", limits::kMaxPasses, " are possible");
+    if (job.drawing.passes < 1 || job.drawing.passes > limits::kMaxPasses) {
+      fail(ErrorKind::kUsage, "`passes`: ", job.drawing.passes, " came; 1 to ", limits::kMaxPasses, " are possible");
     }
     if (job.is_crop && job.face.side != side) {
       fail(ErrorKind::kInput, "`face`: a crop of ", job.face.side, " px came; this model takes one of ", side, " px");
     }
     const Box box = job.is_crop ? job.face : scaled(job.face, config.crop_scale);
-    const std::optional<FaceMesh>& mesh = meshes.emplace_back(engine.mesh_of(job));
-    RedrawJob& redraw = redraws.emplace_back(RedrawJob{.photo = job.photo,
-                                                       .box = box,
-                                                       .aus = aus.emplace_back(job.au.reordered(config.au_names)).values(),
-                                                       .shown = {},
-                                                       .passes = job.passes,
-                                                       .mesh = mesh ? &*mesh : nullptr,
-                                                       .cut = job.cut ? job.cut->view() : TensorView<const float>(),
-                                                       .tone = job.cut ? job.cut->tone : tone_of(job.photo, box),
-                                                       .out = job.out,
-                                                       .after = job.after,
-                                                       .mask = job.mask,
-                                                       .colour = job.colour,
-                                                       .sink = job.sink});
-    if (job.shown) {
-      redraw.shown = shown.emplace_back(job.shown->reordered(config.au_names)).values();
-      redraw.aus = (aus.back() = sum(aus.back(), shown.back())).values();
+    const std::optional<FaceReading> reading = engine.reading_of(job);
+    ActionUnits& au = aus.emplace_back(job.au.reordered(config.au_names));
+    if (job.drawing.relative) {
+      shown.push_back(reading->au.reordered(config.au_names));
+      au = sum(au, shown.back());
     }
+    std::optional<FaceMesh>& mesh = meshes.emplace_back();
+    if (engine.is_moved(job) && (job.drawing.detail == Detail::kSharp || engine.is_sure(*reading))) {
+      const auto& names = engine.reader_config().au_names;
+      mesh = engine.motion_->mesh(reading->landmarks, reading->au.values(), au.reordered(names).values());
+    }
+    RedrawJob& redraw = redraws.emplace_back(
+        RedrawJob{.photo = job.photo,
+                  .box = box,
+                  .aus = au.values(),
+                  .shown = job.drawing.relative ? std::span<const float>(shown.back().values()) : std::span<const float>(),
+                  .passes = job.drawing.passes,
+                  .mesh = mesh ? &*mesh : nullptr,
+                  .cut = job.cut ? job.cut->view() : TensorView<const float>(),
+                  .tone = job.cut ? job.cut->tone : tone_of(job.photo, box),
+                  .out = job.out,
+                  .after = job.after,
+                  .mask = job.mask,
+                  .colour = job.colour,
+                  .sink = job.sink});
     items.push_back({.job = &redraw, .deadline = job.deadline});
   }
   group(engine.backend_->capacity().whole);

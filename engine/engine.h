@@ -48,6 +48,17 @@ enum class Detail {
 /// "network", "sharp", "auto".
 const char* name_of(Detail detail);
 
+/// How faces are drawn.
+struct Drawing {
+  /// AUs are added to what the face reader sees in the photo, which stays as it is where that changes nothing. The generator
+  /// takes twice the time. Otherwise the face shows the AUs alone.
+  bool relative = false;
+  /// Times that the generator draws the face, where it does, each from the picture that it drew before. AUs are absolute, so
+  /// a face that shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
+  int passes = 1;
+  Detail detail = Detail::kAuto;  ///< of FaceJob::out
+};
+
 /// A face cut out of its photo: (1,3,S,S) planar in the model's range and channel order, and what the reader sees in it,
 /// where that was wanted.
 struct CutFace {
@@ -66,13 +77,7 @@ struct FaceJob {
   bool is_crop = false;          ///< `face` is the network's crop itself
   const CutFace* cut = nullptr;  ///< as Engine::cut gave it, for a face that is redrawn often; null: it is cut out here
   ActionUnits au;                ///< what it is to show, under any order of names
-  /// What the photo shows, as read() gives it; `au` is then added to that, and the photo stays as it is where that changes
-  /// nothing. Drawing takes twice the time. Null: the face shows `au` alone.
-  const ActionUnits* shown = nullptr;
-  /// Times that the generator draws the face, where it does, each from the picture that it drew before. AUs are absolute, so
-  /// a face that shows them already is left alone, and what one pass leaves undone the next does. 1 to limits::kMaxPasses.
-  int passes = 1;
-  Detail detail = Detail::kAuto;  ///< of `out`
+  Drawing drawing;
   /// Where the photo with the face redrawn goes: the photo itself, or a picture of its size that holds its pixels outside
   /// the face. No pixels: nowhere.
   MutableImageView out;
@@ -116,13 +121,14 @@ class Engine {
   FaceReading read_closely(const ImageView& photo, const Box& face) const;
   /// Whether landmarks can be trusted to draw by: the confidence is a face's, and they lie as a face's do.
   bool is_sure(const FaceReading& reading) const;
-  /// Cuts a face out by its detector box, to be redrawn any number of times; for sharp and auto it is read, too.
-  CutFace cut(const ImageView& photo, const Box& face, Detail detail = Detail::kAuto) const;
+  /// Cuts a face out by its detector box, to be redrawn any number of times, in this way or another. What this way needs
+  /// of the face reader is read once, here.
+  CutFace cut(const ImageView& photo, const Box& face, const Drawing& drawing = {}) const;
   /// Redraws faces of any photos. Those of one picture `out` are all cut out before any is put back, in their order. Calls
   /// of other threads share the device, by the scheduler; a face gets the same bytes. A face that cannot be drawn fails
-  /// alone, in FaceJob::error; what concerns all is thrown. Throws Error(kUsage) for passes out of range and for
-  /// Detail::kSharp without a reader that says how faces move, Error(kInput) for
-  /// a crop that is not of the network's size, Error(kBusy) when too many faces wait; then nothing is drawn. `client`: see
+  /// alone, in FaceJob::error; what concerns all is thrown. Throws Error(kUsage) for passes out of range, for
+  /// Detail::kSharp without a reader that says how faces move, and for `relative` without a reader; Error(kInput) for a crop
+  /// that is not of the network's size; Error(kBusy) when too many faces wait; then nothing is drawn. `client`: see
   /// Scheduler.
   void redraw(std::span<FaceJob> jobs, Scheduler::Client client = 0) const;
   /// The same, but returns at once: the jobs and what they point to stay until the request is answered. What concerns all
@@ -136,7 +142,8 @@ class Engine {
 
  private:
   struct Call;
-  std::optional<FaceMesh> mesh_of(const FaceJob& job) const;
+  bool is_moved(const FaceJob& job) const;
+  std::optional<FaceReading> reading_of(const FaceJob& job) const;
 
   std::unique_ptr<const ModelFile> generator_, speech_, reader_;  // where they are stays the same when an Engine is moved
   std::unique_ptr<const FaceShape> shape_;

@@ -168,8 +168,11 @@ typedef struct emo_redraw {
   float* mask;         // S * S
   float* colour;       // 3 * S * S
   int64_t timeout_us;  // a face that is not begun by then fails with EMO_TIMEOUT; 0: none
-  emo_status status;   // written: how this face went; one that fails spoils no other
-  char error[256];     // written: its sentence, cut to fit; "" when it is well
+  // 1: AUs are added to what the face reader sees in the photo, which stays as it is where that changes nothing; the network
+  // takes twice the time. 0: the face shows `aus` alone.
+  int32_t relative;
+  emo_status status;  // written: how this face went; one that fails spoils no other
+  char error[256];    // written: its sentence, cut to fit; "" when it is well
 } emo_redraw;
 
 // Redraws faces and returns when all have their status; the first failure is returned. All faces of one photo are cut out

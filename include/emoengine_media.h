@@ -95,6 +95,7 @@ typedef struct emo_animation {
   const emo_image* photo;
   emo_box box;             // the face that moves
   int32_t no_blinks;       // 1: no blinks of its own
+  int32_t relative;        // as emo_redraw's
   const emo_voice* voice;  // what moves it
   const float* aus;        // or this table: rows of emo_au_count() values, `fps` rows a second
   size_t rows;

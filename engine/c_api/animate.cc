@@ -72,7 +72,7 @@ emo_status emo_animate(emo_engine* engine, const emo_animation* animation) {
     const emo_engine& opened = drawing(engine);
     const emo_animation wanted = known(animation, "emo_animation", sizeof(emo_animation));
     if (!wanted.frame) refuse("`frame`: NULL came; it is needed");
-    const Detail detail = detail_of(wanted.detail);
+    const Drawing drawing = drawing_of(wanted.relative, wanted.passes, wanted.detail);
     const auto chosen = [](double value, double otherwise) { return value == 0 ? otherwise : std::max(0., value); };
     AnimationOptions options;
     options.fps = wanted.fps == 0 ? options.fps : wanted.fps;
@@ -86,19 +86,15 @@ emo_status emo_animate(emo_engine* engine, const emo_animation* animation) {
       refuse("`fps`: ", options.fps, " came; ", limits::kMinFps, " to ", limits::kMaxFps, " are possible");
     }
     if (!(lips <= limits::kMaxLips)) refuse("`lips`: ", lips, " came; up to ", limits::kMaxLips, " are possible");
-    if (wanted.passes < 0 || wanted.passes > limits::kMaxPasses) {
-      refuse("`passes`: ", wanted.passes, " came; 1 to ", limits::kMaxPasses, " are possible");
-    }
     const Box box = box_of(wanted.box, "box");
     const auto still = std::make_shared<const Still>(opened.engine, flattened(image_of(wanted.photo, "photo")),
-                                                     std::vector<Box>{box}, detail);
+                                                     std::vector<Box>{box}, drawing);
     AuCurve curve = curve_of(opened, wanted, options.fps, lips);
     const std::size_t count = curve.rows();
     curve = animation_curve(curve, count, options);
     FrameCalls frames(wanted, count);
-    const Drawn drawn =
-        draw(opened.engine, *photo_source(still, std::move(curve)), frames,
-             {.passes = std::max(1, wanted.passes), .detail = detail, .stop = [&] { return frames.stopped(); }});
+    const Drawn drawn = draw(opened.engine, *photo_source(still, std::move(curve)), frames,
+                             {.drawing = drawing, .stop = [&] { return frames.stopped(); }});
     if (frames.stopped()) {
       fail(ErrorKind::kCancelled, "animation: ended by `frame` after ", drawn.frames, " of ", count, " frames");
     }

@@ -1,5 +1,6 @@
 #include "engine/c_api/images.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -70,13 +71,18 @@ Box box_of(const emo_box& box, const char* name) {
   return {box.x, box.y, box.side, box.roll};
 }
 
-Detail detail_of(std::int32_t detail) {
+Drawing drawing_of(std::int32_t relative, std::int32_t passes, std::int32_t detail) {
+  if (passes < 0 || passes > limits::kMaxPasses) {
+    refuse("`passes`: ", passes, " came; 1 to ", limits::kMaxPasses, " are possible");
+  }
+  Drawing drawing{.relative = relative != 0, .passes = std::max(1, passes)};
   switch (detail) {
-    case EMO_DETAIL_AUTO: return Detail::kAuto;
-    case EMO_DETAIL_SHARP: return Detail::kSharp;
-    case EMO_DETAIL_NETWORK: return Detail::kNetwork;
+    case EMO_DETAIL_AUTO: drawing.detail = Detail::kAuto; break;
+    case EMO_DETAIL_SHARP: drawing.detail = Detail::kSharp; break;
+    case EMO_DETAIL_NETWORK: drawing.detail = Detail::kNetwork; break;
     default: refuse("`detail`: ", detail, " came; EMO_DETAIL_AUTO, EMO_DETAIL_SHARP or EMO_DETAIL_NETWORK is needed");
   }
+  return drawing;
 }
 
 emo_box box_of(const Box& box) { return {box.x, box.y, box.side, box.roll}; }

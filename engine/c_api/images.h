@@ -18,7 +18,7 @@ void copy_pixels(const ImageView& from, const MutableImageView& to);
 /// `name` is the field's. Throws for what is no square.
 Box box_of(const emo_box& box, const char* name);
 emo_box box_of(const Box& box);
-/// Throws for what is no EMO_DETAIL_...
-Detail detail_of(std::int32_t detail);
+/// The fields of these names. Throws for passes out of range and what is no EMO_DETAIL_...
+Drawing drawing_of(std::int32_t relative, std::int32_t passes, std::int32_t detail);
 
 }  // namespace emo::c_api

@@ -24,14 +24,10 @@ Scheduler::Clock::time_point deadline_of(std::int64_t timeout_us) {
 
 /// A face as the engine takes it. Throws for what cannot be drawn, naming the field.
 FaceJob job_of(const emo_engine& engine, const emo_redraw& face) {
-  if (face.passes < 0 || face.passes > limits::kMaxPasses) {
-    refuse("`passes`: ", face.passes, " came; 1 to ", limits::kMaxPasses, " are possible");
-  }
   if (face.timeout_us < 0) refuse("`timeout_us`: ", face.timeout_us, " came; at least 0 is needed");
   FaceJob job{.cut = face.face ? &face.face->cut : nullptr,
               .au = action_units(engine, face.aus, "aus"),
-              .passes = std::max(1, face.passes),
-              .detail = detail_of(face.detail),
+              .drawing = drawing_of(face.relative, face.passes, face.detail),
               .after = face.after,
               .mask = face.mask,
               .colour = face.colour,
@@ -142,7 +138,9 @@ emo_status emo_read_face(emo_engine* engine, const emo_image* photo, emo_box box
 emo_status emo_cut(emo_engine* engine, const emo_image* photo, emo_box box, emo_face** face) {
   return guard([&] {
     auto& out = handle_out(face, "face");
-    out = new emo_face{drawing(engine).engine.cut(view_of(photo, "photo"), box_of(box, "box"))};
+    const Engine& opened = drawing(engine).engine;
+    // It may be drawn in any way, and without its photo.
+    out = new emo_face{opened.cut(view_of(photo, "photo"), box_of(box, "box"), {.relative = opened.has_reader()})};
   });
 }
 

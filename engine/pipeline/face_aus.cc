@@ -42,18 +42,6 @@ AuCurve read_face_aus(const Engine& engine, const Image& photo, const std::strin
   return curve;
 }
 
-std::vector<ActionUnits> shown_by(const Engine& engine, const ImageView& photo, std::span<const Box> faces) {
-  if (!engine.has_reader()) {
-    fail(ErrorKind::kUsage,
-         "`relative`: the face reader reads what a photo shows, and none was opened; open one with `reader`");
-  }
-  std::vector<ActionUnits> shown;
-  for (const FaceReading& face : engine.read(photo, faces)) {
-    shown.push_back(face.au.reordered(engine.generator_config().au_names));
-  }
-  return shown;
-}
-
 AuCurve read_face_aus(const Engine& engine, VideoReader& video, const std::string& name) {
   FaceTracker tracker = tracker_for(engine);
   std::vector<double> times;

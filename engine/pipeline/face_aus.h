@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -14,9 +13,6 @@ namespace emo {
 
 /// A row for each face of a photo, largest first. Throws Error(kInput) naming the file when there is none.
 AuCurve read_face_aus(const Engine& engine, const Image& photo, const std::string& file);
-
-/// What each of these faces shows, under the generator's names. Throws Error(kUsage) without a face reader.
-std::vector<ActionUnits> shown_by(const Engine& engine, const ImageView& photo, std::span<const Box> faces);
 
 /// A row for each frame of a video: its largest face, followed from the first one on. AUs are smoothed over five frames with
 /// the weights 1, 4, 6, 4, 1. Frames without a face have confidence 0. Throws Error(kInput) naming the video when none has

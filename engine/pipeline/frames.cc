@@ -9,7 +9,6 @@
 #include "base/bounded_queue.h"
 #include "base/error.h"
 #include "engine/media/media.h"
-#include "engine/pipeline/face_aus.h"
 #include "engine/pipeline/face_finder.h"
 #include "engine/pipeline/face_tracker.h"
 
@@ -104,9 +103,7 @@ void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& 
                     .face = frame.faces[i],
                     .cut = frame.still ? &frame.still->cuts[i] : nullptr,
                     .au = au,
-                    .shown = frame.still && !frame.still->shown.empty() ? &frame.still->shown[i] : nullptr,
-                    .passes = options.passes,
-                    .detail = options.detail,
+                    .drawing = options.drawing,
                     .out = frame.picture});
   }
   engine.redraw_all(jobs);
@@ -114,10 +111,9 @@ void redraw(const Engine& engine, Frame& frame, const std::vector<std::string>& 
 
 }  // namespace
 
-Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes, Detail detail, bool relative)
+Still::Still(const Engine& engine, Image picture, std::vector<Box> boxes, const Drawing& drawing)
     : photo(std::move(picture)), faces(std::move(boxes)) {
-  if (relative) shown = shown_by(engine, photo, faces);
-  for (const Box& face : faces) cuts.push_back(engine.cut(photo, face, detail));
+  for (const Box& face : faces) cuts.push_back(engine.cut(photo, face, drawing));
 }
 
 std::unique_ptr<Source> photo_source(std::shared_ptr<const Still> photo, AuCurve curve) {

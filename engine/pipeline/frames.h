@@ -13,13 +13,12 @@ namespace emo {
 
 /// A photo that is animated, its faces cut out once.
 struct Still {
-  /// `relative`: what the faces are to show is added to what the photo shows, which the engine's face reader reads.
-  Still(const Engine& engine, Image photo, std::vector<Box> faces, Detail detail = Detail::kAuto, bool relative = false);
+  /// `drawing`: how it will be drawn; a face is read only where that matters.
+  Still(const Engine& engine, Image photo, std::vector<Box> faces, const Drawing& drawing = {});
 
   Image photo;
   std::vector<Box> faces;
-  std::vector<CutFace> cuts;       ///< of `faces`
-  std::vector<ActionUnits> shown;  ///< by them, as FaceJob has it; empty: it does not matter
+  std::vector<CutFace> cuts;  ///< of `faces`
 };
 
 /// One frame on its way from the source through the generator to the file.
@@ -59,8 +58,7 @@ struct Drawn {
 };
 
 struct DrawOptions {
-  int passes = 1;  ///< see FaceJob
-  Detail detail = Detail::kAuto;
+  Drawing drawing;
   std::function<bool()> stop;   ///< asked before each frame; true ends the animation there
   std::function<void()> drawn;  ///< told of each frame that was written, from another thread than the caller's
 };

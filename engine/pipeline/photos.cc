@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/in_parallel.h"
-#include "engine/pipeline/face_aus.h"
 
 namespace emo {
 namespace {
@@ -49,7 +48,6 @@ class Work {
     if (!attempt([&] {
           photo_ = options_.load(task_.photo);
           faces_ = choose_faces(engine_, photo_, task_.photo, options_.face);
-          if (options_.relative) shown_ = shown_by(engine_, photo_, faces_);
         })) {
       return;
     }
@@ -89,9 +87,7 @@ class Work {
         jobs.push_back({.photo = photo_,
                         .face = faces_[f],
                         .au = outputs[i].au,
-                        .shown = shown_.empty() ? nullptr : &shown_[f],
-                        .passes = options_.passes,
-                        .detail = options_.detail,
+                        .drawing = options_.drawing,
                         .out = crop ? MutableImageView() : pictures[i],
                         .after = planes[i].data()});
       }
@@ -123,7 +119,6 @@ class Work {
   std::vector<InOrder::Event>& events_;
   Image photo_;
   std::vector<Box> faces_;
-  std::vector<ActionUnits> shown_;  ///< by them; empty: it does not matter
 };
 
 }  // namespace

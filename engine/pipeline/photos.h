@@ -27,9 +27,7 @@ struct PhotoTask {
 struct PhotoOptions {
   FaceChoice face;
   bool crop_only = false;  ///< write the network's picture of the first face instead of the photo
-  int passes = 1;          ///< see FaceJob
-  bool relative = false;   ///< expressions are added to what the photo shows, as FaceJob::shown says
-  Detail detail = Detail::kAuto;
+  Drawing drawing;
   int processors = 0;  ///< that are kept busy, each with a photo of its own; 0: all
   /// How a photo is read, from several threads; throws Error(kInput) for one that cannot be.
   std::function<Image(const std::string& file)> load;

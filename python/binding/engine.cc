@@ -77,7 +77,8 @@ void run_where_it_can_be_cancelled(Opened& opened, std::vector<emo_redraw>& face
 }
 
 std::vector<std::pair<int, std::string>> redraw(const Engine& self, const std::vector<Job>& jobs, bool bgr, bool crops,
-                                                int passes, std::int32_t detail, std::int64_t timeout_us, Cancel* cancel) {
+                                                bool relative, int passes, std::int32_t detail, std::int64_t timeout_us,
+                                                Cancel* cancel) {
   const Call call;
   const auto opened = self.opened();
   std::vector<emo_image> photos, outs;
@@ -98,7 +99,8 @@ std::vector<std::pair<int, std::string>> redraw(const Engine& self, const std::v
                 .detail = detail,
                 .aus = aus.data(),
                 .out = &outs[i],
-                .timeout_us = timeout_us};
+                .timeout_us = timeout_us,
+                .relative = relative};
   }
   if (jobs.size() == 1 && !cancel) {
     // On this thread: handing a face to another costs 6 %. Ctrl-C waits for it.
@@ -239,8 +241,8 @@ void bind_engine(nb::module_& m) {
              nb::gil_scoped_release released;
              self.close();
            })
-      .def("redraw", redraw, nb::arg("jobs"), nb::kw_only(), nb::arg("bgr"), nb::arg("crops"), nb::arg("passes"), nb::arg("detail"),
-           nb::arg("timeout_us"), nb::arg("cancel").none())
+      .def("redraw", redraw, nb::arg("jobs"), nb::kw_only(), nb::arg("bgr"), nb::arg("crops"), nb::arg("relative"),
+           nb::arg("passes"), nb::arg("detail"), nb::arg("timeout_us"), nb::arg("cancel").none())
       .def("find_faces", find_faces, nb::arg("pixels"), nb::kw_only(), nb::arg("bgr"), nb::arg("largest"))
       .def("read_face", read_face, nb::arg("pixels"), nb::arg("face"), nb::kw_only(), nb::arg("bgr"))
       .def(

@@ -154,12 +154,13 @@ class Animation {
 std::unique_ptr<Animation> animate(const Engine& engine, const ConstPixels& photo, const Square& face,
                                    const std::optional<Values>& pcm, const std::optional<Table>& aus, bool bgr, double fps,
                                    double smooth_s, double ease_s, double lips, bool blinks, std::uint32_t seed,
-                                   int passes, std::int32_t detail) {
+                                   bool relative, int passes, std::int32_t detail) {
   const Call call;
   const auto opened = engine.opened();
   const auto [x, y, side, roll] = face;
   emo_animation animation{};
   animation.size = sizeof animation;
+  animation.relative = relative;
   animation.passes = passes;
   animation.detail = detail;
   animation.box = {x, y, side, roll};
@@ -207,7 +208,7 @@ void bind_frames(nb::module_& m) {
           "The next frame, or None at the end.");
   m.def("animate", animate, nb::arg("engine"), nb::arg("photo"), nb::arg("face"), nb::kw_only(), nb::arg("pcm").none(),
         nb::arg("aus").none(), nb::arg("bgr"), nb::arg("fps"), nb::arg("smooth_s"), nb::arg("ease_s"), nb::arg("lips"),
-        nb::arg("blinks"), nb::arg("seed"), nb::arg("passes"), nb::arg("detail"));
+        nb::arg("blinks"), nb::arg("seed"), nb::arg("relative"), nb::arg("passes"), nb::arg("detail"));
 }
 
 }  // namespace emo::python

@@ -274,6 +274,7 @@ class Engine:
         intensity: float = 1,
         emotion: str | None = None,
         au: str | None = None,
+        relative: bool = False,
         passes: int = 1,
         detail: Detail = "auto",
         order: Order = "rgb",
@@ -289,6 +290,8 @@ class Engine:
         intensity  factor of the voice's action units
         emotion    added to them: "happiness=0.7,surprise=0.3"
         au         edits that come last: "12=1" sets, "4=+0.3" adds
+        relative   action units are added to what the face reader sees in the picture, which stays as it is where that changes
+                   nothing; otherwise a face shows them alone
         passes     times that the network draws a face, each from the picture before
         detail     how a face is drawn: "sharp" moves the picture's own pixels, at its resolution; "network" draws 128x128 px;
                    "auto" is sharp where the face reader is sure of the landmarks
@@ -302,7 +305,7 @@ class Engine:
         aus = self._core.express(heard.whole(), intensity, emotion, au).reshape(-1)
         pixels = _arrays.as_pixels(image, order)
         faces = self._faces(pixels, face, order, _arrays.name_of(image, "image"))
-        redrawn = self._redraw([(pixels, faces, aus, out)], face, order, passes, detail, timeout)[0]
+        redrawn = self._redraw([(pixels, faces, aus, out)], face, order, relative, passes, detail, timeout)[0]
         if isinstance(redrawn, Error):
             raise redrawn
         return Result(redrawn, self._named(aus), self.emotion(aus), faces)
@@ -313,6 +316,7 @@ class Engine:
         aus: AusLike,
         *,
         face: FaceChoice = "largest",
+        relative: bool = False,
         passes: int = 1,
         detail: Detail = "auto",
         order: Order = "rgb",
@@ -322,10 +326,18 @@ class Engine:
         """The picture with faces that show action units; arguments as run()'s. (H,W,3) or (H,W,4) uint8.
 
         aus  intensities 0..1: {"AU12": 1, "AU06": 0.8}, {12: 1}, "12=1,6=0.8", or one value an action unit in the order
-             of au_names. Those that are not named are 0, so a smile that is not asked for goes.
+             of au_names. Those that are not named are 0, so a smile that is not asked for goes, unless `relative`.
         """
         result = self.generate_many(
-            [image], [aus], face=face, passes=passes, detail=detail, order=order, out=[out], timeout=timeout
+            [image],
+            [aus],
+            face=face,
+            relative=relative,
+            passes=passes,
+            detail=detail,
+            order=order,
+            out=[out],
+            timeout=timeout,
         )[0]
         if isinstance(result, Error):
             raise result
@@ -337,6 +349,7 @@ class Engine:
         aus: Sequence[AusLike],
         *,
         face: FaceChoice = "largest",
+        relative: bool = False,
         passes: int = 1,
         detail: Detail = "auto",
         order: Order = "rgb",
@@ -360,7 +373,7 @@ class Engine:
                 places.append(i)
             except Error as error:
                 results[i] = error
-        for i, result in zip(places, self._redraw(tasks, face, order, passes, detail, timeout), strict=True):
+        for i, result in zip(places, self._redraw(tasks, face, order, relative, passes, detail, timeout), strict=True):
             results[i] = result
         return cast("list[Pixels | Error]", results)
 
@@ -420,6 +433,7 @@ class Engine:
         aus: AuTable | NDArray[Any] | None = None,
         fps: float = 25,
         face: FaceChoice = "largest",
+        relative: bool = False,
         passes: int = 1,
         detail: Detail = "auto",
         smooth: float = 0.06,
@@ -435,7 +449,7 @@ class Engine:
         aus     instead of a sound: (T,N), `fps` rows a second, as aus_per_frame() gives
         fps     frames a second
         face    one face
-        passes, detail  as run()'s
+        relative, passes, detail  as run()'s
         smooth  time constant of the smoothing, s; 0: none
         ease    from the neutral face at the start and back at the end, s; 0: none
         lips    how far they move with the voice: 0 not at all, 1 as people's do, at most 2. Of `aus`: whether it holds lips
@@ -463,6 +477,7 @@ class Engine:
             lips=lips or -1,
             blinks=blink,
             seed=seed,
+            relative=relative,
             passes=passes,
             detail=_detail_code(detail),
         )
@@ -561,6 +576,7 @@ class Engine:
         tasks: Sequence[tuple[Pixels, list[Face], NDArray[np.float32], Any]],
         choice: FaceChoice,
         order: Order,
+        relative: bool,
         passes: int,
         detail: Detail,
         timeout: float | None,
@@ -578,6 +594,7 @@ class Engine:
                 jobs,
                 bgr=_arrays.is_bgr(order),
                 crops=choice == "crop",
+                relative=relative,
                 passes=passes,
                 detail=_detail_code(detail),
                 timeout_us=0 if timeout is None else max(1, round(timeout * 1e6)),

@@ -255,6 +255,13 @@ def test_the_network_draws_another_picture_than_the_photos_own_pixels(engine: em
     assert said == "`detail`: 'blurred' came; one of auto, sharp, network is needed"
 
 
+def test_relative_adds_to_what_the_picture_shows(engine: emoengine.Engine, photo: np.ndarray) -> None:
+    assert np.array_equal(engine.generate(photo, {}, relative=True), photo)
+    assert not np.array_equal(engine.generate(photo, {}), photo)
+    frame = next(iter(engine.animate(photo, aus=np.zeros((3, 17)), blink=False, lips=0, relative=True)))
+    assert np.array_equal(frame, photo)
+
+
 def test_lips_move_on_top_of_the_emotion(engine: emoengine.Engine) -> None:
     still, spoken = (engine.aus_per_frame(VOICE, lips=lips) for lips in (0, 1))
     assert still["AU25"].max() == 0 and 0.3 < spoken["AU25"].max() <= 0.6

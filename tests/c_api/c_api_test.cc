@@ -382,6 +382,19 @@ TEST_F(CApi, CutFaceIsRedrawnAsItsPhotoIs) {
   emo_face_free(cut);
 }
 
+TEST_F(CApi, RelativeAddsToWhatThePhotoShows) {
+  Picture photo, still, smiling;
+  const float none[EMO_MAX_AUS] = {};
+  emo_redraw faces[] = {smile(photo.image), smile(photo.image)};
+  faces[0].aus = none;
+  faces[0].out = &still.image;
+  faces[1].out = &smiling.image;
+  for (emo_redraw& face : faces) face.relative = 1, face.detail = EMO_DETAIL_NETWORK;
+  ASSERT_EQ(emo_run(engine_, faces, 2), EMO_OK) << emo_error();
+  EXPECT_EQ(still.rgb(), photo.rgb());
+  EXPECT_NE(smiling.rgb(), photo.rgb());
+}
+
 TEST_F(CApi, SubmittedFacesAreDoneOnceAndAsInACall) {
   Picture waited, called;
   emo_redraw face = smile(waited.image);

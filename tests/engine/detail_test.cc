@@ -32,7 +32,7 @@ class DetailTest : public ::testing::Test {
                       .face = {70, 60, 100},
                       .cut = cut,
                       .au = parse_action_units("26=1", default_au_names()),
-                      .detail = detail,
+                      .drawing = {.detail = detail},
                       .out = out,
                       .after = after});
     }
@@ -85,9 +85,10 @@ TEST_F(DetailTest, AutoTakesTheNetworkWhereTheReaderIsUnsure) {
 
 TEST_F(DetailTest, AFaceIsReadWhenItIsCutOutForIt) {
   const Box box{70, 60, 100};
-  EXPECT_FALSE(engine_->cut(photo_, box, Detail::kNetwork).reading);
+  EXPECT_FALSE(engine_->cut(photo_, box, {.detail = Detail::kNetwork}).reading);
+  EXPECT_TRUE(engine_->cut(photo_, box, {.relative = true, .detail = Detail::kNetwork}).reading);
   for (const Detail detail : {Detail::kSharp, Detail::kAuto}) {
-    const CutFace cut = engine_->cut(photo_, box, detail);
+    const CutFace cut = engine_->cut(photo_, box, {.detail = detail});
     ASSERT_TRUE(cut.reading);
     EXPECT_EQ(cut.reading->confidence, engine_->read_closely(photo_, box).confidence);
   }

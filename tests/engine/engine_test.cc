@@ -104,7 +104,7 @@ class Passes : public testing::TestWithParam<bool> {
                 .face = box_,
                 .cut = cut,
                 .au = au_,
-                .passes = passes,
+                .drawing = {.passes = passes},
                 .out = redrawn.photo,
                 .after = redrawn.after.data(),
                 .mask = redrawn.mask.data(),

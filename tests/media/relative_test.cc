@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "engine/engine.h"
-#include "engine/pipeline/face_aus.h"
 #include "tests/media/files.h"
 #include "tests/throws.h"
 
@@ -33,16 +32,14 @@ double difference(const Image& a, const Image& b, const Box& box) {
 TEST(Relative, ABroadSmileKeepsItsTeethAndABrowIsRaised) {
   const Engine engine = open(true);
   const Image photo = media().load_image(EMO_SOURCE_DIR "/samples/astronaut.png", {});
-  const auto shown = shown_by(engine, photo, {&kFace, 1});
-  EXPECT_GT(shown[0].get("AU12"), 0.5);
+  EXPECT_GT(engine.read_closely(photo, kFace).au.get("AU12"), 0.5);
   Detail detail = Detail::kNetwork;
   const auto redrawn = [&](const char* aus, bool relative) {
     Image out = photo;
     FaceJob job{.photo = photo,
                 .face = kFace,
                 .au = parse_action_units(aus, default_au_names()),
-                .shown = relative ? shown.data() : nullptr,
-                .detail = detail,
+                .drawing = {.relative = relative, .detail = detail},
                 .out = out};
     engine.redraw_all({&job, 1});
     return out;
@@ -61,7 +58,8 @@ TEST(Relative, NeedsAReader) {
   const Engine engine = open(false);
   EXPECT_EQ(text_of(ErrorKind::kUsage,
                     [&] {
-                      shown_by(engine, Image(200, 200), {&kFace, 1});
+                      FaceJob job{.face = kFace, .au = ActionUnits(default_au_names()), .drawing = {.relative = true}};
+                      engine.redraw_all({&job, 1});
                     }),
             "`relative`: the face reader reads what a photo shows, and none was opened; open one with `reader`");
 }

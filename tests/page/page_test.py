@@ -509,6 +509,16 @@ class Desk(OnEveryWidth, OnPage):
             self.page.wait("picture", lambda: self.page.run("return watch.draws") > draws and self.page.run("return watch.flying") == 0)
             self.page.wait("another picture", lambda: difference(before, self.page.stage()) > 0.2)
 
+    def test_what_the_photo_shows_is_kept_and_added_to_on_request(self):
+        self.choose_photo()  # it smiles broadly
+        self.page.set("#intensity", 1)
+        self.wait_drawn()
+        absolute = self.page.stage()
+        draws = self.page.run("return watch.draws")
+        self.page.click("#relative")
+        self.page.wait("picture", lambda: self.page.run("return watch.draws") > draws and self.page.run("return watch.flying") == 0)
+        self.page.wait("another picture", lambda: difference(absolute, self.page.stage()) > 0.2)
+
     # Saving
 
     def test_png_is_saved_and_says_how_it_was_made(self):

@@ -47,14 +47,15 @@ class Forms(WithServer):
         self.assertIn(b"compositeWithTrainedAlgorithmicMedia", body)
 
     def test_generate_draws_what_the_command_line_draws(self):
-        status, _, body = self.server.post_form("v1/generate", {"image": PHOTO, "aus": SMILE})
-        self.assertEqual(status, 200)
-        with tempfile.TemporaryDirectory() as folder:
-            out = os.path.join(folder, "out.png")
-            command = [self.server.process.args[0], "generate", "--lite", "--quiet", "--image", "samples/astronaut.png"]
-            subprocess.run([*command, "--au", "6=0.8,12=1", "-o", out], check=True)
-            with open(out, "rb") as file:
-                self.assertEqual(without_text(body), file.read())
+        for fields, options in (({}, []), ({"relative": "on", "detail": "network"}, ["--relative", "--detail", "network"])):
+            status, _, body = self.server.post_form("v1/generate", {"image": PHOTO, "aus": SMILE, **fields})
+            self.assertEqual(status, 200)
+            with tempfile.TemporaryDirectory() as folder:
+                out = os.path.join(folder, "out.png")
+                command = [self.server.process.args[0], "generate", "--lite", "--quiet", "--image", "samples/astronaut.png"]
+                subprocess.run([*command, "--au", "6=0.8,12=1", *options, "-o", out], check=True)
+                with open(out, "rb") as file:
+                    self.assertEqual(without_text(body), file.read())
 
     def test_aus_gives_json_and_csv(self):
         status, _, body = self.server.post_form("v1/aus", {"audio": VOICE, "fps": "10"})
@@ -91,6 +92,7 @@ class Forms(WithServer):
             ({"image": PHOTO[:9000], "audio": VOICE}, 400, "`image`: "),
             ({"image": PHOTO, "audio": VOICE, "face": "3"}, 400, "`face`: '3' came; largest, all or an index from 0 to 0"),
             ({"image": PHOTO, "audio": VOICE, "passes": "nan"}, 400, "`passes`: 'nan' came; a number from 1 to 8 is needed"),
+            ({"image": PHOTO, "audio": VOICE, "relative": "yes"}, 400, "`relative`: 'yes' came; on or off is needed"),
             ({"image": PHOTO, "audio": VOICE, "file": "/etc/passwd"}, 400, "form: `file` is no field of this request"),
         ]
         for fields, status, text in cases:

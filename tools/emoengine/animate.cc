@@ -44,7 +44,7 @@ struct AnimateOptions {
   double lips = 1;
   NoFace no_face = NoFace::kError;
   std::string blink = "on";
-  bool relative = false, resume = false;
+  bool resume = false;
   ModelOptions model;
 };
 
@@ -87,7 +87,7 @@ void check_together(const AnimateOptions& options) {
   if (options.videos.empty() && options.audios.empty() && options.au_file.empty() && options.drive.empty()) {
     fail(ErrorKind::kUsage, "animate: nothing says how a photo moves; give --audio, --drive or --au-file");
   }
-  if (!options.videos.empty() && options.relative) {
+  if (!options.videos.empty() && options.model.drawing.relative) {
     fail(ErrorKind::kUsage, "--relative goes with --image; what the face of a video shows changes from frame to frame");
   }
   if (!options.videos.empty() && (options.face.all || options.face.number > 1)) {
@@ -254,8 +254,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
 
   const auto source =
       reader ? video_source(engine, std::move(reader), job.source, animation.fps, options.no_face, std::move(curve))
-             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces), options.model.detail,
-                                                          options.relative),
+             : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces), options.model.drawing),
                             std::move(curve));
   std::string summary;
   Drawn drawn;
@@ -263,8 +262,7 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   {
     Progress progress(title, "frame", frames, options.model.quiet, start);
     drawn = draw(engine, *source, *writer,
-                 {.passes = options.model.passes,
-                  .detail = options.model.detail,
+                 {.drawing = options.model.drawing,
                   .stop = [] { return Interruptible::signal() != 0; },
                   .drawn = [&] { progress.step(); }});
     interrupted = Interruptible::signal() && drawn.frames < frames;
@@ -425,7 +423,7 @@ void add_animate(CLI::App& app) {
   add_choice(*command, "--no-face", options->no_face, no_face,
              "video frames without a face: error (stop), skip (leave them), hold (redraw it where it was) [default: error]");
   add_expression_options(*command, options->expression, WithVoice::kYes);
-  add_relative_option(*command, options->relative);
+  add_relative_option(*command, options->model);
   add_face_option(*command, options->face);
   add_resume_option(*command, options->resume);
   add_model_options(*command, options->model, Needs::kBoth);

@@ -5,7 +5,6 @@
 #include "base/npy.h"
 #include "base/text.h"
 #include "engine/expression/au_file.h"
-#include "engine/pipeline/face_aus.h"
 #include "engine/pipeline/photos.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/inputs.h"
@@ -33,7 +32,7 @@ struct GenerateOptions {
   std::string output;         ///< photo | face; empty: photo, or face with --crop none
   std::string crop = "face";  ///< face | none
   std::string save_mask, save_colour, dump_layers;
-  bool relative = false, resume = false;
+  bool resume = false;
   ModelOptions model;
 };
 
@@ -101,9 +100,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
   Progress progress("generate", "picture", many.count(), options.model.quiet);
   PhotoOptions how{.face = options.face,
                    .crop_only = options.output == "face",
-                   .passes = options.model.passes,
-                   .relative = options.relative,
-                   .detail = options.model.detail,
+                   .drawing = options.model.drawing,
                    .processors = options.model.backend.threads};
   how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
   how.failed = [&](const std::string& what) { failures.add(what); };
@@ -115,7 +112,7 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
 
 void generate_one(const GenerateOptions& options, const std::string& image, Outputs& outputs) {
   const bool as_is = options.crop == "none";
-  if (options.relative && (as_is || !options.dump_layers.empty())) {
+  if (options.model.drawing.relative && (as_is || !options.dump_layers.empty())) {
     fail(ErrorKind::kUsage, "--relative reads the face in a photo and draws two; leave out --crop none and --dump-layers");
   }
   const bool npy = is_npy(options.out);
@@ -151,17 +148,13 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
   const bool whole_photo = !as_is && !npy && options.output != "face";
   const auto after = plane(!whole_photo, 3), mask = plane(!options.save_mask.empty(), 1),
              colour = plane(!options.save_colour.empty(), 3);
-  std::vector<ActionUnits> shown;
-  if (options.relative) shown = shown_by(engine, photo, boxes);
   std::vector<FaceJob> jobs;
   for (std::size_t i = 0; i < boxes.size(); ++i) {
     jobs.push_back({.photo = photo,
                     .face = boxes[i],
                     .is_crop = as_is,
                     .au = au,
-                    .shown = shown.empty() ? nullptr : &shown[i],
-                    .passes = options.model.passes,
-                    .detail = options.model.detail,
+                    .drawing = options.model.drawing,
                     .out = whole_photo ? photo : MutableImageView(),
                     .after = after.data(),
                     .mask = mask.data(),
@@ -212,7 +205,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--crop", options->crop, "face: find it; none: the picture is the network's crop already")
       ->capture_default_str()
       ->check(CLI::IsMember({"face", "none"}));
-  add_relative_option(*command, options->relative);
+  add_relative_option(*command, options->model);
   add_face_option(*command, options->face);
   command->add_option("--save-mask", options->save_mask, "write the attention mask as a picture");
   command->add_option("--save-colour", options->save_colour, "write the colour image as a picture");

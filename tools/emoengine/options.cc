@@ -44,7 +44,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
     command.add_flag("--lite", options.lite, "use the smaller installed generator: a third of the time, softer faces")
         ->excludes(file);
     command
-        .add_option("--passes", options.passes,
+        .add_option("--passes", options.drawing.passes,
                     "draw the face so many times, each from the result before; for photos that change too little")
         ->capture_default_str()
         ->check(whole(1, limits::kMaxPasses));
@@ -80,7 +80,7 @@ void add_detail_option(CLI::App& command, ModelOptions& options) {
   std::map<std::string, Detail> details;
   for (const Detail detail : {Detail::kNetwork, Detail::kSharp, Detail::kAuto}) details[name_of(detail)] = detail;
   add_choice(
-      command, "--detail", options.detail, details,
+      command, "--detail", options.drawing.detail, details,
       "how the face is drawn: sharp moves the photo's own pixels, at its own resolution; network draws 128 x 128 px; auto "
       "is sharp where the face reader is sure of the landmarks [default: auto]");
 }
@@ -186,8 +186,8 @@ void add_expression_options(CLI::App& command, Expression& expression, WithVoice
   add_au_option(command, expression);
 }
 
-void add_relative_option(CLI::App& command, bool& relative) {
-  command.add_flag("--relative", relative,
+void add_relative_option(CLI::App& command, ModelOptions& options) {
+  command.add_flag("--relative", options.drawing.relative,
                    "add the AUs to what the photo shows, and keep the photo where that changes nothing; otherwise AUs are "
                    "absolute: a broad smile that is asked to smile may get smaller. Takes twice the time");
 }

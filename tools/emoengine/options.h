@@ -41,8 +41,7 @@ struct ModelOptions {
   std::string reader;             ///< empty: the default weights if they are installed; "none": none
   bool lite = false;              ///< the smaller default generator
   bool research = false;          ///< the installed speech model that is not for commercial use
-  int passes = 1;
-  Detail detail = Detail::kAuto;  ///< of the commands with add_detail_option()
+  Drawing drawing;                ///< passes alone, but for the commands with add_detail_option(), add_relative_option()
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
   bool quiet = false;
@@ -75,7 +74,7 @@ enum class WithVoice { kNo, kYes };
 void add_expression_options(CLI::App& command, Expression& expression, WithVoice voice);
 CLI::Option* add_lips_option(CLI::App& command, double& lips);
 /// --relative
-void add_relative_option(CLI::App& command, bool& relative);
+void add_relative_option(CLI::App& command, ModelOptions& options);
 void add_intensity_option(CLI::App& command, Expression& expression);
 void add_au_option(CLI::App& command, Expression& expression);
 CLI::Option* add_au_face_option(CLI::App& command, std::string& face);

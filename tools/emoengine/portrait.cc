@@ -31,8 +31,12 @@ std::vector<Image> Portrait::with(const Engine& engine, std::span<const ActionUn
   for (std::size_t first = 0; first < pictures.size(); first += kBatch) {
     std::vector<FaceJob> jobs;
     for (std::size_t i = first; i < std::min(first + kBatch, pictures.size()); ++i) {
-      jobs.push_back(
-          {.photo = picture, .face = face, .cut = &cut, .au = expressions[i], .passes = passes, .out = pictures[i]});
+      jobs.push_back({.photo = picture,
+                      .face = face,
+                      .cut = &cut,
+                      .au = expressions[i],
+                      .drawing = {.passes = passes},
+                      .out = pictures[i]});
     }
     engine.redraw_all(jobs);
   }

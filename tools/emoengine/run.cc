@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/in_parallel.h"
-#include "engine/pipeline/face_aus.h"
 #include "engine/pipeline/photos.h"
 #include "tools/emoengine/commands.h"
 #include "tools/emoengine/inputs.h"
@@ -28,7 +27,7 @@ struct RunOptions {
   FaceChoice face;
   std::string output = "photo";  ///< photo | face
   Expression expression;
-  bool relative = false, json = false, resume = false;
+  bool json = false, resume = false;
   ModelOptions model;
 };
 
@@ -83,16 +82,9 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
 
   const int side = engine.generator_config().image_size;
   HostBuffer<float> crop(options.output == "face" ? std::size_t(3) * side * side : 0);
-  std::vector<ActionUnits> shown;
-  if (options.relative) shown = shown_by(engine, photo, faces);
   std::vector<FaceJob> jobs;
   for (std::size_t i = 0; i < faces.size(); ++i) {
-    FaceJob& job = jobs.emplace_back(FaceJob{.photo = photo,
-                                             .face = faces[i],
-                                             .au = au,
-                                             .shown = shown.empty() ? nullptr : &shown[i],
-                                             .passes = options.model.passes,
-                                             .detail = options.model.detail});
+    FaceJob& job = jobs.emplace_back(FaceJob{.photo = photo, .face = faces[i], .au = au, .drawing = options.model.drawing});
     crop.size() ? void(job.after = crop.data()) : void(job.out = photo);
   }
   clock.time("redraw", [&] { engine.redraw_all(jobs); });
@@ -150,9 +142,7 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   Progress progress("run", "picture", many.count(), options.model.quiet);
   PhotoOptions how{.face = options.face,
                    .crop_only = options.output == "face",
-                   .passes = options.model.passes,
-                   .relative = options.relative,
-                   .detail = options.model.detail,
+                   .drawing = options.model.drawing,
                    .processors = options.model.backend.threads};
   how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
   how.failed = [&](const std::string& what) { failures.add(what); };
@@ -198,7 +188,7 @@ void add_run(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::IsMember({"photo", "face"}));
   add_expression_options(*command, options->expression, WithVoice::kYes);
-  add_relative_option(*command, options->relative);
+  add_relative_option(*command, options->model);
   add_face_option(*command, options->face);
   command->add_flag(
       "--json", options->json,

@@ -97,7 +97,7 @@ void strengths(const StrengthsOptions& options) {
       if (r > 0) row.cells.push_back({});  // below the photo nothing
       std::vector<ActionUnits> expressions;
       for (const auto& sight : rows[r]) expressions.push_back(sight.au);
-      auto pictures = portrait.with(engine, expressions, options.model.passes);
+      auto pictures = portrait.with(engine, expressions, options.model.drawing.passes);
       for (std::size_t i = 0; i < pictures.size(); ++i) {
         row.cells.push_back({std::move(pictures[i]), rows[r][i].caption});
         progress.step();

@@ -58,7 +58,7 @@ void sweep(const SweepOptions& options) {
     std::vector<ActionUnits> expressions(std::size_t(options.steps), ActionUnits(names));
     for (int i = 0; i < options.steps; ++i) expressions[std::size_t(i)].set(name, float(i) / float(options.steps - 1));
     PictureTable::Row row{.heading = name + " " + std::string(au_meaning(name))};
-    for (Image& picture : portrait.with(engine, expressions, options.model.passes)) {
+    for (Image& picture : portrait.with(engine, expressions, options.model.drawing.passes)) {
       row.cells.push_back({std::move(picture), {}});
       progress.step();
     }

@@ -22,16 +22,26 @@ using nlohmann::ordered_json;
 
 constexpr double kMaxIntensity = 10;
 
-int passes_of(const Form& form) { return int(std::lround(form.number("passes", 1, 1, limits::kMaxPasses))); }
+bool is_on(const Form& form, const char* name, bool otherwise) {
+  const auto text = form.text(name);
+  if (text.empty()) return otherwise;
+  if (text != "on" && text != "off")
+    throw HttpError(400, concat("`", name, "`: '", printable(text), "' came; on or off is needed"));
+  return text == "on";
+}
 
-Detail detail_of(const Form& form) { return read_detail(form.find("detail") ? form.text("detail") : "auto"); }
+Drawing drawing_of(const Form& form) {
+  return {.relative = is_on(form, "relative", false),
+          .passes = int(std::lround(form.number("passes", 1, 1, limits::kMaxPasses))),
+          .detail = read_detail(form.find("detail") ? form.text("detail") : "auto")};
+}
 
 /// Redraws a photo's faces and gives the PNG.
-Awaitable<Response> picture(Call& call, Image& photo, const std::vector<Box>& faces, const ActionUnits& au, int passes,
-                            Detail detail) {
+Awaitable<Response> picture(Call& call, Image& photo, const std::vector<Box>& faces, const ActionUnits& au,
+                            const Drawing& drawing) {
   std::vector<FaceJob> jobs;
   for (const Box& face : faces) {
-    jobs.push_back({.photo = photo, .face = face, .au = au, .passes = passes, .detail = detail, .out = photo});
+    jobs.push_back({.photo = photo, .face = face, .au = au, .drawing = drawing, .out = photo});
   }
   co_await call.ticket.redraw(jobs);
   Response response{.type = "image/png"};
@@ -42,10 +52,9 @@ Awaitable<Response> picture(Call& call, Image& photo, const std::vector<Box>& fa
 Awaitable<Response> run(Call& call) {
   const Engine& engine = call.app.needed_engine();
   const Form form(call.request.header("content-type"), call.request.body);
-  form.only({"image", "audio", "face", "passes", "intensity", "detail"});
+  form.only({"image", "audio", "face", "passes", "intensity", "relative", "detail"});
   const auto image = form.needed("image"), audio = form.needed("audio");
-  const int passes = passes_of(form);
-  const Detail detail = detail_of(form);
+  const Drawing drawing = drawing_of(form);
   const double intensity = form.number("intensity", 1, 0, kMaxIntensity);
   Image photo;
   std::vector<Box> faces;
@@ -59,17 +68,16 @@ Awaitable<Response> run(Call& call) {
     const Clip clip = read_voice(audio, engine.speech_config().sample_rate_hz, call.app.options.audio);
     au = Expression{.intensity = intensity}.over(engine.hear(clip.pcm).whole());
   });
-  co_return co_await picture(call, photo, faces, au, passes, detail);
+  co_return co_await picture(call, photo, faces, au, drawing);
 }
 
 Awaitable<Response> generate(Call& call) {
   const Engine& engine = call.app.needed_engine();
   const Form form(call.request.header("content-type"), call.request.body);
-  form.only({"image", "aus", "face", "passes", "detail"});
+  form.only({"image", "aus", "face", "passes", "relative", "detail"});
   const auto image = form.needed("image");
   const auto aus = form.needed("aus");
-  const int passes = passes_of(form);
-  const Detail detail = detail_of(form);
+  const Drawing drawing = drawing_of(form);
   Image photo;
   std::vector<Box> faces;
   ActionUnits au(engine.generator_config().au_names);
@@ -79,7 +87,7 @@ Awaitable<Response> generate(Call& call) {
     faces = choose_faces(engine, photo, form.text("face"));
   });
   const Charge charge(call.app, photo.rgb.size());
-  co_return co_await picture(call, photo, faces, au, passes, detail);
+  co_return co_await picture(call, photo, faces, au, drawing);
 }
 
 Awaitable<Response> aus(Call& call) {
@@ -118,8 +126,7 @@ struct Animation {
   AuCurve curve;
   Clip sound;
   double fps = 25;
-  int passes = 1;
-  Detail detail = Detail::kAuto;
+  Drawing drawing;
   bool gif = false;
 };
 
@@ -160,7 +167,7 @@ void read_sound_and_curve(const Form& form, const App& app, Animation& animation
   }
   options.smooth_s = form.number("smooth", options.smooth_s, 0, limits::kMaxSmoothSeconds);
   options.ease_s = form.number("ease", options.ease_s, 0, limits::kMaxEaseSeconds);
-  if (form.find("blink")) options.blink = form.text("blink") == "on";
+  options.blink = is_on(form, "blink", options.blink);
   if (seconds == 0)
     throw HttpError(400, "`curve`: one row came, which is no movement; send more, or `audio` for its length");
   if (seconds > app.options.audio.max_seconds) {
@@ -199,11 +206,10 @@ void draw_animation(const Engine& engine, Animation& animation, ByteStream& out,
   const auto writer = video().write(
       animation.gif ? "video.gif" : "video.mp4",
       {.fps = animation.fps, .sound = std::move(animation.sound), .sink = sink, .xmp = std::string(disclosure())});
-  const auto source =
-      photo_source(std::make_shared<Still>(engine, std::move(animation.photo), std::move(animation.faces), animation.detail),
-                   std::move(animation.curve));
-  draw(engine, *source, *writer,
-       {.passes = animation.passes, .detail = animation.detail, .stop = [&] { return stopped || out.abandoned(); }});
+  const auto source = photo_source(
+      std::make_shared<Still>(engine, std::move(animation.photo), std::move(animation.faces), animation.drawing),
+      std::move(animation.curve));
+  draw(engine, *source, *writer, {.drawing = animation.drawing, .stop = [&] { return stopped || out.abandoned(); }});
   if (stopped || out.abandoned()) fail(ErrorKind::kCancelled, "the animation was cancelled");
   writer->finish();
 }
@@ -213,7 +219,7 @@ Awaitable<Response> animate(Call& call) {
   const Engine& engine = app.needed_engine();
   const Form form(call.request.header("content-type"), call.request.body);
   form.only({"image", "audio", "curve", "format", "fps", "intensity", "face", "passes", "smooth", "ease", "blink", "lips",
-             "detail"});
+             "relative", "detail"});
   const auto image = form.needed("image");
   if (form.text("audio").empty() && form.text("curve").empty()) {
     throw HttpError(400, "`audio`: nothing says how the face moves; send `audio`, `curve` or both");
@@ -226,8 +232,7 @@ Awaitable<Response> animate(Call& call) {
   animation->gif = format == "gif";
   const VideoKind kind = video().kind(animation->gif ? "video.gif" : "video.mp4", "");
   animation->fps = form.number("fps", 25, 1, std::min(60.0, kind.max_fps));
-  animation->passes = passes_of(form);
-  animation->detail = detail_of(form);
+  animation->drawing = drawing_of(form);
   co_await call.ticket.run([&] {
     animation->photo = read_photo(image, app.options.image);
     animation->faces = choose_faces(engine, animation->photo, form.text("face"));

@@ -323,8 +323,7 @@ Awaitable<std::pair<std::string, double>> Session::drawn(Ticket& ticket, const A
                              .face = whole ? photo->faces[photo->chosen] : photo->part_face,
                              .cut = whole ? nullptr : &photo->part_cut,
                              .au = au,
-                             .passes = drawing.passes,
-                             .detail = drawing.detail,
+                             .drawing = drawing,
                              .out = picture}};
   co_await ticket.redraw(jobs);
   const double ms = ms_since(start);
@@ -336,8 +335,9 @@ Awaitable<std::pair<std::string, double>> Session::drawn(Ticket& ticket, const A
   co_return std::pair(std::move(file), ms);
 }
 
-Session::Drawing Session::drawing_of(const json& header) {
-  return {int(number(header, "passes", 1, 1, limits::kMaxPasses)), read_detail(text(header, "detail", "auto"))};
+Drawing Session::drawing_of(const json& header) {
+  return {flag(header, "relative"), int(number(header, "passes", 1, 1, limits::kMaxPasses)),
+          read_detail(text(header, "detail", "auto"))};
 }
 
 void Session::draw(const Message& message) {

@@ -34,11 +34,7 @@ class Session : public std::enable_shared_from_this<Session> {
   struct Live;
   struct Message;
 
-  /// How a message asks for faces to be drawn; see FaceJob.
-  struct Drawing {
-    int passes = 1;
-    Detail detail = Detail::kAuto;
-  };
+  /// How a message asks for faces to be drawn.
   static Drawing drawing_of(const nlohmann::json& header);
 
   Awaitable<> answer(const Message& message);

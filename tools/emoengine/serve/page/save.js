@@ -11,10 +11,10 @@ const progress = text => $('work').querySelector('span').textContent = text;
 
 /// {png, mp4, gif, csv}: each makes a Blob. what: {photo, voice (or null), aus, rows, fps, drawing, au_names}.
 function makers(session, what, say, signal) {
-  const {photo, voice, aus, rows, fps, drawing: {detail, passes}, au_names} = what;
+  const {photo, voice, aus, rows, fps, drawing: {detail, passes, relative}, au_names} = what;
 
   async function upload(path, fields) {
-    const send = image => post(session, path, {image, face: photo.chosen, passes, detail, ...fields}, signal);
+    const send = image => post(session, path, {image, face: photo.chosen, passes, detail, relative: relative ? 'on' : 'off', ...fields}, signal);
     const response = await send(photo.file).catch(async error => {
       if (error.status !== 413 || !photo.shown) throw error;
       say('A proxy takes only small files, so the photo is sent smaller.');

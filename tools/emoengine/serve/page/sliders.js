@@ -35,7 +35,6 @@ export class Sliders {
   mix = {};       // emotion -> 0..1
   by_hand = {};   // index of an AU -> 0..1, where the user has set one
   intensity = 1;
-  drawing = drawings[0];
   #units = [];
   #emotions = {};
 
@@ -49,13 +48,21 @@ export class Sliders {
       changed();
     };
     this.#drawing = element('select', {id: 'drawing'}, ...drawings.map(({name}, i) => new Option(name, i)));
-    this.#drawing.onchange = () => { this.drawing = drawings[this.#drawing.value]; changed(); };
-    $('strength').append(this.#intensity.row, element('div', {className: 'slider'},
-      element('label', {}, element('span', {textContent: 'Drawn'}), this.#drawing)));
+    this.#relative = element('input', {type: 'checkbox', id: 'relative'});
+    this.#drawing.onchange = this.#relative.onchange = changed;
+    $('strength').append(this.#intensity.row,
+      element('div', {className: 'slider'}, element('label', {}, element('span', {textContent: 'Drawn'}), this.#drawing)),
+      element('label', {className: 'switch'}, this.#relative, ' Keep what the photo shows, and add to it'));
     $('reset').onclick = () => this.reset();
   }
   #intensity;
   #drawing;
+  #relative;
+  /// How the face is to be drawn, as the server's messages have it.
+  get drawing() {
+    const {detail, passes} = drawings[this.#drawing.value];
+    return {detail, passes, relative: this.#relative.checked};
+  }
 
   /// The server's AUs, emotions and limit; called again when the connection comes back.
   build({au_names, emotions}) {
@@ -131,7 +138,8 @@ export class Sliders {
     }
     this.intensity = this.#intensity.input.value = 1;
     this.#intensity.show();
-    this.drawing = drawings[this.#drawing.value = 0];
+    this.#drawing.value = 0;
+    this.#relative.checked = false;
     this.changed();
   }
 }
