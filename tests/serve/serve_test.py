@@ -674,6 +674,14 @@ class Life(unittest.TestCase):
                 self.assertEqual(server.post_form("v1/generate", {"image": PHOTO, "aus": SMILE})[0], 200)
                 self.assertEqual(server.post_form("v1/aus", {"audio": VOICE})[0], 200)
                 self.assertEqual(server.post_form("v1/run", {"image": b"nothing", "audio": VOICE})[0], 400)
+                rows = json.dumps({"fps": 10, "rows": [[0.0] * 17, [1.0] * 17] * 2})
+                self.assertEqual(server.post_form("v1/animate", {"image": PHOTO, "audio": VOICE, "curve": rows, "fps": "2"})[0], 200)
+                with websocket(server.url.replace("http", "ws") + "v1/session", max_size=None, compression=None) as session:
+                    for header in ({"type": "hello"}, {"type": "photo", "id": 1}, {"type": "draw", "id": 2, "aus": {"AU12": 1}}):
+                        text = json.dumps(header)
+                        session.send(struct.pack("<I", len(text)) + text.encode() + PHOTO if header["type"] == "photo" else text)
+                        answer = session.recv(timeout=30)
+                    self.assertIn(b'"picture"', answer[:200])
                 if not resident and time.monotonic() > start + min(60, seconds / 2):
                     time.sleep(0.3)  # the last connection is closed
                     resident, descriptors = server.resident_bytes(), server.descriptors()
