@@ -1,10 +1,11 @@
 """Batches over many machines, on Ray: pip install 'emoengine[ray]'.
 
     python -m emoengine.batch --input manifest.csv --output results [--address auto]
+    python -m emoengine.batch --check [--address auto]     # looks at every machine, and draws nothing
 
 The manifest, CSV or Parquet, has a row a pair: the columns `image` and `voice` hold paths or URLs, and the columns
-`intensity`, `emotion`, `au`, `face` and `passes`, where there are any, mean what Engine.run()'s arguments mean. A path that is
-not absolute starts at the manifest's folder.
+`intensity`, `emotion`, `au`, `face`, `relative`, `passes` and `detail`, where there are any, mean what Engine.run()'s
+arguments mean. A path that is not absolute starts at the manifest's folder.
 
 A result is named by a hash of its row, the options and the weights, and is written once. A run that was killed goes on when the
 same command is given again: what is there is not made again. Every run leaves reports/RUN.csv, with a row for each of the
@@ -47,11 +48,13 @@ try:
     import ray.data
     import ray.exceptions
     import ray.util.metrics
+
+    from . import _machines
 except ImportError as missing:
     raise DeviceError(f"batch: {missing.name} is not installed; pip install 'emoengine[ray]'") from None
 
 NEEDED = ("image", "voice")
-COLUMNS = (*NEEDED, "intensity", "emotion", "au", "face", "passes")
+COLUMNS = (*NEEDED, "intensity", "emotion", "au", "face", "relative", "passes", "detail")
 REPORT = ("index", "image", "voice", "result", "state", "error")
 FORMATS = ("png", "jpg", "webp")
 
@@ -166,7 +169,9 @@ class Pair:
     emotion: str | None
     au: str | None
     face: FaceChoice
+    relative: bool
     passes: int
+    detail: Any
 
     @classmethod
     def of(cls, row: dict[str, Any], base: str) -> Pair:
@@ -174,7 +179,7 @@ class Pair:
             text = (row[name] or "").strip()
             try:
                 return kind(text) if text else otherwise
-            except ValueError:
+            except (KeyError, ValueError):
                 raise InputError(f"`{name}`: {text!r} came; {needs} is needed") from None
 
         for name in NEEDED:
@@ -187,8 +192,14 @@ class Pair:
             emotion=value("emotion", str, None, "text"),
             au=value("au", str, None, "text"),
             face=value("face", _face, "largest", "largest, all, crop or a number from 1"),
+            relative=value("relative", _flag, False, "true or false"),
             passes=value("passes", int, 1, "a whole number"),
+            detail=value("detail", str, "auto", "text"),
         )
+
+
+def _flag(text: str) -> bool:
+    return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
 
 
 def _face(text: str) -> Any:
@@ -273,7 +284,9 @@ class Worker:
                 intensity=pair.intensity,
                 emotion=pair.emotion,
                 au=pair.au,
+                relative=pair.relative,
                 passes=pair.passes,
+                detail=pair.detail,
             ),
         )
         return _codec.encode(result.image, False, self._job.format)
@@ -478,14 +491,30 @@ class _Progress:
             self._say(f"{rows} of {self._total} rows, {self._counts['failed']} failed, {rate:.1f}/s, {left}")
 
 
+def check(cpus: int, address: str | None = None) -> bool:
+    """Tells of each machine of a cluster whether it can work, on standard output. True: all can."""
+    _connect(address)
+    try:
+        machines = _machines.check(cpus)
+    finally:
+        ray.shutdown()
+    for line, faults in machines:
+        print(line)
+        for fault in faults:
+            print(f"    {fault}")
+    return not any(faults for _, faults in machines)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. 0: every row has its result; 3: some failed; 1: it could not run."""
+    """The command. 0: every row has its result, or all machines are well; 3: some failed; 1: it could not run."""
     parser = argparse.ArgumentParser(
         "python -m emoengine.batch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     defaults = Job("", "")
-    parser.add_argument("--input", required=True, help="manifest, .csv or .parquet; a path or URL")
-    parser.add_argument("--output", required=True, help="folder of the results; a path or URL (s3://bucket/folder)")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--input", help="manifest, .csv or .parquet; a path or URL")
+    what.add_argument("--check", action="store_true", help="look at every machine instead, and tell what would go wrong")
+    parser.add_argument("--output", help="folder of the results; a path or URL (s3://bucket/folder)")
     parser.add_argument("--address", help="of a Ray cluster, or auto: the one of this machine [a new one of this machine alone]")
     parser.add_argument("--generator", help="weight file [the package's]")
     parser.add_argument("--speech", help="weight file [the package's]")
@@ -497,8 +526,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--memory", type=int, default=defaults.memory, help="bytes of a worker [%(default)s]")
     parser.add_argument("--workers", type=int, default=defaults.workers, help="at most [as many as fit]")
     given = vars(parser.parse_args(arguments))
-    address = given.pop("address")
+    address, only_check = given.pop("address"), given.pop("check")
+    if not only_check and not given["output"]:
+        parser.error("--output is needed: the folder of the results")
     try:
+        if only_check:
+            return 0 if check(given["cpus"], address) else 3
         summary = run(Job(**given), address, lambda line: print(f"batch: {line}", file=sys.stderr, flush=True))
     except Error as error:
         print(f"batch: {error}", file=sys.stderr)

@@ -2,7 +2,8 @@
 
     serve run emoengine.serve_app:app threads=4 max_replicas=8
 
-POST / takes a form as `emoengine serve`'s POST /v1/run: `image` and `audio`, files, and `face`, `passes` and `intensity`. The
+POST / takes a form as `emoengine serve`'s POST /v1/run: `image` and `audio`, files, and `face`, `relative`,
+`passes`, `detail` and `intensity`. The
 answer is a PNG, or JSON {"error": ...} with status 400 for what was sent, 503 where too many wait, 504 after the deadline.
 """
 
@@ -27,7 +28,7 @@ except ImportError as missing:
     raise DeviceError(f"serve_app: {missing.name} is not installed; pip install 'emoengine[ray]'") from None
 
 _STATUS = {InputError: 400, ArgumentError: 400, BusyError: 503, DeadlineError: 504}
-_FIELDS = ("image", "audio", "face", "passes", "intensity")
+_FIELDS = ("image", "audio", "face", "relative", "passes", "detail", "intensity")
 
 
 class Server:
@@ -53,7 +54,9 @@ class Server:
             await _file(form, "image"),
             await _file(form, "audio"),
             face=_value(form, "face", lambda text: text if text in ("largest", "all") else int(text), "largest"),
+            relative=_value(form, "relative", {"on": True, "off": False}.__getitem__, False),
             passes=_value(form, "passes", int, 1),
+            detail=_value(form, "detail", str, "auto"),
             intensity=_value(form, "intensity", float, 1.0),
             timeout=self._timeout_s,
         )
@@ -72,7 +75,7 @@ def _value(form: dict[str, UploadFile | str], name: str, kind: Any, otherwise: A
     text = form.get(name, "")
     try:
         return kind(text) if text else otherwise
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         raise ArgumentError(f"`{name}`: {text!r} cannot be used") from None
 
 

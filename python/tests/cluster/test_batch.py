@@ -16,13 +16,38 @@ import pyarrow.parquet
 import pytest
 
 import emoengine
-from emoengine import batch
+from emoengine import _machines, batch
 
 from pairs import Pairs, read_report, results, wait_until_still
 
 
 def rows_of(url: Path | str) -> list[dict[str, Any]]:
     return [row for part in batch.read_manifest(str(url)) for row in part.to_pylist()]
+
+
+class TestCheck:
+    SEEN = {"version": emoengine.__version__, "broken": "", "shared": 8 << 30}
+    RESOURCES = {"CPU": 4.0, "object_store_memory": float(2 << 30)}
+
+    def test_a_machine_that_can_work_has_no_faults(self) -> None:
+        assert _machines.faults_of(self.SEEN, self.RESOURCES, 4) == []
+
+    @pytest.mark.parametrize(
+        ("seen", "cpus", "fault"),
+        [
+            ({"version": "0.0.9"}, 1, f"has emoengine 0.0.9, here is {emoengine.__version__}; install the same on all"),
+            ({"broken": "no weights"}, 1, "no weights"),
+            ({}, 5, "has 4 CPUs; a worker takes 5"),
+            (
+                {"shared": 64 << 20},
+                1,
+                "/dev/shm has 0.06 GiB, less than Ray's store of 2.00 GiB, which then is on disk; in Docker give a larger "
+                "--shm-size",
+            ),
+        ],
+    )
+    def test_a_fault_says_what_to_do(self, seen: dict[str, Any], cpus: int, fault: str) -> None:
+        assert _machines.faults_of({**self.SEEN, **seen}, self.RESOURCES, cpus) == [fault]
 
 
 class TestManifest:
@@ -80,7 +105,7 @@ class TestNames:
             self.name(base="/other"),
             self.name(batch.Job("m", "o", precision="fp32")),
             self.name(batch.Job("m", "o", format="jpg")),
-            *(self.name(**{name: "2"}) for name in batch.COLUMNS),
+            *(self.name(**{name: "true" if name == "relative" else "2"}) for name in batch.COLUMNS),
         ]
         assert len({self.name(), *others}) == 1 + len(others)
 
@@ -93,6 +118,7 @@ class TestNames:
             ({"image": " "}, "`image`: is empty; a path or URL is needed"),
             ({"intensity": "much"}, "`intensity`: 'much' came; a number is needed"),
             ({"face": "left"}, "`face`: 'left' came; largest, all, crop or a number from 1 is needed"),
+            ({"relative": "maybe"}, "`relative`: 'maybe' came; true or false is needed"),
             ({"passes": "1.5"}, "`passes`: '1.5' came; a whole number is needed"),
         ],
     )

@@ -103,6 +103,12 @@ def test_a_lost_machine_and_a_killed_driver_lose_nothing(pairs: Pairs, machines:
     command = pairs.command(manifest, out, "--address", f"{HEAD}:6379", "--precision", "fp32")
     head, *others = machines
 
+    check = [sys.executable, "-m", "emoengine.batch", "--check", "--address", f"{HEAD}:6379"]
+    with head.popen(check, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as checking:
+        told = checking.communicate()[0]
+    assert [line.split(":")[0] for line in told.splitlines() if line[0] != " "] == [machine.address for machine in machines]
+    assert checking.returncode == 0, told
+
     with machines[0].popen(command, stderr=subprocess.DEVNULL) as driver:
         wait_for(driver, out, ROWS // 20)
         working = [machine for machine in others if any("MapWorker" in line for line in machine.processes().values())]
