@@ -2,9 +2,9 @@
 
     serve run emoengine.serve_app:app threads=4 max_replicas=8
 
-POST / takes a form as `emoengine serve`'s POST /v1/run: `image` and `audio`, files, and `face`, `relative`,
-`passes`, `detail` and `intensity`. The
-answer is a PNG, or JSON {"error": ...} with status 400 for what was sent, 503 where too many wait, 504 after the deadline.
+POST / takes a form as `emoengine serve`'s POST /v1/run: `image` and `audio`, files, and `face`, `relative`, `passes`, `detail`
+and `intensity`. The answer is a PNG, or JSON {"error": ...} with status 400 for what was sent, 503 where too many wait, 504
+after the deadline.
 """
 
 from __future__ import annotations
