@@ -51,6 +51,10 @@ class Work {
         })) {
       return;
     }
+    if (options_.read || options_.drawing.passes == kAutoPasses) {
+      for (const PhotoTask::Output& output : task_.outputs) draw_and_read(output);
+      return;
+    }
     const std::size_t at_once = std::max<std::size_t>(1, kFaces / faces_.size());
     for (std::size_t i = 0; i < task_.outputs.size(); i += at_once) {
       draw(std::span(task_.outputs).subspan(i, std::min(at_once, task_.outputs.size() - i)));
@@ -107,10 +111,26 @@ class Work {
       }
       if (crop) pictures[i] = engine_.to_image({planes[i].data(), {1, 3, side, side}});
       if (!attempt([&] { media().save_image(outputs[i].out, pictures[i]); })) continue;
-      events_.push_back([this_options = &options_, task = &task_, output = &outputs[i], faces = faces_] {
-        if (this_options->written) this_options->written(*task, *output, faces);
-      });
+      written(outputs[i], {});
     }
+  }
+
+  void draw_and_read(const PhotoTask::Output& output) {
+    std::vector<FaceJob> jobs;
+    for (const Box& face : faces_) jobs.push_back({.face = face, .au = output.au, .drawing = options_.drawing});
+    Image picture = photo_;
+    std::vector<Reached> reached;
+    const auto act = [&] {
+      reached = redraw_and_read(engine_, picture, std::move(jobs));
+      media().save_image(output.out, picture);
+    };
+    if (attempt(act)) written(output, std::move(reached));
+  }
+
+  void written(const PhotoTask::Output& output, std::vector<Reached> reached) {
+    events_.push_back([this_options = &options_, task = &task_, &output, faces = faces_, reached = std::move(reached)] {
+      if (this_options->written) this_options->written(*task, output, faces, reached);
+    });
   }
 
   const Engine& engine_;

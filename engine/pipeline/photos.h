@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/media/media.h"
 #include "engine/pipeline/face_choice.h"
+#include "engine/pipeline/reached.h"
 
 /// Many photos, each redrawn with one or more expressions and written.
 namespace emo {
@@ -27,13 +28,15 @@ struct PhotoTask {
 struct PhotoOptions {
   FaceChoice face;
   bool crop_only = false;  ///< write the network's picture of the first face instead of the photo
-  Drawing drawing;
-  int processors = 0;  ///< that are kept busy, each with a photo of its own; 0: all
+  Drawing drawing;         ///< passes may be kAutoPasses
+  bool read = false;       ///< look at what was drawn, too
+  int processors = 0;      ///< that are kept busy, each with a photo of its own; 0: all
   /// How a photo is read, from several threads; throws Error(kInput) for one that cannot be.
   std::function<Image(const std::string& file)> load;
-  /// Told of each picture that was written, and of what failed with Error(kInput) or a face of its own; one at a time, in
-  /// the order of the tasks.
-  std::function<void(const PhotoTask&, const PhotoTask::Output&, std::span<const Box> faces)> written;
+  /// Told of each picture that was written, with what its faces show if that was read, and of what failed with Error(kInput)
+  /// or a face of its own; one at a time, in the order of the tasks.
+  std::function<void(const PhotoTask&, const PhotoTask::Output&, std::span<const Box> faces, std::span<const Reached>)>
+      written;
   std::function<void(const std::string& what)> failed;
   std::function<bool()> stop;  ///< from any thread: true begins no other photo
 };

@@ -43,6 +43,9 @@ TEST_F(Commands, RunChangesTheFaceAndNothingElse) {
   const auto json = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(json.at("au").size(), 17u);
   EXPECT_NE(json.at("emotion").at("name"), "neutral");
+  const auto& reached = json.at("reached").at(0);
+  EXPECT_EQ(reached.at("passes"), 1);
+  EXPECT_GT(reached.at("au").at("AU04").get<double>(), 0.3) << "an angry voice";
   for (const char* stage : {"image", "faces", "models", "audio", "speech", "redraw", "save"}) {
     EXPECT_GE(json.at("timings_ms").at(stage).get<double>(), 0) << stage;
   }

@@ -426,6 +426,7 @@ void add_animate(CLI::App& app) {
   add_relative_option(*command, options->model);
   add_face_option(*command, options->face);
   add_resume_option(*command, options->resume);
+  add_passes_option(*command, options->model);
   add_model_options(*command, options->model, Needs::kBoth);
   add_detail_option(*command, options->model);
   command->callback([options] { animate(*options); });

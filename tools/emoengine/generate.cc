@@ -104,7 +104,9 @@ void generate_many(const GenerateOptions& options, const std::vector<std::string
                    .processors = options.model.backend.threads};
   how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
   how.failed = [&](const std::string& what) { failures.add(what); };
-  how.written = [&](const PhotoTask&, const PhotoTask::Output&, std::span<const Box>) { progress.step(); };
+  how.written = [&](const PhotoTask&, const PhotoTask::Output&, std::span<const Box>, std::span<const Reached>) {
+    progress.step();
+  };
   redraw_photos(engine, tasks, how);
   if (!options.model.quiet) tell(options.out, progress.summary());
   failures.report();
@@ -121,6 +123,10 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
   }
   const bool one_face = as_is || npy || options.output == "face" || !options.save_mask.empty() ||
                         !options.save_colour.empty() || !options.dump_layers.empty();
+  const bool auto_passes = options.model.drawing.passes == kAutoPasses;
+  if (one_face && auto_passes) {
+    fail(ErrorKind::kUsage, "--passes auto looks at the photo with the face redrawn; it goes with --output photo alone");
+  }
   if (one_face && options.face.all) {
     fail(ErrorKind::kUsage, "--face all goes with --output photo alone; choose a face with --face largest or --face N");
   }
@@ -161,7 +167,7 @@ void generate_one(const GenerateOptions& options, const std::string& image, Outp
                     .colour = colour.data(),
                     .sink = layers});
   }
-  engine.redraw_all(jobs);
+  auto_passes ? void(redraw_and_read(engine, photo, jobs)) : engine.redraw_all(jobs);
 
   if (mask.size()) media().save_image(options.save_mask, grey(mask.span(), side));
   if (colour.size()) media().save_image(options.save_colour, engine.to_image({colour.data(), shape}));
@@ -211,6 +217,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--save-colour", options->save_colour, "write the colour image as a picture");
   command->add_option("--dump-layers", options->dump_layers, "write every layer's output as .npy into this folder");
   add_resume_option(*command, options->resume);
+  add_passes_option(*command, options->model, true);
   add_model_options(*command, options->model, Needs::kGenerator);
   add_detail_option(*command, options->model);
   command->callback([options] { generate(*options); });

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/installation.h"
 #include "engine/pipeline/face_finder.h"
+#include "engine/pipeline/reached.h"
 #include "tools/emoengine/pipes.h"
 #include "tools/emoengine/report.h"
 
@@ -43,11 +44,6 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
                                     "weight file of the face generator [default: the installed one]");
     command.add_flag("--lite", options.lite, "use the smaller installed generator: a third of the time, softer faces")
         ->excludes(file);
-    command
-        .add_option("--passes", options.drawing.passes,
-                    "draw the face so many times, each from the result before; for photos that change too little")
-        ->capture_default_str()
-        ->check(whole(1, limits::kMaxPasses));
   }
   if (needs != Needs::kSpeech) add_reader_option(command, options);
   if (needs == Needs::kSpeech || needs == Needs::kBoth) {
@@ -74,6 +70,21 @@ void add_model_options(CLI::App& command, ModelOptions& options, Needs needs) {
       ->check(whole(0, 1024));
   add_max_tensors(command, options.max_tensors, "refuse weight files with more tensors");
   command.add_flag("--quiet,-q", options.quiet, "print nothing but errors");
+}
+
+void add_passes_option(CLI::App& command, ModelOptions& options, bool may_be_auto) {
+  const CLI::Validator number = whole(1, limits::kMaxPasses);
+  const auto read = [=](std::string& text) {
+    if (!may_be_auto || text != "auto") return number(text);
+    text = std::to_string(kAutoPasses);
+    return std::string();
+  };
+  command
+      .add_option("--passes", options.drawing.passes,
+                  concat("draw the face so many times, each from the result before; for photos that change too little",
+                         may_be_auto ? ". auto: again while that brings nearer what was asked, at most 3 times" : ""))
+      ->capture_default_str()
+      ->transform(CLI::Validator(read, number.get_description() + (may_be_auto ? " or auto" : "")));
 }
 
 void add_detail_option(CLI::App& command, ModelOptions& options) {

@@ -41,13 +41,15 @@ struct ModelOptions {
   std::string reader;             ///< empty: the default weights if they are installed; "none": none
   bool lite = false;              ///< the smaller default generator
   bool research = false;          ///< the installed speech model that is not for commercial use
-  Drawing drawing;                ///< passes alone, but for the commands with add_detail_option(), add_relative_option()
+  Drawing drawing;                ///< by the options that a command has
   BackendOptions backend;
   std::size_t max_tensors = limits::kMaxTensors;
   bool quiet = false;
 };
 
 void add_max_tensors(CLI::App& command, std::size_t& max_tensors, const std::string& description);
+/// --passes; "auto", where it may be that, is kAutoPasses.
+void add_passes_option(CLI::App& command, ModelOptions& options, bool may_be_auto = false);
 /// --reader
 void add_reader_option(CLI::App& command, ModelOptions& options);
 /// --detail

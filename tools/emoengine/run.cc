@@ -33,7 +33,8 @@ struct RunOptions {
 
 /// What is told of a picture with --json.
 nlohmann::ordered_json report(const Engine& engine, const std::string& image, const std::string& audio,
-                              const std::string& out, const ActionUnits& au, std::span<const Box> faces) {
+                              const std::string& out, const ActionUnits& au, std::span<const Box> faces,
+                              std::span<const Reached> reached) {
   nlohmann::ordered_json json{{"image", with_streams(image)},
                               {"audio", with_streams(audio)},
                               {"output", with_streams(out)},
@@ -43,6 +44,7 @@ nlohmann::ordered_json report(const Engine& engine, const std::string& image, co
     const Box crop = scaled(face, engine.generator_config().crop_scale);
     json["crops"].push_back({{"x", crop.x}, {"y", crop.y}, {"side", crop.side}, {"roll", crop.roll}});
   }
+  for (const Reached& face : reached) json["reached"].push_back({{"au", to_json(face.au)}, {"passes", face.passes}});
   json["backend"] = engine.backend().describe();
   return json;
 }
@@ -82,17 +84,19 @@ void run_one(const RunOptions& options, const std::string& image, const std::str
 
   const int side = engine.generator_config().image_size;
   HostBuffer<float> crop(options.output == "face" ? std::size_t(3) * side * side : 0);
+  const bool reads = options.model.drawing.passes == kAutoPasses || (options.json && !crop.size() && engine.has_reader());
   std::vector<FaceJob> jobs;
   for (std::size_t i = 0; i < faces.size(); ++i) {
     FaceJob& job = jobs.emplace_back(FaceJob{.photo = photo, .face = faces[i], .au = au, .drawing = options.model.drawing});
     crop.size() ? void(job.after = crop.data()) : void(job.out = photo);
   }
-  clock.time("redraw", [&] { engine.redraw_all(jobs); });
+  std::vector<Reached> reached;
+  clock.time("redraw", [&] { reads ? void(reached = redraw_and_read(engine, photo, jobs)) : engine.redraw_all(jobs); });
   if (crop.size()) photo = engine.to_image({crop.data(), {1, 3, side, side}});
   clock.time("save", [&] { media().save_image(options.out, photo); });
 
   if (options.json) {
-    auto json = report(engine, image, audio, options.out, au, faces);
+    auto json = report(engine, image, audio, options.out, au, faces, reached);
     json["audio_seconds"] = clip.seconds();
     json["timings_ms"] = clock.to_json();
     std::printf("%s\n", text_of(json, 2).c_str());
@@ -143,13 +147,15 @@ void run_many(const RunOptions& options, const std::vector<std::string>& images,
   PhotoOptions how{.face = options.face,
                    .crop_only = options.output == "face",
                    .drawing = options.model.drawing,
+                   .read = options.json && options.output == "photo" && engine.has_reader(),
                    .processors = options.model.backend.threads};
   how.load = [&](const std::string& file) { return loader.image(file, options.image_limits); };
   how.failed = [&](const std::string& what) { failures.add(what); };
-  how.written = [&](const PhotoTask& task, const PhotoTask::Output& made, std::span<const Box> faces) {
+  how.written = [&](const PhotoTask& task, const PhotoTask::Output& made, std::span<const Box> faces,
+                    std::span<const Reached> reached) {
     progress.step();
     if (!options.json) return;
-    std::printf("%s\n", text_of(report(engine, task.photo, made.of, made.out, made.au, faces)).c_str());
+    std::printf("%s\n", text_of(report(engine, task.photo, made.of, made.out, made.au, faces, reached)).c_str());
   };
   redraw_photos(engine, tasks, how);
   if (!options.model.quiet && !options.json) tell(options.out, progress.summary());
@@ -194,6 +200,7 @@ void add_run(CLI::App& app) {
       "--json", options->json,
       "print AUs, emotion and crop boxes as JSON; with one photo and voice also the times; with many a line each");
   add_resume_option(*command, options->resume);
+  add_passes_option(*command, options->model, true);
   add_model_options(*command, options->model, Needs::kBoth);
   add_detail_option(*command, options->model);
   command->callback([options] { run(*options); });

@@ -126,6 +126,7 @@ void add_strengths(CLI::App& app) {
   add_au_option(*command, options->expression);
   add_face_option(*command, options->face);
   add_table_options(*command, options->table);
+  add_passes_option(*command, options->model);
   add_model_options(*command, options->model, Needs::kBoth);
   command->callback([options] { strengths(*options); });
 }

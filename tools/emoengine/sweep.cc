@@ -82,6 +82,7 @@ void add_sweep(CLI::App& app) {
       ->check(whole(2, 21));
   add_face_option(*command, options->face);
   add_table_options(*command, options->table);
+  add_passes_option(*command, options->model);
   add_model_options(*command, options->model, Needs::kGenerator);
   command->callback([options] { sweep(*options); });
 }
