@@ -45,7 +45,7 @@ TEST_F(Commands, RunChangesTheFaceAndNothingElse) {
   EXPECT_NE(json.at("emotion").at("name"), "neutral");
   const auto& reached = json.at("reached").at(0);
   EXPECT_EQ(reached.at("passes"), 1);
-  EXPECT_GT(reached.at("au").at("AU04").get<double>(), 0.3) << "an angry voice";
+  EXPECT_GT(reached.at("au").at("AU04").get<double>(), 0.1) << "an angry voice; the photo shows 0";
   for (const char* stage : {"image", "faces", "models", "audio", "speech", "redraw", "save"}) {
     EXPECT_GE(json.at("timings_ms").at(stage).get<double>(), 0) << stage;
   }
