@@ -13,7 +13,7 @@ class CpuLiveSpeech;
 
 /// A voice as it is spoken: sound in, rows of action units out, each at most 120 ms after its sound.
 ///
-/// Where Voice looks at the whole clip, its level, mean and noise floor, a stream knows what came so far.
+/// Where Voice takes level, mean and noise floor from the whole clip, a stream takes them from its last six seconds.
 /// The formulas are in engine/backend/cpu/live_speech.h. Computed by the CPU backend whatever the machine has: a row is one
 /// step of a small LSTM, 0.1 ms. An object serves one stream and one thread at a time.
 class LiveVoice {

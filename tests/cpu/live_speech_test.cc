@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "tests/close.h"
 #include "tests/cpu/golden.h"
+#include "tests/random_generator.h"
 #include "tests/random_speech.h"
 #include "tests/throws.h"
 
@@ -27,6 +28,15 @@ std::vector<float> golden_voice() {
   return read_floats(SafeTensors(golden_path("speech_voice_aus.safetensors")), "voice.pcm");
 }
 
+/// 9 s, so more than a stream remembers: loud, then a fifth as loud.
+std::vector<float> long_voice() {
+  auto pcm = golden_voice();
+  std::vector<float> again = pcm;
+  pcm.resize(88000);
+  for (const float sample : again) pcm.push_back(sample / 5);
+  return pcm;
+}
+
 /// The rows of a stream that is cut into blocks of `block` samples.
 Matrix streamed(const ModelFile& model, std::span<const float> pcm, std::size_t block) {
   CpuLiveSpeech live(model, 25);
@@ -42,9 +52,9 @@ Matrix streamed(const ModelFile& model, std::span<const float> pcm, std::size_t 
 TEST(LiveSpeech, MatchesTheTrainingCode) {
   const SafeTensors golden(golden_path("speech_voice_aus.safetensors"));
   const ModelFile model(golden_path("speech_voice.safetensors"));
-  for (const std::string signal : {"voice", "short", "tone", "nothing"}) {
+  for (const std::string signal : {"voice", "short", "tone", "nothing", "long"}) {
     SCOPED_TRACE(signal);
-    auto pcm = read_floats(golden, signal + ".pcm");
+    auto pcm = signal == "long" ? long_voice() : read_floats(golden, signal + ".pcm");
     Matrix want = read_matrix(golden, signal + "/live");
     pcm.resize(pcm.size() + 4000);  // silence follows
     Matrix got = streamed(model, pcm, 1000);
@@ -81,6 +91,13 @@ TEST(LiveSpeech, NothingIsHeardInATone) {
   for (std::size_t i = 0; i < pcm.size(); ++i) pcm[i] = float(0.5 * std::sin(2 * std::numbers::pi * 0.06 * double(i)));
   const Matrix rows = streamed(ModelFile(file.path()), pcm, 500);
   EXPECT_GT(rows.rows, 40);
+  EXPECT_EQ(rows.values, std::vector<float>(rows.values.size()));
+}
+
+TEST(LiveSpeech, NothingIsHeardInSteadyNoiseFromItsStart) {
+  const TemporaryModel file(narrow());
+  const auto pcm = random_values(48000, 3, -0.1f, 0.1f);
+  const Matrix rows = streamed(ModelFile(file.path()), pcm, 500);
   EXPECT_EQ(rows.values, std::vector<float>(rows.values.size()));
 }
 

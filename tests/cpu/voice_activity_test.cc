@@ -85,34 +85,5 @@ TEST(VoiceActivity, QuietVoiceIsTrimmed) {
   EXPECT_EQ(voice_rows(frames, config()).rows, range(19, 54));
 }
 
-TEST(LiveVoiceActivity, DecidesAsTheWholeDoesWhenNothingChanges) {
-  std::vector<FrameMeasure> frames;
-  add(frames, 60, -40, 0);
-  add(frames, 30, 10, 5);
-  add(frames, 200, -80, 0);
-  add(frames, 6, 40, 20);
-  add(frames, 100, -80, 0);
-  add(frames, 20, 10, 5);
-  add(frames, 40, -80, 0);
-  LiveVoiceActivity live(config());
-  EXPECT_EQ(live.delay_frames(), 7);
-  std::vector<int> kept;
-  for (int t = 0; t < int(frames.size()); ++t) {
-    const auto reference = live.push(frames[std::size_t(t)]);
-    if (!reference) continue;
-    EXPECT_EQ(*reference, 10);
-    kept.push_back(t - live.delay_frames());
-  }
-  EXPECT_EQ(kept, voice_rows(frames, config()).rows);
-}
-
-TEST(LiveVoiceActivity, SteadyNoiseIsNoVoiceAfterHalfASecond) {
-  LiveVoiceActivity live(config());
-  for (int t = 0; t < 1000; ++t) {
-    const bool kept = live.push({float(t % 5), 4}).has_value();
-    EXPECT_FALSE(kept && t > 50 + live.delay_frames() + config().voice_hold_frames) << t;
-  }
-}
-
 }  // namespace
 }  // namespace emo

@@ -182,6 +182,8 @@ def make_voice():
     click[200:360] = 1
     signals = {"voice": torch.cat([click, beep, pause[:3200], voice, pause, voice / 2, pause[:1600]]).half(),
                "short": voice[:6000].half(), "tone": beep.half(), "nothing": torch.zeros(10).half()}
+    spoken = signals["voice"].float()
+    long = torch.cat([spoken, torch.zeros(88000 - len(spoken)), spoken / 5])  # tests/cpu/live_speech_test.cc
     times_s = np.append(np.arange(0, 3.4, 0.08), [-0.3, 9])
     tensors = {f"{name}.pcm": pcm for name, pcm in signals.items()} | {"times": torch.from_numpy(times_s)}
     for name, pcm in signals.items():
@@ -198,6 +200,7 @@ def make_voice():
                 if len(seen):
                     frames[i] = model.fc(seen.mean(0))
         tensors |= {f"{name}/clip": clip, f"{name}/frames": frames, f"{name}/live": speech_model.live_aus(model, pcm.float(), 25)}
+    tensors["long/live"] = speech_model.live_aus(model, long, 25)
     save_file(tensors, HERE / "speech_voice_aus.safetensors")
     state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith("emotion.")}
     save_file(state, HERE / "speech_voice.safetensors", {"emoengine": json.dumps({"format": 1, **dataclasses.asdict(c)})})

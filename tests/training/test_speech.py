@@ -29,7 +29,7 @@ import speech_model
 import speech_signals
 import train_speech
 from common import AU_NAMES, AU_NUMBERS, EMOTIONS, TrainingError, prototype, read_emotions, sharpened
-from speech_augment import augment
+from speech_augment import augment, reached
 from speech_data import Clip
 from speech_features import SpeechConfig
 
@@ -303,12 +303,33 @@ class VoiceActivityTest(unittest.TestCase):
         self.assertEqual(frames[:len(known)], known)
         torch.testing.assert_close(x[:len(known)], part[:len(known)])
 
-    def test_running_means_are_those_of_the_loop(self):
-        x = torch.randn(1, 320, 3, generator=torch.Generator().manual_seed(1))
-        mean = torch.zeros(3)
-        for t, got in enumerate(speech_model.running_mean(x)[0], 1):
-            mean = mean + (x[0, t - 1] - mean) / min(t, 300)
-            torch.testing.assert_close(got, mean, rtol=0, atol=1e-5)
+    def test_a_stream_that_has_all_of_a_clip_hears_as_the_clip_does(self):
+        c = SpeechConfig(top_db=35)
+        rest = 1e-4 * torch.randn(8000, generator=torch.Generator().manual_seed(3))
+        pcm = torch.cat([rest, 0.2 * voice(), rest, voice(seed=2), rest])
+        live, at = speech_features.live_log_mel(pcm, c)
+        whole = speech_features.trimmed_log_mel(pcm, c)
+        torch.testing.assert_close(live[-20:, 0], whole[-20:], rtol=0, atol=1e-4)
+        torch.testing.assert_close(live[-1, 1], whole.mean(0), rtol=0, atol=1e-4)
+        self.assertGreater(len(live), 170)
+        self.assertEqual(len(at), len(live))
+
+    def test_a_stream_forgets_what_came_more_than_600_frames_ago(self):
+        c = SpeechConfig(top_db=35)
+        rest = 1e-4 * torch.randn(96_000, generator=torch.Generator().manual_seed(3))
+        a, b = ([row for row, frame in zip(*speech_features.live_log_mel(torch.cat([level * voice(), rest, voice(seed=2)]), c))
+                 if frame > 720] for level in (1, 0.3))
+        self.assertGreater(len(a), 70)
+        torch.testing.assert_close(torch.stack(a), torch.stack(b))
+
+    def test_a_padded_batch_of_streams_is_its_streams(self):
+        c = config(voice_change_db=2.5)
+        pcms = [voice(), voice(0.5, seed=2)]
+        lives = [speech_features.live_log_mel(pcm, c)[0] for pcm in pcms]
+        mel, lengths = speech_model.pad_mels(lives)
+        x, lengths = speech_model.batch_input(mel[:, :, 0], lengths, c, live=torch.tensor([True, True]), means=mel[:, :, 1])
+        for row, n, pcm in zip(x, lengths.tolist(), pcms):
+            torch.testing.assert_close(row[:n], speech_features.live_input(pcm, c)[0], rtol=1e-4, atol=1e-3)
 
     def test_live_aus_follow_the_clips(self):
         torch.manual_seed(0)
@@ -369,34 +390,43 @@ class SignalsTest(unittest.TestCase):
 
 class AugmentTest(unittest.TestCase):
     def test_lengths_and_values(self):
-        mel = torch.rand(6, 50, 64) * 40 - 60
+        mel = torch.rand(6, 50, 1, 64) * 40 - 60
         lengths = torch.tensor([50, 40, 30, 20, 10, 5])
         out, new = augment(mel, lengths, torch.Generator().manual_seed(0))
-        self.assertEqual(out.shape, (6, int(new.max()), 64))
+        self.assertEqual(out.shape, (6, int(new.max()), 1, 64))
         self.assertTrue(out.isfinite().all())
         self.assertTrue(((new >= lengths * 0.85 - 1) & (new <= lengths * 1.15 + 1)).all())
 
     def test_amount_zero_changes_nothing(self):
-        mel, lengths = torch.rand(2, 40, 64) * 40 - 60, torch.tensor([40, 30])
+        mel, lengths = torch.rand(2, 40, 1, 64) * 40 - 60, torch.tensor([40, 30])
         out, new = augment(mel, lengths, torch.Generator().manual_seed(0), amount=0.0)
         self.assertTrue(torch.equal(new, lengths))
         torch.testing.assert_close(out[1, :30], mel[1, :30], rtol=0, atol=1e-3)
 
     def test_nothing_lies_further_under_the_maximum_than_top_db(self):
-        mel, lengths = torch.rand(4, 40, 64) * 90 - 90, torch.tensor([40, 30, 20, 40])
+        mel, lengths = torch.rand(4, 40, 1, 64) * 90 - 90, torch.tensor([40, 30, 20, 40])
         out, new = augment(mel, lengths, torch.Generator().manual_seed(3), top_db=35)
         for clip, n in zip(out, new):
             self.assertAlmostEqual((clip[:n].max() - clip[:n].min()).item(), 35, delta=1e-3)
 
     def test_levels_are_relative_to_what_the_loudest_frames_reach(self):
-        mel, lengths = torch.rand(2, 60, 64) * 90 - 90, torch.tensor([60, 50])
+        mel, lengths = torch.rand(2, 60, 1, 64) * 90 - 90, torch.tensor([60, 50])
         out, new = augment(mel, lengths, torch.Generator().manual_seed(3), top_db=35, level_frames=5)
         for clip, n in zip(out, new):
-            self.assertAlmostEqual(clip[:n].amax(1).sort(descending=True).values[4].item(), 0, delta=1e-3)
+            self.assertAlmostEqual(clip[:n].amax((1, 2)).sort(descending=True).values[4].item(), 0, delta=1e-3)
             self.assertAlmostEqual(clip[:n].min().item(), -35, delta=1e-3)
 
+    def test_streams_keep_their_level_and_their_means_go_along(self):
+        mel, lengths = torch.rand(2, 60, 2, 64) * 30 - 40, torch.tensor([60, 50])
+        mel[:, :, 1] = mel[:, :, 0]
+        before = reached(mel[:, :, 0], lengths, 5)
+        out, new = augment(mel, lengths, torch.Generator().manual_seed(3), top_db=60, level_frames=5, live=torch.tensor([True, False]))
+        after = reached(out[:, :, 0], new, 5)
+        torch.testing.assert_close(after, torch.tensor([before[0], 0]), rtol=0, atol=1e-4)
+        self.assertLess((out[:, :, 0] - out[:, :, 1]).abs().mean(), 3)  # the floor of noise is uneven in the clips alone
+
     def test_padding_is_not_heard(self):
-        mel, lengths = torch.rand(2, 40, 64) * 40 - 60, torch.tensor([40, 30])
+        mel, lengths = torch.rand(2, 40, 1, 64) * 40 - 60, torch.tensor([40, 30])
         other = mel.clone()
         other[1, 30:] = 1000
         for seed in range(5):
@@ -787,7 +817,7 @@ class EvaluationTest(InTempDir):
     def test_a_stream_without_a_voice_is_neutral(self):
         model = speech_model.SpeechModel(config(voice_change_db=2.5, lstm_layers=1)).eval()
         self.assertEqual(measure_speech.heard_live(model, torch.zeros(16_000)).abs().max(), 0)
-        self.assertGreater(measure_speech.heard_live(model, voice()).abs().max(), 0)
+        self.assertGreater(measure_speech.heard_live(model, torch.cat([torch.zeros(8000), voice()])).abs().max(), 0)
 
     def test_silence_is_neutral(self):
         model = speech_model.SpeechModel(config()).eval()

@@ -20,7 +20,7 @@ import sys
 import torch
 
 from common import EMOTIONS, TrainingError, prototype, read_emotions, read_openface, write_whole
-from speech_features import SAMPLE_RATE_HZ, mfcc, trimmed_log_mel
+from speech_features import SAMPLE_RATE_HZ, live_log_mel, mfcc, trimmed_log_mel
 from speech_signals import NO_SPEECH, STYLES, degraded, espeak, has_espeak, jittered, no_speech, resample
 
 SOUND = {".wav", ".flac", ".ogg", ".opus", ".aiff"}
@@ -41,7 +41,8 @@ NO_SPEECH_CLIPS = {"noise": 120, "hum": 40, "music": 40, "steps": 40}  # noise i
 
 @dataclasses.dataclass
 class Clip:
-    """One utterance. `mels` holds the clean log-mel spectrogram, (frames, n_mels) fp16, then its degraded copies."""
+    """One utterance. `mels` holds the clean log-mel spectrogram, (frames, n_mels) fp16, then its degraded copies; `live` the
+    same as a stream hears them, (frames, 2, n_mels), for models with voice activity."""
     name: str
     speaker: str
     target: torch.Tensor  # (17)
@@ -50,6 +51,7 @@ class Clip:
     kind: str = "speech"  # speech | synthetic | other
     corpus: str = ""
     mels: list = dataclasses.field(default_factory=list)
+    live: list = dataclasses.field(default_factory=list)
 
     @property
     def emotion(self):
@@ -176,6 +178,8 @@ def load_clips(folder, config, copies, seed, synthetic=True, cache=None, corpora
             mel = trimmed_log_mel(version, config)
             if mel is not None:
                 clip.mels.append(mel.half())
+                if config.voice_change_db > 0:
+                    clip.live.append(live_log_mel(version, config)[0].half())
             elif version is pcm:
                 break
         if clip.mels:

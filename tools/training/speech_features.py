@@ -19,8 +19,7 @@ QUIET_DB = -60  # strongest band of a frame of silence, some -90 dBFS
 CHANGE_FRAMES, CHANGE_RANGE_DB = 3, 30
 REACH, LEAST = 5, 7  # frames to either side; candidates among these 11
 NOISE_SHARE = 0.02
-# What live statistics remember:
-NOISE_FRAMES, NOISE_START, LEVEL_FRAMES, MEAN_FRAMES = 600, 50, 500, 300
+LIVE_FRAMES = 600  # what a stream remembers, as in engine/backend/cpu/live_speech.h
 
 
 @dataclasses.dataclass
@@ -121,36 +120,45 @@ def frame_measures(mel):
     return level, ((mel - mel[before]).abs() * either).sum(1) / either.sum(1)
 
 
-def rank(values, n):
-    """The n-th largest, or the one that a quarter reach when that is larger; values (count), count > 0."""
-    n = min(n, (len(values) + 3) // 4)
-    return values.sort(descending=True).values[n - 1]
+def rank(levels, n):
+    """The n-th largest (clips) of each row of levels (clips, frames), or the one that a quarter reach when that is larger;
+    what is -inf does not count. -inf for rows without any."""
+    count = (levels > -math.inf).sum(1)
+    largest = levels.topk(min(n, levels.shape[1]), 1).values
+    return largest.gather(1, (((count + 3) // 4).clamp(1, n) - 1)[:, None])[:, 0]
 
 
 def noise_floor(levels):
-    """The level that all but 2 % of the frames reach that are no silence; QUIET_DB when all are."""
-    levels = levels[levels >= QUIET_DB].sort().values
-    return levels[int(NOISE_SHARE * (len(levels) - 1))].item() if len(levels) else QUIET_DB
+    """The level (clips) that all but 2 % of the frames reach that are no silence; QUIET_DB when all are. levels (clips, frames)."""
+    levels = levels.masked_fill(levels < QUIET_DB, -math.inf).sort(1, descending=True).values
+    count = (levels > -math.inf).sum(1)
+    last = (count - 1 - (NOISE_SHARE * (count - 1).double()).long()).clamp(min=0)
+    return levels.gather(1, last[:, None])[:, 0].clamp(min=QUIET_DB)
 
 
 def spread(marks, before, after):
-    """Marks (frames) of which one lies at most `before` frames earlier or `after` frames later."""
+    """Marks (clips, frames) of which one lies at most `before` frames earlier or `after` frames later."""
     padded = torch.nn.functional.pad(marks.float(), (before, after))
-    return padded.unfold(0, before + after + 1, 1).amax(1) > 0
+    return torch.nn.functional.max_pool1d(padded[:, None], before + after + 1, 1)[:, 0] > 0
+
+
+def voices(level, change, seen, config):
+    """Of clips that are made of the frames `seen` (clips, frames), bool, of one sound with these measures (frames): which of
+    them hold speech (clips, frames), bool, and their level (clips) in dB, -inf when there is no speech."""
+    levels = level.expand(seen.shape).masked_fill(~seen, -math.inf)
+    floor = noise_floor(levels).double() + config.voice_over_noise_db
+    candidates = (change.double() >= config.voice_change_db) & (levels.double() >= floor[:, None])
+    near = torch.nn.functional.pad(candidates.float(), (REACH, REACH)).unfold(1, 2 * REACH + 1, 1).sum(2)
+    speech = candidates & (near >= LEAST)
+    reference = rank(levels.masked_fill(~speech, -math.inf), config.level_frames)
+    loud = speech & ((level.double() >= reference[:, None].double() - config.trim_db) | (config.trim_db < 0))
+    return spread(loud, config.voice_hold_frames, config.trim_pad_frames) & seen, reference
 
 
 def voice_activity(mel, config):
     """The frames (frames) bool that hold speech, and their level in dB; all False and None when there is no speech."""
-    level, change = frame_measures(mel)
-    floor = noise_floor(level) + config.voice_over_noise_db
-    candidates = (change.double() >= config.voice_change_db) & (level.double() >= floor)
-    near = torch.nn.functional.pad(candidates.float(), (REACH, REACH)).unfold(0, 2 * REACH + 1, 1).sum(1)
-    speech = candidates & (near >= LEAST)
-    if not speech.any():
-        return speech, None
-    reference = rank(level[speech], config.level_frames).item()
-    loud = speech & ((level.double() >= reference - config.trim_db) | (config.trim_db < 0))
-    return spread(loud, config.voice_hold_frames, config.trim_pad_frames), reference
+    kept, reference = voices(*frame_measures(mel), torch.ones(1, len(mel), dtype=torch.bool), config)
+    return kept[0], reference.item() if kept.any() else None
 
 
 def floored(mel, reference, config):
@@ -196,38 +204,39 @@ def network_input(mel, config, first_frame=0):
 
 # ---- live
 
-def live_input(pcm, config):
-    """What the LSTM reads live, (states, features), and the frame of each state: engine/backend/cpu/live_speech.h, in which
-    nothing depends on what comes more than REACH + trim_pad_frames frames later. Silence follows the clip."""
+def live_log_mel(pcm, config):
+    """trimmed_log_mel() of a stream that has this sound, then silence: (kept frames, 2, n_mels), and the frame of each.
+
+    A frame is decided on REACH + trim_pad_frames frames later, from the last LIVE_FRAMES of what came until then as if they
+    were a clip. [:, 0] is the frame relative to that clip's level, [:, 1] the mean of all the frames that the clip keeps.
+    """
     delay = REACH + config.trim_pad_frames
     frames = len(pcm) // config.hop_length + 1
     pcm = torch.nn.functional.pad(pcm, (0, delay * config.hop_length + config.n_fft))
     mel = log_mel(pcm, config)[:frames + delay]
-    level, change = (values.tolist() for values in frame_measures(mel))
-    dct = dct_matrix(config.n_mels, config.n_mfcc).double()
-    candidates, loud, levels = [], [], []
-    reference, mean, heard, rows, at = None, torch.zeros(config.n_mfcc, dtype=torch.float64), 0, [], []
-    for t in range(frames + delay):
-        recent = [v for v in level[max(0, t + 1 - NOISE_FRAMES):t + 1] if v >= QUIET_DB]
-        floor = noise_floor(torch.tensor(recent if len(recent) >= NOISE_START else [])) + config.voice_over_noise_db
-        candidates.append(change[t] >= config.voice_change_db and level[t] >= floor)
-        s = t - REACH  # is it speech?
-        if s < 0:
-            continue
-        speech = candidates[s] and sum(candidates[max(0, s - REACH):]) >= LEAST
-        if speech:
-            levels = (levels + [level[s]])[-LEVEL_FRAMES:]
-            reference = rank(torch.tensor(levels), config.level_frames).item()
-        loud.append(speech and (config.trim_db < 0 or level[s] >= reference - config.trim_db))
-        k = s - config.trim_pad_frames  # is it kept?
-        if k < 0 or not any(loud[max(0, k - config.voice_hold_frames):]):
-            continue
-        x = floored(mel[k] - reference, 0, config).double() @ dct
-        heard += 1
-        mean += (x - mean) / min(heard, MEAN_FRAMES)
-        if config.utterance_mean_subtracted:
-            x = x - mean
-        if (heard - 1) % config.frame_stride == 0:
-            rows.append((x - torch.tensor(config.feature_mean)) / torch.tensor(config.feature_std))
-            at.append(k)
-    return (torch.stack(rows).float() if rows else torch.zeros(0, config.n_mfcc)), at
+    level, change = frame_measures(mel)
+    rows, at = [torch.zeros(0, 2, config.n_mels)], []
+    for newest in torch.arange(delay, len(mel)).split(256):
+        past = torch.arange(max(0, int(newest[0]) + 1 - LIVE_FRAMES), int(newest[-1]) + 1)
+        seen = (past <= newest[:, None]) & (past > newest[:, None] - LIVE_FRAMES)
+        kept, reference = voices(level[past], change[past], seen, config)
+        decided = newest - delay - past[0]
+        heard = kept.gather(1, decided[:, None])[:, 0]
+        kept, reference, decided = kept[heard].float(), reference[heard], decided[heard]
+        block = torch.zeros(len(decided), 2, config.n_mels)
+        for one in reference.unique():
+            same, clip = reference == one, floored(mel[past] - one, 0, config)
+            block[same, 0] = clip[decided[same]]
+            block[same, 1] = kept[same] @ clip / kept[same].sum(1, keepdim=True)
+        rows.append(block)
+        at += past[decided].tolist()
+    return torch.cat(rows), at
+
+
+def live_input(pcm, config):
+    """What the LSTM reads live, (states, features), and the frame of each state: engine/backend/cpu/live_speech.h, in which
+    nothing depends on what comes more than REACH + trim_pad_frames frames later. Silence follows the clip."""
+    mel, at = live_log_mel(pcm, config)
+    x = mfcc(mel[:, 0] - mel[:, 1] if config.utterance_mean_subtracted else mel[:, 0], config)
+    x = (x - torch.tensor(config.feature_mean)) / torch.tensor(config.feature_std)
+    return x[::config.frame_stride], at[::config.frame_stride]

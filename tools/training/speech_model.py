@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from common import (AU_NUMBERS, EMOTIONS, NEUTRAL_NORM, TrainingError, load_tensors, save_checkpoint, sharpened, unit_prototypes,
                     write_json)
-from speech_features import MEAN_FRAMES, OLDER, SpeechConfig, live_input, mfcc, network_input
+from speech_features import OLDER, SpeechConfig, live_input, mfcc, network_input
 
 
 class SpeechModel(nn.Module):
@@ -95,19 +95,9 @@ def pad_mels(mels):
     return nn.utils.rnn.pad_sequence([mel.float() for mel in mels], batch_first=True), lengths
 
 
-def running_mean(x):
-    """What a stream knows of the mean of (N, T, features) at each frame: speech_features.live_input()."""
-    count = torch.arange(1, x.shape[1] + 1).clamp(max=MEAN_FRAMES)[None, :, None]
-    mean = x[:, :MEAN_FRAMES].cumsum(1) / count[:, :MEAN_FRAMES]
-    rest = []
-    for t in range(MEAN_FRAMES, x.shape[1]):
-        rest.append((rest[-1] if rest else mean[:, -1]).lerp(x[:, t], 1 / MEAN_FRAMES))
-    return torch.cat([mean, torch.stack(rest, 1)], 1) if rest else mean
-
-
-def batch_input(mel, lengths, config, first_frame=0, live=None):
-    """network_input() of a padded batch: (N, T, features) and lengths in states. Padding is zero. Clips that are `live` (N),
-    bool, have the mean of what came before each frame subtracted."""
+def batch_input(mel, lengths, config, first_frame=0, live=None, means=None):
+    """network_input() of a padded batch: (N, T, features) and lengths in states. Padding is zero. From clips that are `live`
+    (N), bool, a mean of each frame's own is subtracted, of means (N, T, n_mels): speech_features.live_log_mel()."""
     if config.deltas:  # slopes need each clip's own end
         rows = [network_input(m[:n], config, first_frame) for m, n in zip(mel, lengths)]
         return pad_mels(rows)
@@ -115,7 +105,7 @@ def batch_input(mel, lengths, config, first_frame=0, live=None):
     inside = (torch.arange(x.shape[1])[None] < lengths[:, None]).float()[..., None]
     if config.utterance_mean_subtracted:
         mean = (x * inside).sum(1, keepdim=True) / lengths[:, None, None]
-        x = x - (mean if live is None else torch.where(live[:, None, None], running_mean(x), mean))
+        x = x - (mean if live is None else torch.where(live[:, None, None], mfcc(means, config), mean))
     x = (x - torch.tensor(config.feature_mean)) / torch.tensor(config.feature_std) * inside
     stride = config.frame_stride
     return x[:, first_frame::stride], (lengths - first_frame + stride - 1) // stride

@@ -45,7 +45,7 @@ class Options:
     gain_db: float = option(12.0, "level changes of up to this")
     longest: int = option(280, "frames; of longer clips a random part of this length is heard, or padding would rule")
     ramp: float = option(0.3, "share of the epochs over which the changes to the clips grow from nothing to all")
-    live_share: float = option(0.5, "how often the mean of what came before is subtracted, as on a stream, not the utterance's")
+    live_share: float = option(0.5, "how often a clip is heard as a stream hears it, whose level and mean are those of what came before")
     window_share: float = option(0.1, "how often a random window of states, not all, is averaged")
     mse_weight: float = option(2.0, "of the AUs' squared error")
     reading_weight: float = option(1.0, "of the cross-entropy of the emotion that the engine reads from the AUs")
@@ -203,12 +203,15 @@ class Training:
         versions = [1 + int(torch.randint(len(clip.mels) - 1, (), generator=generator))
                     if len(clip.mels) > 1 and torch.rand((), generator=generator) < amount * options.degraded_share else 0
                     for clip in clips]
-        mel, lengths = pad_mels([random_part(clip.mels[v], options.longest, generator) for clip, v in zip(clips, versions)])
+        live = torch.tensor([bool(clip.live) and len(clip.live[v]) > 0 for clip, v in zip(clips, versions)])
+        live &= torch.rand(len(clips), generator=generator) < options.live_share
+        mels = [clip.live[v] if as_stream else clip.mels[v][:, None].expand(-1, 2, -1)
+                for clip, v, as_stream in zip(clips, versions, live.tolist())]
+        mel, lengths = pad_mels([random_part(mel, options.longest, generator) for mel in mels])
         mel, lengths = augment(mel, lengths, generator, amount, options.gain_db, options.top_db,
-                               options.level_frames if options.voice_change_db > 0 else 0)
+                               options.level_frames if options.voice_change_db > 0 else 0, live)
         first = int(torch.randint(self.config.frame_stride, (), generator=generator))
-        live = torch.rand(len(clips), generator=generator) < options.live_share
-        x, lengths = batch_input(mel, lengths, self.config, first, live)
+        x, lengths = batch_input(mel[:, :, 0], lengths, self.config, first, live, mel[:, :, 1])
         windows = random_windows(lengths, amount * options.window_share, generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
             au, head = self.model(x, lengths, windows)

@@ -11,8 +11,6 @@
 namespace emo {
 namespace {
 
-constexpr std::int64_t kMeanFrames = 300;
-
 SpeechConfig checked(const ModelFile& model) {
   const SpeechConfig& config = model.speech();
   const auto refuse = [&](const auto&... why) { fail(ErrorKind::kModel, model.name(), ": ", why...); };
@@ -31,9 +29,7 @@ CpuLiveSpeech::CpuLiveSpeech(const ModelFile& model, double fps)
       lstm_(model.tensors(), config_.features(), config_.lstm_hidden, config_.lstm_layers, false),
       fc_(model),
       spectrum_(mfcc_),
-      stream_(lstm_),
-      voice_(config_),
-      mean_(std::size_t(config_.features())) {
+      stream_(lstm_) {
   if (delay_s() > kMostDelay_s) {
     fail(ErrorKind::kModel, name_, ": decides on a frame after ", delay_s(), " s; a stream needs ", kMostDelay_s,
          " at most. Lower its trim_pad_frames");
@@ -41,7 +37,7 @@ CpuLiveSpeech::CpuLiveSpeech(const ModelFile& model, double fps)
 }
 
 double CpuLiveSpeech::delay_s() const {
-  return (double(voice_.delay_frames()) * config_.hop_length + (config_.win_length + 1) / 2) / config_.sample_rate_hz;
+  return (double(delay_frames()) * config_.hop_length + (config_.win_length + 1) / 2) / config_.sample_rate_hz;
 }
 
 Matrix CpuLiveSpeech::push(std::span<const float> pcm) {
@@ -71,12 +67,16 @@ void CpuLiveSpeech::take_frame(std::span<const float> samples, Matrix& out) {
   mels_.emplace_back(std::size_t(config_.n_mels));
   spectrum_.log_mel(samples, mels_.back());
   const std::size_t lag = std::min(mels_.size() - 1, std::size_t(kChangeFrames));
-  const auto reference = voice_.push(measure(mels_.back(), mels_[mels_.size() - 1 - lag]));
-  const std::int64_t decided = frames_++ - voice_.delay_frames();
+  measures_.push_back(measure(mels_.back(), mels_[mels_.size() - 1 - lag]));
+  if (measures_.size() > kLiveFrames) {
+    mels_.pop_front();
+    measures_.erase(measures_.begin());
+  }
+  const std::int64_t decided = frames_++ - delay_frames();
   if (decided < 0) return;
-  const std::size_t delay = std::size_t(voice_.delay_frames());
-  if (reference) hear(mels_[mels_.size() - 1 - delay], *reference, decided);
-  if (mels_.size() > std::max(delay, std::size_t(kChangeFrames))) mels_.pop_front();
+  const VoiceRows voice = voice_rows(measures_, config_);
+  const int row = int(measures_.size()) - 1 - delay_frames();
+  if (std::ranges::binary_search(voice.rows, row)) hear(row, voice, decided);
 
   const double frame_s = double(config_.hop_length) / config_.sample_rate_hz;
   for (; double(rows_) / fps_ < double(decided + 1) * frame_s - 1e-9; ++rows_) {
@@ -87,18 +87,28 @@ void CpuLiveSpeech::take_frame(std::span<const float> samples, Matrix& out) {
   while (!states_.empty() && double(states_.front().frame) * frame_s < next_s - 1e-9) states_.pop_front();
 }
 
-void CpuLiveSpeech::hear(std::span<const float> mel, float reference, std::int64_t frame) {
-  Matrix bands(1, config_.n_mels);
-  std::ranges::copy(mel, bands.row(0));
-  const Matrix x = mfcc_.cepstrum(bands, voice_floor(reference, config_), reference);
-  const std::int64_t before = heard_++;
-  std::vector<float> input(mean_.size());
-  for (std::size_t i = 0; i < mean_.size(); ++i) {
-    mean_[i] += (double(x.values[i]) - mean_[i]) / double(std::min(heard_, kMeanFrames));
-    const double shifted = x.values[i] - (config_.utterance_mean_subtracted ? mean_[i] : 0);
-    input[i] = float((shifted - config_.feature_mean[i]) / config_.feature_std[i]);
+void CpuLiveSpeech::hear(int row, const VoiceRows& voice, std::int64_t frame) {
+  if (heard_++ % config_.frame_stride != 0) return;
+  const float floor = voice_floor(voice.reference_db, config_);
+  const auto cepstrum = [&](std::span<const float> mel) {
+    Matrix bands(1, config_.n_mels);
+    std::ranges::copy(mel, bands.row(0));
+    return mfcc_.cepstrum(bands, floor, voice.reference_db).values;
+  };
+  std::vector<float> input = cepstrum(mels_[std::size_t(row)]);
+  if (config_.utterance_mean_subtracted) {
+    std::vector<double> sums(std::size_t(config_.n_mels));
+    for (const int r : voice.rows) {
+      for (std::size_t m = 0; m < sums.size(); ++m) sums[m] += double(std::max(floor, mels_[std::size_t(r)][m]));
+    }
+    std::vector<float> mean;
+    for (const double sum : sums) mean.push_back(float(sum / double(voice.rows.size())));
+    mean = cepstrum(mean);
+    for (std::size_t i = 0; i < input.size(); ++i) input[i] -= mean[i];
   }
-  if (before % config_.frame_stride != 0) return;
+  for (std::size_t i = 0; i < input.size(); ++i) {
+    input[i] = float((double(input[i]) - config_.feature_mean[i]) / config_.feature_std[i]);
+  }
   const auto h = stream_.step(input);
   states_.push_back({frame, {h.begin(), h.end()}});
 }

@@ -10,12 +10,11 @@ namespace emo {
 namespace {
 
 constexpr double kNoiseShare = 0.02;
-constexpr std::size_t kNoiseFrames = 600, kNoiseStart = 50, kLevelFrames = 500;  // live
 
-/// The level that all but kNoiseShare of those reach that are no silence, if there are `least` of them.
-double noise_floor(std::vector<float> levels, std::size_t least) {
+/// The level that all but kNoiseShare of those reach that are no silence; kQuiet_db when all are.
+double noise_floor(std::vector<float> levels) {
   std::erase_if(levels, [](float level) { return level < kQuiet_db; });
-  if (levels.size() < least) return kQuiet_db;
+  if (levels.empty()) return kQuiet_db;
   const auto nth = levels.begin() + std::ptrdiff_t(kNoiseShare * double(levels.size() - 1));
   std::ranges::nth_element(levels, nth);
   return *nth;
@@ -34,12 +33,6 @@ bool is_candidate(FrameMeasure frame, double noise, const SpeechConfig& config) 
 
 bool is_loud(float level, float reference, const SpeechConfig& config) {
   return config.trim_db < 0 || level >= double(reference) - config.trim_db;
-}
-
-template <typename T>
-void push_bounded(std::deque<T>& queue, T value, std::size_t most) {
-  queue.push_back(value);
-  if (queue.size() > most) queue.pop_front();
 }
 
 }  // namespace
@@ -61,7 +54,7 @@ VoiceRows voice_rows(std::span<const FrameMeasure> frames, const SpeechConfig& c
   const int count = int(frames.size());
   std::vector<float> levels;
   for (const FrameMeasure& frame : frames) levels.push_back(frame.level);
-  const double noise = noise_floor(levels, 1);
+  const double noise = noise_floor(levels);
 
   std::vector<int> candidates_before = {0};  // of frame t, among those before it
   for (const FrameMeasure& frame : frames) {
@@ -89,30 +82,6 @@ VoiceRows voice_rows(std::span<const FrameMeasure> frames, const SpeechConfig& c
 
 float voice_floor(float reference_db, const SpeechConfig& config) {
   return config.top_db < 0 ? -std::numeric_limits<float>::infinity() : reference_db - float(config.top_db);
-}
-
-LiveVoiceActivity::LiveVoiceActivity(const SpeechConfig& config)
-    : config_(config), newest_loud_(-1 - std::int64_t(config.voice_hold_frames) - config.trim_pad_frames - kReach) {}
-
-bool LiveVoiceActivity::is_voice() const {
-  const std::size_t after = kReach;
-  return candidates_.size() > after && candidates_[candidates_.size() - 1 - after] &&
-         std::ranges::count(candidates_, true) >= kCandidates;
-}
-
-std::optional<float> LiveVoiceActivity::push(FrameMeasure frame) {
-  push_bounded(levels_, frame.level, kNoiseFrames);
-  const double noise = noise_floor({levels_.begin(), levels_.end()}, kNoiseStart);
-  push_bounded(candidates_, is_candidate(frame, noise, config_), 2 * kReach + 1);
-  const std::int64_t confirmed = frames_++ - kReach, decided = confirmed - config_.trim_pad_frames;
-  if (is_voice()) {
-    const float level = levels_[levels_.size() - 1 - kReach];
-    push_bounded(voice_levels_, level, kLevelFrames);
-    reference_db_ = reached_by(std::size_t(config_.level_frames), {voice_levels_.begin(), voice_levels_.end()});
-    if (is_loud(level, reference_db_, config_)) newest_loud_ = confirmed;
-  }
-  if (decided < 0 || newest_loud_ < decided - config_.voice_hold_frames) return std::nullopt;
-  return reference_db_;
 }
 
 }  // namespace emo

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <deque>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,21 +12,17 @@
 ///
 ///   level[t]   the strongest band
 ///   change[t]  the mean over bands of |mel[t] - mel[t-3]|, of those within 30 dB of the strongest in t or in t-3; before
-///   the
-///              first frame stands the first. Steady tones, hum and held notes change by 0 to 2 dB, speech by 3 and more
+///              the first frame stands the first. Steady tones, hum and held notes change by 0 to 2 dB, speech by 3 and more
 ///
-///   noise        the level that all but 2 % of the frames reach, of those at -60 dB or more (some -90 dBFS); -60 without
-///   any candidate    change[t] >= voice_change_db  and  level[t] >= noise + voice_over_noise_db voice        a candidate
-///   with 7 or more candidates, itself among them, in t-5 .. t+5: a click has 4, a beep 6 reference    the level that
-///   level_frames frames of voice reach, or a quarter of them when those are fewer loud         voice  and  level[t] >=
-///   reference - trim_db  (trim_db < 0: all) kept         frames with a loud one in t - voice_hold_frames .. t +
-///   trim_pad_frames
+///   noise      the level that all but 2 % of the frames reach, of those at -60 dB or more (some -90 dBFS); -60 without any
+///   candidate  change[t] >= voice_change_db and level[t] >= noise + voice_over_noise_db
+///   voice      a candidate with 7 or more, itself among them, in t-5 .. t+5: a click has 4, a beep 6
+///   reference  the level that level_frames frames of voice reach, or a quarter of them when those are fewer
+///   loud       voice and level[t] >= reference - trim_db (trim_db < 0: all)
+///   kept       frames with a loud one in t - voice_hold_frames .. t + trim_pad_frames
 ///
 /// The network's input takes its bands relative to the reference, raised to -top_db:  max(mel, reference - top_db) -
 /// reference  (top_db < 0: no floor).
-///
-/// Live (LiveVoiceActivity) the same sums run over what came so far: noise of the last 600 frames, once 50 reach -60 dB,
-/// else -60; reference of the last 500 frames of voice.
 namespace emo {
 
 struct FrameMeasure {
@@ -53,27 +46,5 @@ VoiceRows voice_rows(std::span<const FrameMeasure> frames, const SpeechConfig& c
 
 /// What bands are raised to, so that they come out at -top_db or more.
 float voice_floor(float reference_db, const SpeechConfig& config);
-
-/// The same of a stream, a frame at a time, in bounded memory.
-class LiveVoiceActivity {
- public:
-  explicit LiveVoiceActivity(const SpeechConfig& config);
-
-  /// A frame is decided on when so many later ones are known.
-  int delay_frames() const { return kReach + config_.trim_pad_frames; }
-
-  /// Takes the next frame's measure. Gives the reference level if the frame delay_frames() before it is kept.
-  std::optional<float> push(FrameMeasure frame);
-
- private:
-  bool is_voice() const;  // of the frame kReach before the newest
-
-  SpeechConfig config_;
-  std::int64_t frames_ = 0, newest_loud_;  // taken; the last that was found loud
-  std::deque<float> levels_;               // of the last 600 frames
-  std::deque<bool> candidates_;            // of the last 2 * kReach + 1
-  std::deque<float> voice_levels_;         // of the last 500 frames of voice
-  float reference_db_ = 0;
-};
 
 }  // namespace emo
