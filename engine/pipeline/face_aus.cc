@@ -85,16 +85,24 @@ AuCurve driving(const AuCurve& read, const std::vector<std::string>& names, std:
     const auto off = [&](double t) { return std::abs(t - *neutral_at_s); };
     neutral = curve.row(std::size_t(std::ranges::min_element(times, {}, off) - times.begin())).values();
   } else {
-    for (int j = 0; j < curve.values.cols; ++j) {
-      std::vector<float> values;
-      for (int i = 0; i < curve.values.rows; ++i) values.push_back(curve.values.row(i)[j]);
-      const auto tenth = values.begin() + std::ptrdiff_t(values.size() / 10);
-      std::ranges::nth_element(values, tenth);
-      neutral.push_back(*tenth);
-    }
+    std::vector<std::vector<float>> shown;
+    for (std::size_t i = 0; i < curve.rows(); ++i) shown.push_back(curve.row(i).values());
+    neutral = resting_face(shown);
   }
   calibrate(curve, {names, neutral});
   return curve;
+}
+
+std::vector<float> resting_face(const std::vector<std::vector<float>>& rows) {
+  std::vector<float> resting, values;
+  for (std::size_t j = 0; !rows.empty() && j < rows[0].size(); ++j) {
+    values.clear();
+    for (const auto& row : rows) values.push_back(row[j]);
+    const auto tenth = values.begin() + std::ptrdiff_t(values.size() / 10);
+    std::ranges::nth_element(values, tenth);
+    resting.push_back(*tenth);
+  }
+  return resting;
 }
 
 void calibrate(AuCurve& curve, const ActionUnits& neutral) {

@@ -130,10 +130,13 @@ class Nginx:
         self.process.wait()
 
 
-def make_devices(folder):
-    """A camera that looks at the sample portrait, and a microphone that hears the happy sample, both for ever."""
-    subprocess.run(["ffmpeg", "-v", "error", "-y", "-loop", "1", "-i", ROOT / "tools/emoengine/serve/page/astronaut.jpg", "-t", "0.4", "-r", "10",
-                    "-vf", "scale=680:680", "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-q:v", "3", folder / "camera.mjpeg"], check=True)
+def make_devices(program, folder):
+    """A camera that looks at the sample portrait, which is surprised by and by, and a microphone that hears the happy sample, both
+    for ever."""
+    portrait, surprised = ROOT / "tools/emoengine/serve/page/astronaut.jpg", SAMPLES / "surprised.flac"
+    subprocess.run([program, "animate", "--quiet", "--image", portrait, "--audio", surprised, "--fps", "10", "-o", folder / "camera.mp4"], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", folder / "camera.mp4", "-an", "-vf", "scale=680:680", "-pix_fmt", "yuvj420p",
+                    "-c:v", "mjpeg", "-q:v", "3", folder / "camera.mjpeg"], check=True)
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", SAMPLES / "happy.flac", "-ar", "48000", "-ac", "2", folder / "microphone.wav"],
                    check=True)
 

@@ -54,7 +54,7 @@ def setUpModule():
     temporary = tempfile.TemporaryDirectory()
     folder = pathlib.Path(temporary.name)
     unittest.addModuleCleanup(temporary.cleanup)
-    make_devices(folder)
+    make_devices(PROGRAM, folder)
     portrait = Image.open(PORTRAIT).convert("RGB")
     two = Image.new("RGB", (600, 340), "white")  # the larger face on the left
     two.paste(portrait, (0, 0))
@@ -355,6 +355,24 @@ class OnEveryWidth:
         self.assertEqual(self.page.run("return watch.streams.map(s => s.getTracks()[0].readyState)"), ["ended"])
         self.assertFalse(self.page.get("#latency").is_displayed())
 
+    def test_the_face_follows_the_one_before_the_camera(self):
+        self.choose_photo()
+        self.page.click("#mirror")
+        self.page.wait("picture", lambda: "ms behind" in self.page.text("#latency"))
+        seen, brows = set(), []
+        end = time.monotonic() + 30
+        while time.monotonic() < end and not (len(seen) > 10 and max(brows) > 0.15):  # whoever sits there is surprised, now and then
+            seen.add(self.page.run("return [...document.querySelectorAll('[data-au]')].map(e => e.value).join()"))
+            brows.append(self.slider("AU01"))
+            time.sleep(0.05)
+        self.shoot("-while")
+        self.assertGreater(len(seen), 10)
+        self.assertGreater(max(brows), 0.15)
+        self.page.click("#mirror")
+        self.assertEqual(self.page.run("return watch.streams.map(s => s.getTracks()[0].readyState)"), ["ended"])
+        self.assertFalse(self.page.get("#latency").is_displayed())
+        self.assertEqual(self.page.text("#mirror"), "Mirror me")
+
     # For everybody
 
     def test_axe_finds_nothing_serious(self):
@@ -560,7 +578,7 @@ class Desk(OnEveryWidth, OnPage):
     def test_insecure_origin_says_why_devices_are_off_and_files_still_work(self):
         self.page.open(f"http://face.test:{server.port}/")
         self.assertIn("only over https", self.page.text("#insecure"))
-        for button in self.page.all("[data-does=camera], #record, #live"):
+        for button in self.page.all("[data-does=camera], #record, #live, #mirror"):
             self.assertFalse(button.is_enabled())
         self.choose_photo()
         self.page.set("[data-au=AU12]", 1)

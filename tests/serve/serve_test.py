@@ -279,6 +279,22 @@ class Sessions(WithServer):
         self.assertLessEqual({answer["type"] for answer in answers}, {"picture", "cancelled"})
         self.assertEqual(next(answer["type"] for answer in answers if answer["id"] == 29), "picture")
 
+    def test_a_face_before_a_camera_drives_the_photo(self):
+        ready = self.greet()
+        self.photo()
+        _, _, surprised = self.server.post_form("v1/generate", {"image": PHOTO, "aus": json.dumps({"AU26": 1, "AU01": 1, "AU02": 1})})
+        seen = []
+        for picture in (PHOTO, PHOTO, surprised, surprised, bmp(np.zeros((200, 200, 3), np.uint8))):
+            self.send({"type": "drive", "id": 5, "begin": not seen}, picture)
+            seen.append(self.receive())
+        self.assertEqual([header["type"] for header, _ in seen], ["frame"] * 4 + ["nobody"])
+        raised = [header["aus"][ready["au_names"].index("AU01")] for header, _ in seen[:4]]
+        self.assertEqual(raised[0], 0)
+        self.assertGreater(raised[3], 0.2)
+        self.assertEqual(seen[3][1][:3], b"\xff\xd8\xff")
+        self.send({"type": "drive", "id": 6})
+        self.assertIn("`image`: came empty", self.receive()[0]["error"])
+
     def test_live_voice_moves_the_face(self):
         self.greet()
         self.photo()

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/version.h"
-#include "engine/expression/expression.h"
 #include "engine/pipeline/face_finder.h"
 #include "engine/pipeline/shrink.h"
 #include "tools/emoengine/serve/disclosure.h"
@@ -27,6 +26,7 @@ using nlohmann::ordered_json;
 constexpr double kFps = 25;       // of the rows of a voice
 constexpr int kPreviewPx = 2048;  // the longest side of a photo for a browser that cannot read it
 constexpr int kPartPx = 1024;     // the longest side of a picture of the face alone: a page shows no more
+constexpr int kDriverPx = 640;    // a face before a camera is large, and finding one takes the time
 constexpr int kWavePoints = 1000;
 constexpr double kMaxBlockSeconds = 10;  // of sound in a message
 
@@ -202,10 +202,12 @@ Awaitable<> Session::answer(const Message& message) {
     live(message);
   } else if (type == "pcm") {
     co_await pcm(message);
+  } else if (type == "drive") {
+    co_await drive(message);
   } else if (type == "stop") {
     stop(message);
   } else {
-    refuse("`type`: '", printable(type), "' came; photo, face, voice, draw, live, pcm or stop is needed");
+    refuse("`type`: '", printable(type), "' came; photo, face, voice, draw, live, pcm, drive or stop is needed");
   }
 }
 
@@ -382,13 +384,17 @@ Awaitable<> Session::draw_now(double id, ActionUnits au, Drawing drawing, bool p
   --open_;
 }
 
+Expression Session::expression_of(const json& header) {
+  return {.intensity = number(header, "intensity", 1, 0, 10),
+          .emotion = text(header, "emotion", ""),
+          .au = text(header, "au", "")};
+}
+
 void Session::live(const Message& message) {
   need_photo();
   const Engine& engine = app_.needed_engine();
   const auto rate = int(number(message.header, "rate", 48'000, limits::kMinSampleRateHz, limits::kMaxSampleRateHz));
-  const Expression expression{.intensity = number(message.header, "intensity", 1, 0, 10),
-                              .emotion = text(message.header, "emotion", ""),
-                              .au = text(message.header, "au", "")};
+  const Expression expression = expression_of(message.header);
   expression.over(ActionUnits(engine.speech_config().au_names));  // throws what it cannot read
   const Drawing drawing = drawing_of(message.header);
   // The same id again, while it runs: another expression over the voice that was heard so far.
@@ -458,8 +464,39 @@ Awaitable<> Session::show_live(std::shared_ptr<Live> live) {
   if (error && live == live_) send_error(live->id, error);
 }
 
+/// One picture of a camera, one of the face that follows it: the page sends the next when it has this one.
+Awaitable<> Session::drive(const Message& message) {
+  need_photo();
+  if (message.payload.empty()) refuse("`image`: came empty; a picture's file is needed behind the header");
+  const Engine& engine = app_.needed_engine();
+  const Expression expression = expression_of(message.header);
+  const Drawing drawing = drawing_of(message.header);
+  if (!driver_ || flag(message.header, "begin")) driver_ = std::make_shared<LiveDriver>(engine);
+  std::optional<ActionUnits> au;
+  const auto driver = driver_;  // a stop meanwhile lets it go
+  const auto ticket = this->ticket();
+  co_await ticket->run([&] {
+    au = driver->next(shrunk(read_photo(message.payload, app_.options.image), kDriverPx));
+    if (au) au = expression.over(*au);
+  });
+  if (!au) {
+    send({{"type", "nobody"}, {"id", message.id}});
+    co_return;
+  }
+  const auto photo = photo_;
+  const auto [file, ms] = co_await drawn(*ticket, *au, drawing, false, false);
+  send({{"type", "frame"},
+        {"id", message.id},
+        {"aus", au->values()},
+        {"emotion", read_emotion(*au).name},
+        {"ms", ms},
+        {"crop", {photo->x, photo->y, photo->width, photo->height}}},
+       file);
+}
+
 void Session::stop(const Message& message) {
   live_.reset();
+  driver_.reset();
   send({{"type", "stopped"}, {"id", message.id}});
 }
 

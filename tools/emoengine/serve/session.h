@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/expression/expression.h"
 #include "engine/media/media.h"
+#include "engine/pipeline/live_driver.h"
 #include "tools/emoengine/serve/ticket.h"
 
 namespace emo::serve {
@@ -46,7 +48,9 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<> draw_now(double id, ActionUnits au, Drawing drawing, bool png, bool whole);
   void live(const Message& message);
   Awaitable<> pcm(const Message& message);
+  Awaitable<> drive(const Message& message);
   void stop(const Message& message);
+  static Expression expression_of(const nlohmann::json& header);
   void show_rows(const AuCurve& rows);
   Awaitable<> show_live(std::shared_ptr<Live> live);
   Awaitable<std::pair<std::string, double>> drawn(Ticket& ticket, const ActionUnits& au, Drawing drawing, bool png,
@@ -84,6 +88,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<Ticket> drawing_;      ///< of the newest draw
   std::uint64_t begun_ = 0, shown_ = 0;  ///< draws, counted
   std::shared_ptr<Live> live_;
+  std::shared_ptr<LiveDriver> driver_;  ///< who sits before the camera
 };
 
 }  // namespace emo::serve

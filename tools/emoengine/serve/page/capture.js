@@ -1,4 +1,4 @@
-// Camera and microphone: a photo, a recording, a live voice. Every device is let go as soon as it has done its work.
+// Camera and microphone: a photo, a recording, a live voice, a live face. Every device is let go as soon as it has done its work.
 
 const $ = id => document.getElementById(id);
 const longest_recording_s = 60;
@@ -25,21 +25,27 @@ async function microphone() {
 
 const let_go = stream => stream.getTracks().forEach(track => track.stop());
 
+const camera = (width, height) =>
+  navigator.mediaDevices.getUserMedia({video: {facingMode: 'user', width: {ideal: width}, height: {ideal: height}}})
+    .catch(error => { throw explain(error, 'camera'); });
+
+/// What the video shows now, as a JPEG Blob.
+function picture_of(video, quality) {
+  const canvas = Object.assign(document.createElement('canvas'), {width: video.videoWidth, height: video.videoHeight});
+  canvas.getContext('2d').drawImage(video, 0, 0);
+  return new Promise(resolve => canvas.toBlob(resolve, 'image/jpeg', quality));
+}
+
 /// Asks for a photo in a dialog. Resolves to a File, or null when it was closed.
 export async function take_photo() {
-  const stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: 'user', width: {ideal: 1280}, height: {ideal: 960}}})
-    .catch(error => { throw explain(error, 'camera'); });
+  const stream = await camera(1280, 960);
   const video = $('viewfinder'), dialog = $('camera');
   try {
     video.srcObject = stream;
     dialog.showModal();
     await video.play();
     const shot = await new Promise(resolve => {
-      $('shoot').onclick = () => {
-        const canvas = Object.assign(document.createElement('canvas'), {width: video.videoWidth, height: video.videoHeight});
-        canvas.getContext('2d').drawImage(video, 0, 0);
-        canvas.toBlob(resolve, 'image/jpeg', 0.95);
-      };
+      $('shoot').onclick = () => picture_of(video, 0.95).then(resolve);
       $('camera-close').onclick = dialog.onclose = () => resolve(null);
     });
     return shot && new File([shot], 'camera.jpg', {type: shot.type});
@@ -49,6 +55,27 @@ export async function take_photo() {
     dialog.onclose = null;
     dialog.close();
   }
+}
+
+/// The camera's pictures, JPEG Blobs: `shown(picture)` is given the next when it has done with the one before.
+export async function watch(shown, lost) {
+  const stream = await camera(640, 480);
+  const video = Object.assign(document.createElement('video'), {muted: true, playsInline: true, srcObject: stream});
+  let watching = true;
+  const stop = () => {
+    watching = false;
+    let_go(stream);
+  };
+  stream.getVideoTracks()[0].onended = () => lost(new Error('The camera went away.'));
+  const look = async () => {
+    await video.play();
+    while (watching) {
+      const picture = await picture_of(video, 0.85);
+      if (picture && watching) await shown(picture);
+    }
+  };
+  look().catch(error => { if (watching) lost(error); });
+  return {stop};
 }
 
 /// Records until stop() or a minute has passed. `told(seconds, level)` hears of it ten times a second; `done(file)` at the end.

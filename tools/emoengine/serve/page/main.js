@@ -1,6 +1,6 @@
 // The page: what is loaded, what is asked for, and who hears of it.
 
-import {devices_allowed, listen, record, take_photo, to_wav} from './capture.js';
+import {devices_allowed, listen, record, take_photo, to_wav, watch} from './capture.js';
 import {Curves, blend, read_emotion} from './expression.js';
 import {set_up_files} from './files.js';
 import {prepare} from './photo.js';
@@ -17,7 +17,7 @@ let server = {au_names: [], emotions: {}};  // its answer to hello
 let photo = null;     // {file, shown, faces, chosen}, once it has a face
 let voice = null;     // {file, curves, aus (of the whole clip), seconds, waveform}
 let time = null;      // moment of the voice that the face wears; null: the whole clip
-let live = null;      // {update(), stop()} while the microphone drives the face
+let live = null;      // {button, update(), stop()} while the microphone or the camera drives the face
 let touched = false;  // until something is asked for, the photo stays as it is
 
 const session = new Session();
@@ -217,21 +217,33 @@ $('record').onclick = attempt(async () => {
   say(`Recording. Speak, then press Stop. ${recorder.note}`);
 });
 
+/// What a live voice or face is drawn with: the sliders have a say.
+const live_wish = () => ({
+  intensity: sliders.intensity, ...sliders.drawing,
+  emotion: Object.entries(sliders.mix).map(([name, share]) => `${name}=${share}`).join(),
+  au: Object.entries(sliders.by_hand).map(([i, value]) => `${server.au_names[i]}=${value}`).join(),
+});
+
+function begin_live(button, first, text, update, stop) {
+  live = {button, text: button.textContent, update, stop};
+  touched = true;
+  press(button, true, 'Stop');
+  $('latency').hidden = false;
+  $('latency').textContent = first;
+  say(text);
+}
+
 $('live').onclick = attempt(async () => {
-  if (live) return end_live();
+  if (live?.button === $('live')) return end_live();
+  rest();
   if (!photo) return say('Choose a photo first; then its face follows your voice.', true);
-  player.stop();
   let stream = null, start_s = Infinity;  // start_s: on this page's clock, when the sound began
   const source = await listen((samples, seconds) => {
     start_s = Math.min(start_s, performance.now() / 1000 - seconds);
     stream?.send({type: 'pcm'}, samples);
     timeline.add_live_sound(seconds, Math.max(...samples.map(Math.abs)));
   }, error => { end_live(); say(error.message, true); });
-  const wish = () => ({
-    type: 'live', rate: source.rate, intensity: sliders.intensity, ...sliders.drawing,
-    emotion: Object.entries(sliders.mix).map(([name, share]) => `${name}=${share}`).join(),
-    au: Object.entries(sliders.by_hand).map(([i, value]) => `${server.au_names[i]}=${value}`).join(),
-  });
+  const wish = () => ({type: 'live', rate: source.rate, ...live_wish()});
   stream = session.stream(wish(), async answer => {
     if (!live || answer.type === 'live') return;
     timeline.add_live_row(answer.seconds, answer.aus);
@@ -240,29 +252,45 @@ $('live').onclick = attempt(async () => {
     if (!await stage.show_face(answer, {seconds: answer.seconds})) return;
     $('latency').textContent = `${Math.round(performance.now() - 1000 * (start_s + answer.seconds))} ms behind`;
   }, error => { end_live(); if (error) say(error.message, true); });
-  live = {update: () => stream.send(wish()), stop: () => { stream.stop(); source.stop(); }};
-  touched = true;
+  begin_live($('live'), 'Speak …', `Live: the face follows your voice. ${source.note}`, () => stream.send(wish()),
+             () => { stream.stop(); source.stop(); timeline.end_live(); });
   timeline.show_live();
-  press($('live'), true, 'Stop');
-  $('latency').hidden = false;
-  $('latency').textContent = 'Speak …';
-  say(`Live: the face follows your voice. ${source.note}`);
+});
+
+$('mirror').onclick = attempt(async () => {
+  if (live?.button === $('mirror')) return end_live();
+  rest();
+  if (!photo) return say('Choose a photo first; then its face follows yours.', true);
+  let begin = true;
+  const source = await watch(async picture => {
+    const taken = performance.now();
+    const answer = await session.request({type: 'drive', begin, ...live_wish()}, new Uint8Array(await picture.arrayBuffer()));
+    begin = false;
+    if (live?.button !== $('mirror')) return;
+    if (answer.type === 'nobody') {
+      $('latency').textContent = 'No face before the camera';
+      return;
+    }
+    show_expression(answer.aus);
+    if (await stage.show_face(answer, {})) $('latency').textContent = `${Math.round(performance.now() - taken)} ms behind`;
+  }, error => { end_live(); say(error.message, true); });
+  begin_live($('mirror'), 'Look into the camera …', 'The face follows yours. Begin with a face at rest: changes from it are shown.',
+             () => {}, source.stop);
 });
 
 function end_live() {
   if (!live) return;
   live.stop();
+  press(live.button, false, live.text);
   live = null;
-  press($('live'), false, 'Live');
   $('latency').hidden = true;
-  timeline.end_live();
   say('');
   sought(time);
 }
 
 if (!devices_allowed) {
   $('insecure').hidden = false;
-  for (const button of document.querySelectorAll('[data-does=camera], #record, #live')) button.disabled = true;
+  for (const button of document.querySelectorAll('[data-does=camera], #record, #live, #mirror')) button.disabled = true;
 }
 
 // Files in and out
