@@ -527,5 +527,24 @@ TEST_F(Animate, AnotherFaceDrivesAPhotosFaceAndBringsItsSound) {
   EXPECT_FALSE(std::filesystem::exists(dir_ / "no.mp4"));
 }
 
+TEST_F(Animate, FramesWithoutADriverAreToldAndMayBeRefused) {
+  const std::string photo = " -i " + source("samples/astronaut.png"), voice = " -a " + source("samples/happy.flac"),
+                    how = " --lite --size 256 --fps 5 -o ";
+  ASSERT_EQ(run("animate" + photo + voice + how + "actor.mp4").code, 0);
+  ASSERT_EQ(ffmpeg("-i actor.mp4 -f lavfi -i color=gray:s=256x256:r=5:d=1 -filter_complex "
+                   "'[0:v]setsar=1[a];[1:v]setsar=1[b];[a][b]concat=n=2:v=1[v]' -map '[v]' leaves.mp4"),
+            0);
+  const auto driven = [&](const std::string& options, const std::string& out) {
+    return run("animate" + photo + " --drive leaves.mp4" + options + how + out);
+  };
+  const auto held = driven("", "held.mp4"), skipped = driven(" --no-face skip", "skipped.mp4");
+  EXPECT_THAT(held.err, HasSubstr("leaves.mp4: no face in 5 of 24 frames; what lies around drives there"));
+  EXPECT_THAT(skipped.err, HasSubstr("leaves.mp4: no face in 5 of 24 frames; the face is neutral there"));
+  const auto refused = driven(" --no-face error", "no.mp4");
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_THAT(refused.err, HasSubstr("leaves.mp4: no face was found at 3.8 s; use --no-face skip"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "no.mp4"));
+}
+
 }  // namespace
 }  // namespace emo

@@ -42,7 +42,7 @@ struct AnimateOptions {
   AnimationOptions animation;
   Expression expression;
   double lips = 1;
-  NoFace no_face = NoFace::kError;
+  std::optional<NoFace> no_face;  ///< empty: kError for --video, kHold for --drive
   std::string blink = "on";
   bool resume = false;
   ModelOptions model;
@@ -107,11 +107,24 @@ AuCurve driver_curve(const AnimateOptions& options, VideoReader& driver, const E
     fail(ErrorKind::kUsage, "--drive: the face reader reads the driver's face; leave --reader none away");
   const AuCurve read = read_face_aus(engine, driver, options.drive);
   const auto without = std::ranges::count(read.confidence, 0.f);
+  const NoFace no_face = options.no_face.value_or(NoFace::kHold);
+  if (without > 0 && no_face == NoFace::kError) {
+    const auto first = std::ranges::find(read.confidence, 0.f) - read.confidence.begin();
+    fail(ErrorKind::kInput, options.drive, ": no face was found at ", read.times_s[std::size_t(first)],
+         " s; use --no-face skip for the neutral face there, or --no-face hold for what lies around");
+  }
   if (without > 0 && !options.model.quiet) {
-    note(concat(options.drive, ": no face in ", without, " of ", read.rows(), " frames; what lies around drives there"));
+    note(concat(options.drive, ": no face in ", without, " of ", read.rows(), " frames; ",
+                no_face == NoFace::kHold ? "what lies around drives there" : "the face is neutral there"));
   }
   seconds = (std::round(read.times_s.back() * driver.fps()) + 1) / driver.fps();
-  return driving(read, engine.generator_config().au_names, options.neutral_at_s);
+  const AuCurve driven = driving(read, engine.generator_config().au_names, options.neutral_at_s);
+  if (no_face == NoFace::kHold) return driven;
+  AuCurve all(driven.names, read.times_s);
+  for (std::size_t i = 0, next = 0; i < all.rows(); ++i) {
+    if (read.confidence[i] > 0) all.set_row(i, driven.row(next++));
+  }
+  return all;
 }
 
 /// What drives the face: another's, the file's rows or the voice's, else what the video says, else the neutral face, each
@@ -253,7 +266,8 @@ bool animate_one(const AnimateOptions& options, const Job& job, const std::share
   curve = animation_curve(curve, frames, animation);
 
   const auto source =
-      reader ? video_source(engine, std::move(reader), job.source, animation.fps, options.no_face, std::move(curve))
+      reader ? video_source(engine, std::move(reader), job.source, animation.fps, options.no_face.value_or(NoFace::kError),
+                            std::move(curve))
              : photo_source(std::make_shared<const Still>(engine, std::move(photo), std::move(faces), options.model.drawing),
                             std::move(curve));
   std::string summary;
@@ -420,8 +434,10 @@ void add_animate(CLI::App& app) {
       ->check(whole(0, 4294967295));
   const std::map<std::string, NoFace> no_face = {
       {"error", NoFace::kError}, {"skip", NoFace::kSkip}, {"hold", NoFace::kHold}};
-  add_choice(*command, "--no-face", options->no_face, no_face,
-             "video frames without a face: error (stop), skip (leave them), hold (redraw it where it was) [default: error]");
+  add_choice(
+      *command, "--no-face", options->no_face, no_face,
+      "frames without a face, of --video: error (stop), skip (leave them), hold (redraw it where it was) [default: error]; "
+      "of --drive: error, skip (the face is neutral there), hold (what lies around drives) [default: hold]");
   add_expression_options(*command, options->expression, WithVoice::kYes);
   add_relative_option(*command, options->model);
   add_face_option(*command, options->face);

@@ -24,8 +24,8 @@ CLI::Validator within(double lowest, double highest);
 CLI::Validator whole(double lowest, double highest);
 
 /// Adds an option that takes one of the names and stores what the name stands for.
-template <typename Value>
-CLI::Option* add_choice(CLI::App& command, const std::string& flag, Value& value,
+template <typename Target, typename Value>
+CLI::Option* add_choice(CLI::App& command, const std::string& flag, Target& value,
                         const std::map<std::string, Value>& choices, const std::string& description) {
   std::set<std::string> names;
   for (const auto& [name, _] : choices) names.insert(name);
