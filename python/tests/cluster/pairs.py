@@ -43,9 +43,9 @@ class Pairs:
     def manifest(self, path: Path, rows: int, *more: dict[str, Any]) -> Path:
         """Rows that differ in their intensity, then `more`."""
         with open(path, "w", newline="") as file:
-            writer = csv.DictWriter(file, ["image", "voice", "face", "intensity"])
+            usual = {"image": f"{self.folder}/face.png", "voice": f"{self.folder}/voice.wav", "face": "crop", "detail": "network"}
+            writer = csv.DictWriter(file, [*usual, "intensity"])
             writer.writeheader()
-            usual = {"image": f"{self.folder}/face.png", "voice": f"{self.folder}/voice.wav", "face": "crop"}
             for i in range(rows):
                 writer.writerow({**usual, "intensity": f"{i / rows:.6f}"})
             for row in more:
