@@ -31,7 +31,7 @@ readonly limit_s=5100
 # layering  includes point downward only
 # sass      kernels as nvcc compiles them: no spills, tensor cores where they belong; and how long they should take
 # core      configures without media; program and library start without its plug-ins and say what to install
-# asan      the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
+# asan      the whole suite, and the server with its clients, under AddressSanitizer and UndefinedBehaviorSanitizer
 # tsan      the engine's threads under ThreadSanitizer
 # fuzz      builds the fuzzers with clang 16 and runs each for 20 s
 quick=(setup build tests)
@@ -99,12 +99,14 @@ stage_install() {
   g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ "$prefix/include/emoengine.hpp"
 }
 
-stage_serve() {
+# serve_tests PROGRAM HOSTILE_REQUESTS [NAME...]: all tests of the server, or the named.
+serve_tests() {
   local venv=$PWD/out/serve/venv
   [[ -d $venv ]] || python3 -m venv "$venv"
   "$venv/bin/pip" --quiet --disable-pip-version-check --retries 5 install -r tests/serve/requirements.txt
-  EMO_PROGRAM=$PWD/build/bin/emoengine EMO_HOSTILE_REQUESTS=2000 "$venv/bin/python" tests/serve/serve_test.py
+  EMO_PROGRAM=$PWD/$1 EMO_HOSTILE_REQUESTS=$2 "$venv/bin/python" tests/serve/serve_test.py "${@:3}"
 }
+stage_serve() { serve_tests build/bin/emoengine 2000; }
 
 stage_packages() {
   local packages=$PWD/out/test/packages package
@@ -194,6 +196,8 @@ stage_core() {
 stage_asan() {
   build_preset asan
   ctest --preset asan --parallel "$(nproc)"
+  # Without the soak: what is freed stays in AddressSanitizer's quarantine.
+  ASAN_OPTIONS=intercept_tls_get_addr=0 serve_tests build-asan/bin/emoengine 500 Forms Hostile Keys Load Sessions Triton
 }
 
 stage_tsan() {

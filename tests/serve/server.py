@@ -64,6 +64,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise
+            assert self.process.returncode == 0, self.process.returncode  # a sanitizer's report is another
         self.process.stdout.close()
 
     def request(self, method, path, body=None, headers=None, timeout=60):

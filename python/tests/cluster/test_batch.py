@@ -193,7 +193,8 @@ class TestOneMachine:
         assert sorted(made) == sorted(row["result"] for row in report[:40])
         with emoengine.Engine(pairs.generator, pairs.speech, precision="fp32") as engine:
             for i in (0, 17, 39):
-                want = engine.run(pairs.folder / "face.png", pairs.folder / "voice.wav", face="crop", detail="network", intensity=i / 40)
+                face, voice = pairs.folder / "face.png", pairs.folder / "voice.wav"
+                want = engine.run(face, voice, face="crop", detail="network", intensity=i / 40)
                 emoengine.write_picture(tmp_path / "want.png", want.image)
                 assert made[report[i]["result"]] == (tmp_path / "want.png").read_bytes()
 
