@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "engine/expression/points.h"
+#include "base/point.h"
 
 namespace emo {
 namespace {

@@ -3,16 +3,12 @@
 #include <span>
 #include <vector>
 
+#include "base/point.h"
 #include "engine/backend/image.h"
 #include "weights/model_file.h"
 
 /// Where a face lies and how it leans, from its landmarks.
 namespace emo {
-
-/// A place in a picture in pixels, y down: the middle of the first pixel is (0.5, 0.5).
-struct Point {
-  float x = 0, y = 0;
-};
 
 /// FaceMesh's numbers of points that an expression hardly moves: they carry the head's pose.
 inline constexpr int kRigidPoints[] = {33, 133, 362, 263, 168, 6,  197, 195, 5,   4,  1,   2,  98,  327, 10, 151,

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/backend/shared/smooth_step.h"
+#include "base/smooth_step.h"
 
 namespace emo {
 namespace {

@@ -7,10 +7,7 @@
 namespace emo {
 namespace {
 
-using Rgb = std::array<float, 3>;
-using Colour = Tone::Colour;
-
-float luminance(const Rgb& v) { return 0.299f * v[0] + 0.587f * v[1] + 0.114f * v[2]; }
+using Colour = ToneColour;
 
 /// The planes of a face as colours in 0..255.
 template <typename T>
@@ -72,20 +69,6 @@ float gain_for(float bright) {
   return std::min(1 + share * (kUsual / std::max(bright, 1.f) - 1), kMost);
 }
 
-/// The curve at a luminance: straight between its colours and on beyond them; from a single one, with the greys.
-Rgb colour_at(const std::vector<Colour>& curve, float luminance) {
-  const auto above = std::ranges::upper_bound(curve, luminance, {}, &Colour::luminance);
-  const auto last = std::max<std::ptrdiff_t>(std::ptrdiff_t(curve.size()) - 1, 1);
-  const auto i = std::size_t(std::clamp<std::ptrdiff_t>(above - curve.begin(), 1, last));
-  const Colour& from = curve[i - 1];
-  const float way = luminance - from.luminance;
-  Rgb colour = from.rgb;
-  for (int c = 0; c < 3; ++c) {
-    colour[c] += i == curve.size() ? way : (curve[i].rgb[c] - from.rgb[c]) / (curve[i].luminance - from.luminance) * way;
-  }
-  return colour;
-}
-
 /// The means of cells in steps of luminance, where there are enough of them.
 std::vector<Colour> curve_of(const std::vector<Colour>& cells, float step) {
   std::vector<std::pair<int, Colour>> sums(std::size_t(256 / step) + 1);
@@ -105,10 +88,10 @@ std::vector<Colour> curve_of(const std::vector<Colour>& cells, float step) {
 }
 
 /// How far the cells lie from the curve, the root of the mean square.
-double spread(const std::vector<Colour>& cells, const std::vector<Colour>& curve) {
+double spread(const std::vector<Colour>& cells, const ToneCurve& curve) {
   double sum = 0;
   for (const Colour& cell : cells) {
-    const Rgb on = colour_at(curve, cell.luminance);
+    const Rgb on = curve.at(cell.luminance);
     for (int c = 0; c < 3; ++c) sum += (cell.rgb[c] - on[c]) * (cell.rgb[c] - on[c]);
   }
   return std::sqrt(sum / double(cells.size()));
@@ -131,12 +114,8 @@ Tone tone_of(const ImageView& photo, const Box& box) {
   // of quality 75 with noise the largest 3.8.
   constexpr float kSpread = 4 / kUsual;
   std::vector<Colour> curve = curve_of(cells, 16 * std::clamp(*bright / kUsual, 1 / kUsual, 1.f));
-  if (!curve.empty() && spread(cells, curve) <= kSpread * *bright) tone.curve = std::move(curve);
+  if (!curve.empty() && spread(cells, {curve.data(), int(curve.size())}) <= kSpread * *bright) tone.curve = std::move(curve);
   return tone;
-}
-
-std::array<float, 3> Tone::toned(const std::array<float, 3>& colour) const {
-  return curve.empty() ? colour : colour_at(curve, luminance(colour));
 }
 
 void Tone::to_network(const GeneratorConfig& config, TensorView<float> face) const {
@@ -146,7 +125,7 @@ void Tone::to_network(const GeneratorConfig& config, TensorView<float> face) con
     for (float& value : v) value *= gain;
     // Grey, not in its own tone: the network knows grey better than blue. In the hue of skin it drew 22 portraits no closer
     // to the luminance of what it draws in colour.
-    if (!curve.empty()) v.fill(luminance(v));
+    if (!curve.empty()) v[0] = v[1] = v[2] = luminance(v);
     pixels.set(i, v);
   }
 }
@@ -158,7 +137,7 @@ void Tone::from_network(const GeneratorConfig& config, TensorView<const float> f
     Rgb drawn = colours.get(i);
     for (float& v : drawn) v /= gain;
     if (!curve.empty()) {
-      const Rgb was = faces.get(i), from = colour_at(curve, luminance(was)), to = colour_at(curve, luminance(drawn));
+      const Rgb was = faces.get(i), from = view().at(luminance(was)), to = view().at(luminance(drawn));
       for (int c = 0; c < 3; ++c) drawn[c] = was[c] + to[c] - from[c];
     }
     colours.set(i, drawn);

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <array>
 #include <vector>
 
 #include "base/tensor.h"
 #include "engine/backend/image.h"
+#include "kernels/tone_curve.h"
 #include "weights/config.h"
 
 namespace emo {
@@ -13,17 +13,10 @@ namespace emo {
 /// dark face brighter, and of what it draws on a black-and-white or toned one (sepia, a blue print) the luminance alone is
 /// taken, in the photo's own tone. An ordinary photo has a plain tone, which changes nothing.
 struct Tone {
-  /// R, G, B in 0..255, and their luminance (Rec. 601).
-  struct Colour {
-    float luminance = 0;
-    std::array<float, 3> rgb = {};
-  };
+  float gain = 1;                 ///< what the photo's values are multiplied by for the network, 1 to 16
+  std::vector<ToneColour> curve;  ///< see ToneCurve
 
-  float gain = 1;             ///< what the photo's values are multiplied by for the network, 1 to 16
-  std::vector<Colour> curve;  ///< a toned photo's colours by rising luminance; none: it has more than one for each
-
-  /// A colour in the photo's tone, R, G, B: of a toned photo the one that it has for the same luminance.
-  std::array<float, 3> toned(const std::array<float, 3>& colour) const;
+  ToneCurve view() const { return {curve.data(), int(curve.size())}; }
   bool plain() const { return gain == 1 && curve.empty(); }
 
   /// Makes of a face as it was cut, (1,3,S,S), what the network is to see.

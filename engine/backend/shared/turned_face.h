@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "base/point.h"
 #include "base/tensor.h"
 #include "engine/backend/backend.h"
 #include "engine/backend/image.h"
@@ -26,10 +27,6 @@ inline void row_by_row(int count, const std::function<void(int)>& row) {
   for (int y = 0; y < count; ++y) row(y);
 }
 
-/// Pixels left <= x < right, top <= y < bottom of a photo.
-struct PixelArea {
-  int left = 0, top = 0, right = 0, bottom = 0;
-};
 /// All pixels whose centres lie in the box, within the smallest such area; none when the box lies outside the photo.
 PixelArea pixels_under(const ImageView& photo, const Box& box);
 

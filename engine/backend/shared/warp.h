@@ -1,17 +1,12 @@
 #pragma once
 
-#include "engine/backend/image.h"
-#include "engine/backend/shared/tone.h"
+#include "engine/backend/shared/face_setup.h"
 #include "engine/backend/shared/turned_face.h"
-#include "engine/expression/face_motion.h"
 
 namespace emo {
 
-/// The pixels that warp_face() writes.
-PixelArea area_under(const ImageView& photo, const FaceMesh& mesh);
-
 /// Draws a face as its mesh says, with the photo's own pixels at the photo's own resolution, into `out`, a picture of its
-/// size or the photo itself. All pixels of `out` under the mesh are written, the others not.
+/// size or the photo itself. All pixels of `out` under the mesh (area_under) are written, the others not.
 ///
 ///   skin, eyes  Catmull-Rom of the photo at the place that the triangle's affine map names, where it shrinks the mean of as
 ///               many as the photo's pixels under the picture's; skin times exp(shade), which is cut to -0.45 .. 0.11
@@ -20,6 +15,8 @@ PixelArea area_under(const ImageView& photo, const FaceMesh& mesh);
 ///               cavity, painted in the photo's light and tone
 /// Where two of these meet a pixel is the mean of 3 x 3 samples. The same bytes however the rows are shared out; vertices
 /// that stay where they are leave the photo's bytes between them. The photo's edge is repeated outside it.
+///
+/// The arithmetic of a pixel is in kernels/moved_face.h, which CUDA kernels share.
 void warp_face(const ImageView& photo, const FaceMesh& mesh, const Tone& tone, const MutableImageView& out,
                const EachRow& rows);
 

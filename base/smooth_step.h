@@ -1,12 +1,12 @@
 #pragma once
 
-#include <algorithm>
+#include "base/host_device.h"
 
 namespace emo {
 
 /// 0 up to `low`, 1 from `high` on, between them 3 t^2 - 2 t^3: without a bend at either end.
-inline float smooth_step(float low, float high, float x) {
-  const float t = std::clamp((x - low) / (high - low), 0.f, 1.f);
+EMO_HOST_DEVICE inline float smooth_step(float low, float high, float x) {
+  const float t = clamped((x - low) / (high - low), 0, 1);
   return t * t * (3 - 2 * t);
 }
 
