@@ -147,7 +147,7 @@ class Backend {
   /// to nothing at the box's border, so that what the network left alone keeps the photo's own pixels.
   virtual void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const = 0;
 
-  /// Draws a face into `out` by moving the photo's own pixels; see warp_face(). The host does it for every backend.
+  /// Draws a face into `out` by moving the photo's own pixels; see warp_face().
   virtual void warp(const ImageView& photo, const FaceMesh& mesh, const Tone& tone, const MutableImageView& out) const;
 
   /// crop, generate and paste in one, in one call of the generator for all jobs of as many passes. All faces are cut out

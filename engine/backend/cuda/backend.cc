@@ -11,6 +11,7 @@
 #include "engine/backend/cuda/image_ops.h"
 #include "engine/backend/cuda/reader.h"
 #include "engine/backend/cuda/speech.h"
+#include "engine/backend/cuda/warp.h"
 #include "engine/backend/shared/turned_face.h"
 #include "engine/plugin.h"
 
@@ -63,6 +64,7 @@ class CudaBackend : public Backend {
         contexts_(options.max_contexts > 0 ? options.max_contexts : 2),
         wgmma_(options.wgmma && has_wgmma()) {
     const OnDevice selected(index_);
+    warp_.emplace(contexts_);
     if (models.generator) {
       config_ = models.generator->generator();
       images_.emplace(config_, contexts_);
@@ -75,7 +77,7 @@ class CudaBackend : public Backend {
   }
   ~CudaBackend() override {
     const OnDevice selected(index_);
-    images_.reset(), photos_.reset(), generator_.reset(), speech_.reset(), reader_.reset();
+    warp_.reset(), images_.reset(), photos_.reset(), generator_.reset(), speech_.reset(), reader_.reset();
   }
 
   std::string describe() const override {
@@ -103,6 +105,9 @@ class CudaBackend : public Backend {
   void paste(const MutableImageView& photo, const Box& box, const FaceChange& face) const override {
     if (box.roll != 0) return paste_turned(photo, box, generator_config(), face, row_by_row);
     attempt([&] { images().paste(photo, box, face); });
+  }
+  void warp(const ImageView& photo, const FaceMesh& mesh, const Tone& tone, const MutableImageView& out) const override {
+    attempt([&] { warp_->draw(photo, mesh, tone, out); });
   }
   void redraw(std::span<RedrawJob> jobs) const override {
     // What is not finite, and so wants another precision or an error of its own, takes the way of single calls.
@@ -151,8 +156,8 @@ class CudaBackend : public Backend {
       EMO_CHECK(job.aus.size() == config_.au_names.size(), "redraw: ", job.aus.size(), " AU intensities; ",
                 config_.au_names.size(), " are needed");
       EMO_CHECK(job.passes >= 1, "redraw: ", job.passes, " passes; at least 1 is needed");
-      // A face cut before may come alone; one that is turned is cut and put back by the host, which also sees to its tone,
-      // to what the photo shows, and to moving a photo's own pixels.
+      // A face cut before may come alone; one that is turned is cut and put back by the host, which also sees to its tone
+      // and to what the photo shows; and moving a photo's own pixels is a call of its own.
       if (job.mesh || job.sink || job.passes != passes || !job.photo.data || job.box.roll != 0) return false;
       if (!job.tone.plain() || !job.shown.empty()) return false;
       places.push_back({job.photo, job.box});
@@ -214,6 +219,7 @@ class CudaBackend : public Backend {
   const int contexts_;
   const bool wgmma_;
   GeneratorConfig config_;
+  std::optional<CudaWarp> warp_;
   std::optional<CudaImageOps> images_;
   std::optional<CudaGenerator> generator_;
   std::optional<CudaSpeech> speech_;

@@ -9,7 +9,8 @@ namespace {
 /// What a table takes in the buffers, bytes: all its values have four.
 std::size_t bytes_of(const Taps& taps) { return 4 * (taps.first.size() + taps.begin.size() + taps.weights.size()); }
 
-/// `count` pixels of a row from a picture of one layout to one of another.
+}  // namespace
+
 void copy_pixels(const std::uint8_t* from, const ImageView& from_layout, std::uint8_t* to, const ImageView& to_layout,
                  int count) {
   const int from_step = from_layout.step(), to_step = to_layout.step();
@@ -22,8 +23,6 @@ void copy_pixels(const std::uint8_t* from, const ImageView& from_layout, std::ui
     to[first] = from[0], to[1] = from[1], to[2 - first] = from[2];
   }
 }
-
-}  // namespace
 
 void CudaPhotos::upload(std::span<const Place> places, const Shape& face, cudaStream_t stream) {
   side_ = face.H;

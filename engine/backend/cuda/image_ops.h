@@ -12,6 +12,10 @@
 
 namespace emo {
 
+/// `count` pixels of a row from a picture of one layout to one of another.
+void copy_pixels(const std::uint8_t* from, const ImageView& from_layout, std::uint8_t* to, const ImageView& to_layout,
+                 int count);
+
 /// The faces of one call on their way through the device: from each photo the part that its faces need goes there, is
 /// changed in place, and comes back, all parts and tables in one copy each way. Buffers grow to the largest call. For one
 /// call at a time; everything up to finish() only asks the stream for work.
