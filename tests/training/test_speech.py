@@ -616,6 +616,20 @@ class TrainingTest(InTempDir):
         self.assertEqual(len({i for i in drawn if i < 9}), 4)
         self.assertEqual(train_speech.balanced(clips, 0, torch.Generator()), list(range(15)))
 
+    def test_a_share_of_the_clips_is_heard_as_streams_with_the_means_of_their_frames(self):
+        settings = options("", live_share=1, voice_change_db=2.5, hidden=4)
+        pcm = torch.cat([1e-4 * torch.randn(8000, generator=torch.Generator().manual_seed(3)), voice()])
+        clips = [Clip(str(i), "01", prototype("anger"), mels=[speech_features.trimmed_log_mel(pcm, settings.speech_config()).half()],
+                      live=[speech_features.live_log_mel(pcm, settings.speech_config())[0].half()] * i) for i in (0, 1)]
+        training = train_speech.Training(settings, clips)
+        with mock.patch.object(train_speech, "batch_input", side_effect=speech_model.batch_input) as heard:
+            training.batch_loss(clips)
+        (mel, lengths, _, _, live, means), _ = heard.call_args
+        self.assertEqual(live.tolist(), [False, True])
+        self.assertEqual(lengths.tolist(), [len(clips[0].mels[0]), len(clips[1].live[0])])
+        for got, kept in ((mel[0], clips[0].mels[0]), (mel[1], clips[1].live[0][:, 0]), (means[1], clips[1].live[0][:, 1])):
+            torch.testing.assert_close(got[:len(kept)], kept.float(), rtol=0, atol=0.05)  # of fp16, and of a level found anew
+
     def test_pairs_are_normal_then_strong_of_one_emotion(self):
         emotion, strength = (torch.tensor([getattr(clip, name) for clip in self.clips]) for name in ("emotion", "strength"))
         pairs = train_speech.pairs_of(emotion, strength).tolist()
