@@ -27,6 +27,7 @@ from teacher import Portraits
 from train_generator import read_weights
 
 SIZE = 128
+MARGIN = 0.35  # of a portrait's side, added on each side for sharp: the detector wants room round a face
 FACE = (slice(14, 126), slice(14, 114))  # rows and columns of the picture that the face fills
 
 
@@ -36,11 +37,13 @@ class Options:
     weights: str = option("generator.pth", "weights, or a state of train_generator.py")
     out: str = option("evaluation", "folder for evaluation.json and the sheets")
     photos: str = option((), "photos to measure as well", many=True)
+    group: str = option("", "take held-out portraits of this group alone, for example real")
     count: int = option(0, "held-out portraits to take, evenly spread; 0: all")
     sheets: int = option(6, "portraits on the contact sheets")
     face_mesh_python: str = option("", "Python that has mediapipe; empty: this one")
     engine: str = option("", "emoengine program that draws the results")
     model: str = option("", "its --generator file")
+    detail: str = option("network", "its --detail; for sharp it is given the whole portraits, enlarged")
     threads: int = option(0, "CPU threads; 0: as PyTorch likes")
 
 
@@ -100,13 +103,24 @@ def engine_pictures(options, source, au):
         pictures = []
         for row in au:
             text = ",".join(f"{name}={value:.6f}" for name, value in zip(AU_NAMES, row.tolist()))
-            command = [options.engine, "generate", "-i", photo, "--au", text, "--crop", "none", "-o", result]
+            command = [options.engine, "generate", "-i", photo, "--au", text, "--detail", options.detail, "-o", result]
+            command += ["--crop", "none"] if options.detail == "network" else []
             command += ["--generator", options.model] if options.model else []
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise TrainingError(f"{options.engine}: {done.stderr.strip()}")
             pictures.append(torch.from_numpy(np.array(Image.open(result).convert("RGB"))).permute(2, 0, 1))
     return torch.stack(pictures)
+
+
+def sharp_pictures(options, portrait, box, au):
+    """The same for a whole portrait, whose face the engine finds; the detector's box is cut out of the results."""
+    margin = round(MARGIN * portrait.photos.shape[-1])
+    photo = F.interpolate(F.pad(portrait.photos, [margin] * 4, "replicate"), scale_factor=2, mode="bicubic")
+    drawn = engine_pictures(options, to_pixels(to_network(photo.clamp(0, 1)))[0], au).float()
+    x, y, box_side = ((box + torch.tensor([margin, margin, 0])) * 2).round().int().tolist()
+    cut = drawn[..., y:y + box_side, x:x + box_side]
+    return F.interpolate(cut, SIZE, mode="bicubic", antialias=True).round().clamp(0, 255).byte()
 
 
 @torch.no_grad()
@@ -121,7 +135,10 @@ def draw(options, net, teacher, portrait, box, au):
         if net:
             photo = to_network(source.float() / 255).expand(len(rows), -1, -1, -1)
             drawn.append(to_pixels(net(photo, au[rows])[0]))
-    return source, torch.cat(drawn) if net else engine_pictures(options, source, au), torch.cat(taught)
+    if not net:
+        sharp = options.detail != "network"
+        drawn = [sharp_pictures(options, portrait, box, au) if sharp else engine_pictures(options, source, au)]
+    return source, torch.cat(drawn), torch.cat(taught)
 
 
 def psnr(a, b, where=None):
@@ -188,6 +205,8 @@ def evaluate(options):
     net = None if options.engine else generator_of(read_weights(options.weights), options.weights).eval()
     teacher, box, own = faces.teacher(), faces.face_box, faces.own_expression()
     held = faces.held_out
+    if options.group:
+        held = held[torch.from_numpy(faces.arrays["group"][held] == options.group)]
     if options.count:
         held = held[torch.linspace(0, len(held) - 1, min(options.count, len(held))).round().long()]
     group_of = lambda i: f"{faces.arrays['sex'][i]} {faces.arrays['group'][i]}"
