@@ -16,7 +16,6 @@ from .errors import Error
 _GIB = 1 << 30
 
 
-@ray.remote(num_cpus=0, max_retries=0)
 def _look() -> dict[str, Any]:
     """What only the machine itself knows."""
     try:
@@ -48,7 +47,8 @@ def faults_of(seen: dict[str, Any], resources: dict[str, float], cpus: int) -> l
 
 def check(cpus: int) -> list[tuple[str, list[str]]]:
     """A line for each machine of the connected cluster, and its faults. `cpus`: of a worker."""
-    found = []
+    look = ray.remote(num_cpus=0, max_retries=0)(_look)
+    found: list[tuple[str, list[str]]] = []
     for node in sorted(ray.nodes(), key=lambda node: str(node["NodeManagerAddress"])):
         address, resources = node["NodeManagerAddress"], node["Resources"]
         if not node["Alive"]:
@@ -56,7 +56,7 @@ def check(cpus: int) -> list[tuple[str, list[str]]]:
             continue
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         try:
-            seen = ray.get(_look.options(scheduling_strategy=there).remote(), timeout=120)
+            seen = ray.get(look.options(scheduling_strategy=there).remote(), timeout=120)
         except Exception as error:  # Ray's are of many kinds: a package that is not there, a machine that went
             found.append((f"{address}: does not answer", [str(error).strip().splitlines()[-1]]))
             continue
