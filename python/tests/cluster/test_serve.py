@@ -54,7 +54,7 @@ def test_two_replicas_answer_as_one_engine(start: Callable[..., str], pairs: Pai
     for fields, text in (
         ({"intensity": "much"}, "`intensity`: 'much' cannot be used"),
         ({"face": "9"}, "face 9 was asked for, but 1 was found"),
-        ({"colour": "1"}, "`colour`: is no field of the form; they are image, audio, face, passes, intensity"),
+        ({"colour": "1"}, "`colour`: is no field of the form; they are image, audio, face, relative, passes, detail, intensity"),
     ):
         answer = ask(url, pairs, **fields)
         assert answer.status_code == 400
