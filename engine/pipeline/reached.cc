@@ -66,10 +66,15 @@ std::vector<Reached> redraw_and_read(const Engine& engine, Image& photo, std::ve
     bool goes_on = true;
   };
   std::vector<Face> faces;
+  std::vector<CutFace> cuts;  // the trials start from the same crop and reading
+  cuts.reserve(jobs.size());
   const auto& names = engine.generator_config().au_names;
-  for (const FaceJob& job : jobs) {
+  for (FaceJob& job : jobs) {
     const int wanted = job.drawing.passes;
-    const ActionUnits shown = wanted == kAutoPasses ? read_aus(engine, photo, job.face) : ActionUnits(names);
+    Drawing drawing = job.drawing;
+    drawing.relative |= wanted == kAutoPasses;  // what the photo shows has to be known
+    job.cut = &cuts.emplace_back(engine.cut(photo, job.face, drawing));
+    const ActionUnits shown = wanted == kAutoPasses ? job.cut->reading->au.reordered(names) : ActionUnits(names);
     faces.push_back({{job, shown, names}, wanted, {shown}});
   }
   Image out;
