@@ -137,18 +137,22 @@ bool Engine::is_moved(const FaceJob& job) const {
   return bool(motion_);
 }
 
+void Engine::check_reader_for(const Drawing& drawing) const {
+  if (!drawing.relative || reader_) return;
+  fail(ErrorKind::kUsage,
+       "`relative`: the face reader reads what a photo shows, and none was opened; open one with `reader`");
+}
+
 /// What the reader sees of a job's face, when that matters for how it is drawn.
 std::optional<FaceReading> Engine::reading_of(const FaceJob& job) const {
-  if (job.drawing.relative && !reader_) {
-    fail(ErrorKind::kUsage,
-         "`relative`: the face reader reads what a photo shows, and none was opened; open one with `reader`");
-  }
+  check_reader_for(job.drawing);
   if (!is_moved(job) && !job.drawing.relative) return std::nullopt;
   if (job.cut && job.cut->reading) return job.cut->reading;
   return read_closely(job.photo, job.is_crop ? scaled(job.face, 1 / generator_config().crop_scale) : job.face);
 }
 
 CutFace Engine::cut(const ImageView& photo, const Box& face, const Drawing& drawing) const {
+  check_reader_for(drawing);
   const auto& config = generator_config();
   const Shape shape{1, 3, config.image_size, config.image_size};
   const Box crop = scaled(face, config.crop_scale);

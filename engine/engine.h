@@ -142,6 +142,7 @@ class Engine {
 
  private:
   struct Call;
+  void check_reader_for(const Drawing& drawing) const;
   bool is_moved(const FaceJob& job) const;
   std::optional<FaceReading> reading_of(const FaceJob& job) const;
 

@@ -56,6 +56,8 @@ TEST_F(Errors, WrongOptionsAreUsageErrors) {
           "no expression was given; give --au, --emotion or --au-file, or several");
   refused("generate -i " + kPhoto + " -o c.png --au 12=1 --relative --reader none", 2,
           "--relative: the face reader reads what a photo shows, and none was opened; open one with --reader");
+  refused("animate -i " + kPhoto + " -a " + kVoice + " -o c.mp4 --relative --reader none", 2,
+          "--relative: the face reader reads what a photo shows, and none was opened; open one with --reader");
   refused("generate -i " + kPhoto + " -o c.png --au 12=1 --relative --crop none", 2,
           "--relative reads the face in a photo and draws two; leave out --crop none and --dump-layers");
   refused("generate -i " + kPhoto + " -o c.png --au 13=1", 2, "'13' is not one of this model's");
