@@ -55,6 +55,9 @@ class Work {
       for (const PhotoTask::Output& output : task_.outputs) draw_and_read(output);
       return;
     }
+    if (task_.outputs.size() > 1) {
+      for (const Box& face : faces_) cuts_.push_back(engine_.cut(photo_, face, options_.drawing));
+    }
     const std::size_t at_once = std::max<std::size_t>(1, kFaces / faces_.size());
     for (std::size_t i = 0; i < task_.outputs.size(); i += at_once) {
       draw(std::span(task_.outputs).subspan(i, std::min(at_once, task_.outputs.size() - i)));
@@ -90,6 +93,7 @@ class Work {
       for (std::size_t f = 0; f < (crop ? 1 : faces_.size()); ++f) {
         jobs.push_back({.photo = photo_,
                         .face = faces_[f],
+                        .cut = cuts_.empty() ? nullptr : &cuts_[f],
                         .au = outputs[i].au,
                         .drawing = options_.drawing,
                         .out = crop ? MutableImageView() : pictures[i],
@@ -139,6 +143,7 @@ class Work {
   std::vector<InOrder::Event>& events_;
   Image photo_;
   std::vector<Box> faces_;
+  std::vector<CutFace> cuts_;  ///< of them, where several expressions share them; else empty
 };
 
 }  // namespace
